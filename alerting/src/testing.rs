@@ -1,0 +1,256 @@
+//! What the tests share: a clock and chance they own, and receivers on loopback, well-behaved
+//! and broken.
+
+use crate::clock::{Clock, Random};
+use crate::egress::{Egress, EgressPolicy};
+use crate::receiver::WebhookReceiver;
+use crate::sign::SigningSecret;
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::http::{HeaderMap, HeaderName, StatusCode};
+use axum::response::{IntoResponse, Response};
+use chrono::{DateTime, TimeDelta, Utc};
+use keywatch_event::Level;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+
+/// How long a test waits for something that must happen.
+pub(crate) const DEADLINE: Duration = Duration::from_secs(30);
+
+/// A clock that stands still until told.
+pub(crate) struct TestClock(Mutex<DateTime<Utc>>);
+
+impl TestClock {
+    /// Starts at the real time, which the reference verifier insists on.
+    #[expect(clippy::disallowed_methods, reason = "the reference verifier reads the real clock")]
+    pub(crate) fn at_real_time() -> Arc<Self> {
+        Arc::new(Self(Mutex::new(Utc::now())))
+    }
+
+    pub(crate) fn advance(&self, secs: i64) {
+        *self.0.lock().unwrap() += TimeDelta::seconds(secs);
+    }
+}
+
+impl Clock for TestClock {
+    fn now(&self) -> DateTime<Utc> {
+        *self.0.lock().unwrap()
+    }
+}
+
+/// Always the same "random" bits.
+pub(crate) struct Fixed(pub(crate) u64);
+
+impl Random for Fixed {
+    fn next_u64(&self) -> u64 {
+        self.0
+    }
+}
+
+pub(crate) fn receiver(name: &str, url: &str) -> WebhookReceiver {
+    WebhookReceiver {
+        name: name.to_owned(),
+        url: url.to_owned(),
+        secrets: vec![SigningSecret::generate().unwrap()],
+        level_min: Level::Warning,
+        concurrency: 4,
+    }
+}
+
+/// An egress that reaches loopback over plain HTTP.
+pub(crate) fn loopback() -> Egress {
+    Egress::new(EgressPolicy { allow: vec!["127.0.0.0/8".parse().unwrap()], allow_http: true })
+}
+
+/// One request as it arrived.
+#[derive(Debug)]
+pub(crate) struct Seen {
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
+}
+
+impl Seen {
+    pub(crate) fn header(&self, name: &str) -> &str {
+        self.headers[name].to_str().unwrap()
+    }
+
+    pub(crate) fn timestamp(&self) -> i64 {
+        self.header("webhook-timestamp").parse().unwrap()
+    }
+}
+
+/// Fails unless the reference implementation makes the same signature.
+pub(crate) fn verify(seen: &Seen, secret: &SigningSecret) {
+    let oracle = standardwebhooks::Webhook::new(&secret.reveal()).unwrap();
+    let want = oracle.sign(seen.header("webhook-id"), seen.timestamp(), &seen.body).unwrap();
+    assert!(seen.header("webhook-signature").split(' ').any(|one| one == want), "signature differs");
+}
+
+/// What an endpoint does with a request.
+pub(crate) enum Act {
+    Answer(Response),
+    /// Says 200 once the gate has a permit.
+    Wait(Arc<Semaphore>),
+    Hang,
+}
+
+pub(crate) fn status(code: u16, body: &str) -> Act {
+    Act::Answer((StatusCode::from_u16(code).unwrap(), body.to_owned()).into_response())
+}
+
+pub(crate) fn with_header(code: u16, name: &str, value: &str) -> Act {
+    let header = (name.parse::<HeaderName>().unwrap(), value.to_owned());
+    Act::Answer((StatusCode::from_u16(code).unwrap(), [header]).into_response())
+}
+
+/// A receiver that speaks HTTP properly.
+pub(crate) struct Endpoint {
+    address: SocketAddr,
+    seen: UnboundedReceiver<Seen>,
+    /// Ends with the endpoint.
+    _server: JoinSet<()>,
+}
+
+struct Script {
+    act: Box<dyn Fn(usize) -> Act + Send + Sync>,
+    count: AtomicUsize,
+    seen: UnboundedSender<Seen>,
+}
+
+impl Endpoint {
+    /// Answers request number n (from 0) with `act(n)`.
+    pub(crate) async fn start(act: impl Fn(usize) -> Act + Send + Sync + 'static) -> Self {
+        Self::start_on(TcpListener::bind("127.0.0.1:0").await.unwrap(), act)
+    }
+
+    pub(crate) fn start_on(
+        listener: TcpListener,
+        act: impl Fn(usize) -> Act + Send + Sync + 'static,
+    ) -> Self {
+        let (sender, seen) = unbounded_channel();
+        let address = listener.local_addr().unwrap();
+        let script = Script { act: Box::new(act), count: AtomicUsize::new(0), seen: sender };
+        let router = Router::new().fallback(answer).with_state(Arc::new(script));
+        let mut server = JoinSet::new();
+        server.spawn(async move { axum::serve(listener, router).await.unwrap() });
+        Self { address, seen, _server: server }
+    }
+
+    pub(crate) const fn port(&self) -> u16 {
+        self.address.port()
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}/hook/T0KEN", self.address)
+    }
+
+    /// The next request; fails when none comes.
+    pub(crate) async fn next(&mut self) -> Seen {
+        timeout(DEADLINE, self.seen.recv()).await.expect("a request in time").expect("endpoint runs")
+    }
+
+    /// Whether every request that arrived has been looked at.
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.seen.is_empty()
+    }
+}
+
+async fn answer(State(script): State<Arc<Script>>, headers: HeaderMap, body: Bytes) -> Response {
+    let number = script.count.fetch_add(1, Ordering::SeqCst);
+    script.seen.send(Seen { headers, body }).unwrap();
+    match (script.act)(number) {
+        Act::Answer(response) => response,
+        Act::Wait(gate) => {
+            gate.acquire().await.unwrap().forget();
+            StatusCode::OK.into_response()
+        }
+        Act::Hang => std::future::pending().await,
+    }
+}
+
+/// How a broken receiver breaks.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Break {
+    /// Reads the request and closes without a word: the reply is lost.
+    Lose,
+    /// Reads the request and resets the connection.
+    Reset,
+    /// Sends its headers one byte at a time, for ever.
+    DripHead,
+    /// Says 200 and then sends the body one byte at a time, for ever.
+    DripBody,
+    /// Says 200 and sends a body without end as fast as it can.
+    Flood,
+}
+
+/// A receiver that does not speak HTTP properly.
+pub(crate) struct Broken {
+    pub(crate) address: SocketAddr,
+    _server: JoinSet<()>,
+}
+
+impl Broken {
+    pub(crate) async fn start(how: Break) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let mut server = JoinSet::new();
+        server.spawn(async move {
+            loop {
+                let (stream, _) = listener.accept().await.unwrap();
+                break_off(stream, how).await;
+            }
+        });
+        Self { address, _server: server }
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}/hook/T0KEN", self.address)
+    }
+}
+
+/// Write errors mean that the sender has left, which ends the scene.
+async fn break_off(mut stream: TcpStream, how: Break) {
+    read_request(&mut stream).await;
+    let ok = "HTTP/1.1 200 OK\r\ncontent-length: 1000000000\r\n\r\n";
+    match how {
+        Break::Lose => {}
+        Break::Reset => stream.set_zero_linger().unwrap(),
+        Break::DripHead => drip(&mut stream, "HTTP/1.1 200 OK\r\nx-slow: ").await,
+        Break::DripBody => drip(&mut stream, ok).await,
+        Break::Flood => {
+            let chunk = vec![b'x'; 65_536];
+            let mut written = stream.write_all(ok.as_bytes()).await;
+            while written.is_ok() {
+                written = stream.write_all(&chunk).await;
+            }
+        }
+    }
+}
+
+async fn drip(stream: &mut TcpStream, head: &str) {
+    let mut ticks = tokio::time::interval(Duration::from_millis(20));
+    let mut written = stream.write_all(head.as_bytes()).await;
+    while written.is_ok() {
+        ticks.tick().await;
+        written = stream.write_all(b"y").await;
+    }
+}
+
+/// Reads until the JSON body, which ends in `}}`, is there.
+async fn read_request(stream: &mut TcpStream) {
+    let mut bytes = Vec::new();
+    while !bytes.ends_with(b"}}") {
+        if stream.read_buf(&mut bytes).await.unwrap_or(0) == 0 {
+            return;
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! What every handler shares, and what the program passes in.
+
+use crate::session::Sessions;
+use chrono::{DateTime, Utc};
+use keywatch_event::{EventTime, Level};
+use keywatch_store::Store;
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// Tells the time.
+pub type Clock = Arc<dyn Fn() -> DateTime<Utc> + Send + Sync>;
+
+/// Reads a raw record again: the normalised event as pretty JSON, when it can be read.
+pub type Normalize = Arc<dyn Fn(&[u8], EventTime) -> Option<String> + Send + Sync>;
+
+/// What is known of the configured sources now.
+pub type Sources = Arc<dyn Fn() -> Vec<SourceInfo> + Send + Sync>;
+
+/// A loaded rule as a page shows it.
+#[derive(Clone, Debug)]
+pub struct RuleInfo {
+    /// `KW-004`.
+    pub id: String,
+    /// What it finds, in one line.
+    pub title: String,
+    /// How urgent its alerts are.
+    pub level: Level,
+    /// What to do: the core table's word.
+    pub action: String,
+    /// What it looks for and why.
+    pub description: String,
+    /// What a responder does, step by step; may be empty.
+    pub runbook: String,
+    /// ATT&CK and other tags, as Sigma writes them: `attack.t1555.006`.
+    pub tags: Vec<String>,
+}
+
+/// A configured source as a page shows it.
+#[derive(Clone, Debug, Default)]
+pub struct SourceInfo {
+    /// Unique name, as its position is stored under.
+    pub name: String,
+    /// What it is, in words: `CloudTrail through SQS`.
+    pub kind: String,
+    /// Records taken from it since the start.
+    pub records: u64,
+    /// Rejects among them.
+    pub rejects: u64,
+    /// When something last came from it.
+    pub last_at: Option<DateTime<Utc>>,
+    /// What somebody should know: an error, a gap, a retry.
+    pub notices: Vec<String>,
+}
+
+/// What the dashboard is told beyond store, rules and clock.
+#[derive(Clone)]
+pub struct Options {
+    /// Host names it answers to, without port, besides 127.0.0.1, localhost and `[::1]`.
+    pub hosts: Vec<String>,
+    /// Whether people reach it over HTTPS: the cookie is then `Secure` with the `__Host-` prefix.
+    pub https: bool,
+    /// Reads a raw record again.
+    pub normalize: Normalize,
+    /// What is known of the configured sources.
+    pub sources: Sources,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            hosts: Vec::new(),
+            https: false,
+            normalize: Arc::new(|_, _| None),
+            sources: Arc::new(Vec::new),
+        }
+    }
+}
+
+impl fmt::Debug for Options {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("Options")
+            .field("hosts", &self.hosts)
+            .field("https", &self.https)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Everything a handler reads. Nothing in it changes but sessions.
+pub(crate) struct App {
+    pub(crate) store: Store,
+    pub(crate) rules: Vec<RuleInfo>,
+    pub(crate) clock: Clock,
+    pub(crate) options: Options,
+    pub(crate) sessions: Mutex<Sessions>,
+}
+
+pub(crate) type Shared = Arc<App>;
+
+impl App {
+    /// The time now.
+    pub(crate) fn now(&self) -> DateTime<Utc> {
+        (self.clock)()
+    }
+
+    /// The sessions. Every change to them is complete when it panics, so a poisoned lock is fine.
+    pub(crate) fn sessions(&self) -> MutexGuard<'_, Sessions> {
+        self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The rule with this id.
+    pub(crate) fn rule(&self, id: &str) -> Option<&RuleInfo> {
+        self.rules.iter().find(|rule| rule.id == id)
+    }
+
+    /// Name of the session cookie. The `__Host-` prefix makes browsers refuse it from anywhere
+    /// but this host over HTTPS (RFC 6265bis, section 4.1.3.2).
+    pub(crate) const fn cookie_name(&self) -> &'static str {
+        if self.options.https { "__Host-keywatch_session" } else { "keywatch_session" }
+    }
+}

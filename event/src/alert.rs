@@ -1,0 +1,147 @@
+//! Alerts: incidents with a key, kept alive while evidence comes.
+
+use crate::{EventTime, Level, Place, PrincipalKind, Provider, SecretRef, SourceKind};
+use serde::Serialize;
+use std::fmt;
+use std::net::IpAddr;
+
+/// Most evidence rows an alert carries; the count says how many events there were in all.
+pub const EVIDENCE_MAX: usize = 20;
+/// Most secrets an alert lists.
+pub const SECRETS_MAX: usize = 100;
+
+/// Identity of an alert: a function of the rule, its incident key and the event that opened it,
+/// so the same events give the same id in any order and after any restart.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[serde(transparent)]
+pub struct AlertId(pub String);
+
+impl fmt::Display for AlertId {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.pad(&self.0)
+    }
+}
+
+/// One alert; its JSON form is the public contract of `scan` and of the webhook payload.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Alert {
+    /// Stable id.
+    pub id: AlertId,
+    /// The rule that raised it: `KW-004`.
+    pub rule: String,
+    /// What happened, in one line.
+    pub title: String,
+    /// How urgent it is.
+    pub level: Level,
+    /// What to do: the core table's word, `Immediate review`.
+    pub action: String,
+    /// Event time at which the rule's condition was first met.
+    pub opened_at: EventTime,
+    /// Event time of the earliest event of the incident.
+    pub first_event_at: EventTime,
+    /// Event time of the latest.
+    pub last_event_at: EventTime,
+    /// Who, when the incident is about one principal.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub principal: Option<AlertPrincipal>,
+    /// From where, when the incident is about one source.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source: Option<AlertSource>,
+    /// The secrets touched, at most [`SECRETS_MAX`].
+    pub secrets: Vec<SecretRef<'static>>,
+    /// Whose records.
+    pub provider: Provider,
+    /// Account, project, subscription or namespace.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub account: Option<String>,
+    /// Store, when the incident is about one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub store: Option<String>,
+    /// How many events belong to the incident.
+    pub events: u64,
+    /// Up to [`EVIDENCE_MAX`] of them: the earliest first.
+    pub evidence: Vec<Evidence>,
+    /// Why the rule says so.
+    pub why: Why,
+    /// ATT&CK and other tags of the rule.
+    pub tags: Vec<String>,
+}
+
+/// The principal an alert is about.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct AlertPrincipal {
+    /// Stable identity.
+    pub id: String,
+    /// What it is.
+    pub kind: PrincipalKind,
+    /// Short readable name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+}
+
+/// The source an alert is about.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct AlertSource {
+    /// The address, when there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ip: Option<IpAddr>,
+    /// What it is.
+    pub kind: SourceKind,
+    /// As the record says it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub raw: Option<String>,
+}
+
+/// One event that belongs to an alert.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Evidence {
+    /// The event's id.
+    pub event: String,
+    /// When it happened.
+    pub time: EventTime,
+    /// Where its record stands.
+    pub place: Place,
+}
+
+/// Why an alert exists: in words, and the numbers behind them.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Why {
+    /// One sentence a responder can check.
+    pub text: String,
+    /// What was counted.
+    pub observed: f64,
+    /// From which count on the rule speaks.
+    pub threshold: f64,
+    /// What was normal before, when the rule learns.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub baseline: Option<String>,
+}
+
+/// What a batch of events did to an alert.
+#[derive(Clone, Debug, PartialEq)]
+pub enum AlertChange {
+    /// A new incident. Held back from delivery for `hold_secs`, because a later event may
+    /// explain it.
+    Opened {
+        /// The alert.
+        alert: Alert,
+        /// Seconds to wait before anybody is told; 0 for at once.
+        hold_secs: u32,
+    },
+    /// More evidence for a known incident.
+    Updated {
+        /// The alert as it now is.
+        alert: Alert,
+        /// The id it had, when earlier evidence came late and moved its opening.
+        was: AlertId,
+        /// Whether there is something new worth telling.
+        news: bool,
+    },
+    /// A later event explained it: it is no alert any more.
+    Withdrawn {
+        /// The alert.
+        id: AlertId,
+        /// Why, for the history.
+        reason: String,
+    },
+}

@@ -1,0 +1,33 @@
+//! What the rule engine says of a batch of events, and what the store must commit with it.
+
+use crate::{AlertChange, Level};
+use std::sync::Arc;
+
+/// The engine's answer to one batch: pure data, committed as a whole or not at all.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Evaluation {
+    /// One per event, in the order of the batch.
+    pub classified: Vec<Classified>,
+    /// What happened to alerts, in the order it happened.
+    pub changes: Vec<AlertChange>,
+    /// Learned state that changed and must survive a restart.
+    pub learned: Vec<Learned>,
+}
+
+/// How one event was classified: the highest level any rule gave it, and those rules.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Classified {
+    /// Highest level of the rules that matched; `Info` when none did.
+    pub level: Level,
+    /// Rules that matched the event, highest level first.
+    pub rules: Vec<Arc<str>>,
+}
+
+/// One piece of learned state (a principal's known networks), opaque to the store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Learned {
+    /// Unique key.
+    pub key: String,
+    /// Encoded state; empty means it was evicted and is to be deleted.
+    pub state: Vec<u8>,
+}

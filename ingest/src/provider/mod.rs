@@ -1,0 +1,93 @@
+//! One raw record becomes one audit event.
+//!
+//! The provider is recognised by content. Each provider reads its fields through one shared
+//! [`Extractor`], so a record is parsed once whatever it turns out to be.
+
+mod aws;
+mod azure;
+mod gcp;
+mod paths;
+mod text;
+mod vault;
+
+use keywatch_event::json::{Extractor, Fields};
+use keywatch_event::{AuditEvent, EventTime, Provider, RejectReason};
+
+/// Turns raw records into audit events.
+#[derive(Debug)]
+pub struct Normalizer {
+    extractor: Extractor,
+}
+
+impl Default for Normalizer {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Normalizer {
+    /// A normaliser for every provider.
+    #[must_use]
+    pub fn new() -> Self {
+        Self { extractor: Extractor::new(paths::ALL.iter().copied()) }
+    }
+
+    /// Reads one record. `Ok(None)` for a record that is one but describes no event by design,
+    /// such as the probe Vault writes when an audit device is enabled.
+    ///
+    /// # Errors
+    /// A [`RejectReason`] when the bytes cannot be read, or belong to no provider.
+    pub fn normalize<'a>(
+        &self,
+        record: &'a [u8],
+        received_at: EventTime,
+    ) -> Result<Option<AuditEvent<'a>>, RejectReason> {
+        let mut fields = Fields::default();
+        self.extractor.read(record, &mut fields)?;
+        match recognise(&fields) {
+            Some(Provider::Aws) => Ok(Some(aws::event(&fields, record, received_at))),
+            Some(Provider::Gcp) => Ok(Some(gcp::event(&fields, record, received_at))),
+            Some(Provider::Azure) => Ok(Some(azure::event(&fields, record, received_at))),
+            Some(Provider::Vault) => Ok(vault::event(&fields, record, received_at)),
+            None => Err(RejectReason::UnknownShape(shape(record))),
+        }
+    }
+}
+
+/// Whose record this is, by the fields only that provider writes.
+fn recognise(fields: &Fields<'_>) -> Option<Provider> {
+    let has = |slot| fields.raw(slot).is_some();
+    let aws_marks =
+        [paths::EVENT_SOURCE, paths::EVENT_ID, paths::USER_TYPE, paths::USER_ARN, paths::AWS_REGION];
+    if has(paths::EVENT_NAME) && aws_marks.into_iter().any(has) {
+        return Some(Provider::Aws);
+    }
+    if has(paths::INSIGHT_DETAILS) || (has(paths::EVENT_SOURCE) && has(paths::EVENT_ID)) {
+        return Some(Provider::Aws);
+    }
+    let gcp_types = [paths::PROTO_TYPE, paths::PROTO_TYPE_RENAMED];
+    let gcp_marks = [paths::PROTO_METHOD_NAME, paths::PROTO_SERVICE_NAME, paths::LOG_NAME];
+    if gcp_marks.into_iter().chain(gcp_types).any(has) {
+        return Some(Provider::Gcp);
+    }
+    let azure_marks = [paths::RESOURCE_ID, paths::CATEGORY, paths::CALLER, paths::OPERATION_VALUE];
+    if has(paths::OPERATION_NAME) && azure_marks.into_iter().any(has) {
+        return Some(Provider::Azure);
+    }
+    if has(paths::TYPE) && (has(paths::REQUEST_RAW) || has(paths::AUTH_RAW) || has(paths::RESPONSE_RAW)) {
+        return Some(Provider::Vault);
+    }
+    None
+}
+
+/// The first keys of an object nobody recognises, for the reject's text.
+fn shape(record: &[u8]) -> String {
+    let text = std::str::from_utf8(record).unwrap_or_default();
+    let keys = keywatch_event::json::members(text).into_iter().take(8).map(|(key, _)| key.into_owned());
+    let keys: Vec<String> = keys.map(|key| key.chars().take(40).collect()).collect();
+    if keys.is_empty() {
+        "an object without keys".to_owned()
+    } else {
+        format!("an object with {}", keys.join(", "))
+    }
+}

@@ -1,0 +1,111 @@
+//! What explains an event after all: a success that follows a failure, an answered challenge.
+//!
+//! Kept as merged intervals of time that are explained, so it is exact in any order of arrival
+//! and stays small however often a client succeeds.
+
+use crate::rule::Hold;
+use hashbrown::{HashMap, HashSet};
+
+/// Explanations of one rule.
+#[derive(Debug, Default)]
+pub(crate) struct Explanations {
+    /// By key: sorted, disjoint, closed intervals of event seconds within which a waiting event
+    /// is explained.
+    explained: HashMap<Box<str>, Vec<(i64, i64)>>,
+    /// By key: seconds of the waiting events, sorted, and the groups they are in.
+    waiting: HashMap<Box<str>, Waiting>,
+}
+
+#[derive(Debug, Default)]
+struct Waiting {
+    secs: Vec<i64>,
+    groups: HashSet<String>,
+}
+
+impl Explanations {
+    /// Takes an event that explains others; names the groups that must be looked at again.
+    pub(crate) fn explain(&mut self, hold: &Hold, key: &str, at: i64) -> Vec<String> {
+        let until = if hold.before_too { at + hold.secs } else { at };
+        merge(self.explained.entry_ref(key).or_default(), at - hold.secs, until);
+        let near = |secs: &i64| (at - hold.secs..=until).contains(secs);
+        match self.waiting.get(key) {
+            Some(waiting) if waiting.secs.iter().any(near) => waiting.groups.iter().cloned().collect(),
+            _ => Vec::new(),
+        }
+    }
+
+    /// Takes an event that waits.
+    pub(crate) fn wait(&mut self, key: &str, at: i64, groups: &[String]) {
+        let waiting = self.waiting.entry_ref(key).or_default();
+        let position = waiting.secs.partition_point(|secs| *secs <= at);
+        waiting.secs.insert(position, at);
+        waiting.groups.extend(groups.iter().cloned());
+    }
+
+    /// Whether the waiting event at `at` is explained.
+    pub(crate) fn explains(&self, hold: &Hold, key: &str, at: i64) -> bool {
+        let covered = self.explained.get(key).is_some_and(|intervals| covers(intervals, at));
+        covered && self.waiting_near(key, at, hold.secs) < hold.unless_count
+    }
+
+    fn waiting_near(&self, key: &str, at: i64, secs: i64) -> u64 {
+        let Some(waiting) = self.waiting.get(key) else { return 0 };
+        let from = waiting.secs.partition_point(|other| *other < at - secs);
+        let to = waiting.secs.partition_point(|other| *other <= at + secs);
+        (to - from) as u64
+    }
+
+    /// Forgets what lies before `secs`.
+    pub(crate) fn forget_before(&mut self, secs: i64) {
+        self.explained.retain(|_, intervals| {
+            intervals.retain(|(_, end)| *end >= secs);
+            !intervals.is_empty()
+        });
+        self.waiting.retain(|_, waiting| {
+            waiting.secs.retain(|at| *at >= secs);
+            !waiting.secs.is_empty()
+        });
+    }
+
+    /// How many intervals and waiting events are kept.
+    pub(crate) fn len(&self) -> usize {
+        let explained: usize = self.explained.values().map(Vec::len).sum();
+        explained + self.waiting.values().map(|waiting| waiting.secs.len()).sum::<usize>()
+    }
+}
+
+fn covers(intervals: &[(i64, i64)], at: i64) -> bool {
+    let after = intervals.partition_point(|(start, _)| *start <= at);
+    after.checked_sub(1).and_then(|i| intervals.get(i)).is_some_and(|(_, end)| at <= *end)
+}
+
+fn merge(intervals: &mut Vec<(i64, i64)>, start: i64, end: i64) {
+    let first = intervals.partition_point(|(_, e)| *e < start);
+    let last = intervals.partition_point(|(s, _)| *s <= end);
+    let touched = intervals.get(first..last).unwrap_or_default();
+    let start = touched.first().map_or(start, |(s, _)| start.min(*s));
+    let end = touched.last().map_or(end, |(_, e)| end.max(*e));
+    intervals.splice(first..last, [(start, end)]);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn merged_intervals_cover_exactly_what_was_added(
+            added in proptest::collection::vec((0_i64..200, 0_i64..20), 0..30),
+            at in 0_i64..230,
+        ) {
+            let mut intervals = Vec::new();
+            for (start, length) in &added {
+                merge(&mut intervals, *start, start + length);
+            }
+            let wanted = added.iter().any(|(start, length)| (*start..=start + length).contains(&at));
+            prop_assert_eq!(covers(&intervals, at), wanted);
+            prop_assert!(intervals.windows(2).all(|pair| pair[0].1 < pair[1].0));
+        }
+    }
+}

@@ -1,0 +1,33 @@
+//! From events to findings. Pure: same rules, same events, same findings.
+//!
+//! Rules are Sigma with a small documented extension (`rules/README.md`). Nothing here performs
+//! I/O, reads a clock or knows where alerts go: time is the event's own.
+
+mod builtin;
+mod compile;
+pub mod engine;
+pub mod examples;
+pub mod field;
+pub mod matcher;
+pub mod problem;
+pub mod rule;
+pub mod yaml;
+
+pub use builtin::builtin;
+pub use compile::{RuleSet, compile};
+pub use engine::{Engine, Gauges, Settings};
+pub use problem::Problem;
+pub use rule::Rule;
+
+use keywatch_event::{AuditEvent, Place};
+
+/// One event as the engine sees it.
+#[derive(Clone, Copy, Debug)]
+pub struct Seen<'a> {
+    /// The normalised event.
+    pub event: &'a AuditEvent<'a>,
+    /// Where its record stands.
+    pub place: &'a Place,
+    /// Its raw record.
+    pub raw: &'a [u8],
+}

@@ -1,0 +1,192 @@
+//! Wiring: store → pipeline → sources → delivery → dashboard, and teardown in reverse.
+
+mod sources;
+
+use crate::clock::{self, SystemClock};
+use crate::config::Config;
+use crate::pipeline::Pipeline;
+use crate::{cli, rulebook};
+use anyhow::Context;
+use keywatch_alerting::{Deliverer, Egress, OsRandom, Wake};
+use keywatch_dashboard::{Dashboard, Options, RuleInfo};
+use keywatch_event::EventTime;
+use keywatch_ingest::provider::Normalizer;
+use keywatch_rules::{RuleSet, Settings};
+use keywatch_store::{Store, Subscriber};
+use sources::{Fed, Sources};
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+/// What a running service offers to whoever started it.
+pub(crate) struct Running {
+    /// Where the dashboard is reached.
+    pub(crate) base_url: String,
+    /// Signs in whoever opens it first.
+    pub(crate) login_link: String,
+}
+
+/// Runs the service until `stop` is done; `started` hears of it when all parts stand.
+///
+/// # Errors
+/// What could not be opened, or why it had to stop. Nothing committed is lost by stopping.
+pub(crate) async fn run(
+    config: Config,
+    stop: impl Future<Output = ()>,
+    started: impl FnOnce(&Running),
+) -> anyhow::Result<()> {
+    let rules = Arc::new(rulebook::load(&config.rules)?);
+    let egress = Egress::new(config.egress.clone());
+    let store = Store::open(&config.database).await?;
+    let subscribers = config.receivers.iter().map(|r| Subscriber { name: r.name.clone(), level_min: r.level_min });
+    let mut pipeline =
+        Pipeline::start(store.clone(), Arc::clone(&rules), settings(&config), subscribers.collect()).await?;
+    let mut sources = Sources::start(&config.sources, &store.positions().await?)?;
+    let deliverer = Deliverer::new(store.clone(), &config.receivers, &egress, Arc::new(SystemClock), Arc::new(OsRandom))
+        .map_err(|problems| anyhow::anyhow!("{}", joined(&problems)))?;
+    let wake = deliverer.wake();
+    let listener = TcpListener::bind(config.listen).await.with_context(|| {
+        format!("cannot listen on {}; choose another address with --listen or end the program that has it", config.listen)
+    })?;
+    let base_url = format!("http://{}", listener.local_addr()?);
+    let dashboard = dashboard(&config, &store, &rules, &sources);
+    let (shut, shutting) = watch::channel(false);
+    let mut tasks: JoinSet<anyhow::Result<()>> = JoinSet::new();
+    let until = shutting.clone();
+    tasks.spawn(async move { Ok(deliverer.run(until).await?) });
+    let (router, until) = (dashboard.router(), shutting.clone());
+    tasks.spawn(async move {
+        keywatch_dashboard::serve(listener, router, stopped(until)).await;
+        Ok(())
+    });
+    started(&Running { login_link: dashboard.login_link(&base_url)?, base_url });
+    let fed = feed(&mut pipeline, &mut sources, &wake, &config, stop).await;
+    sources.stop();
+    shut.send_replace(true);
+    let ended = finish(tasks).await;
+    store.close().await?;
+    fed.and(ended)
+}
+
+fn settings(config: &Config) -> Settings {
+    Settings { known_networks: config.known_networks.clone(), ..Settings::default() }
+}
+
+fn joined(problems: &[keywatch_alerting::Problem]) -> String {
+    problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+}
+
+/// Takes batches until told to stop. A batch that is being committed is finished.
+async fn feed(
+    pipeline: &mut Pipeline,
+    sources: &mut Sources,
+    wake: &Wake,
+    config: &Config,
+    stop: impl Future<Output = ()>,
+) -> anyhow::Result<()> {
+    let mut reload = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::hangup())?;
+    let mut stop = std::pin::pin!(stop);
+    loop {
+        let fed = tokio::select! {
+            biased;
+            () = &mut stop => return Ok(()),
+            _ = reload.recv() => {
+                reload_rules(pipeline, config).await?;
+                continue;
+            }
+            fed = sources.next() => fed,
+        };
+        let Some(fed) = fed else { anyhow::bail!("every source has ended; see the messages above") };
+        step(pipeline, sources, fed, wake).await?;
+    }
+}
+
+async fn step(pipeline: &mut Pipeline, sources: &mut Sources, fed: Fed, wake: &Wake) -> anyhow::Result<()> {
+    let committed = pipeline.step(&fed.batch, clock::now()).await.context(
+        "a batch could not be stored; Keywatch stops here and reads it again at the next start, nothing is lost",
+    )?;
+    wake.wake();
+    sources.committed(&fed, committed, clock::now());
+    Ok(())
+}
+
+/// New rules take over with everything the store remembers; rules with a mistake change nothing.
+async fn reload_rules(pipeline: &mut Pipeline, config: &Config) -> anyhow::Result<()> {
+    match rulebook::load(&config.rules) {
+        Ok(rules) => {
+            let count = rules.rules.len();
+            pipeline.reload(Arc::new(rules), settings(config)).await?;
+            tracing::info!(rules = count, "rules reloaded");
+        }
+        Err(error) => tracing::error!("the rules were not reloaded, the old ones stay: {error}"),
+    }
+    Ok(())
+}
+
+fn dashboard(config: &Config, store: &Store, rules: &RuleSet, sources: &Sources) -> Dashboard {
+    let normalizer = Normalizer::new();
+    let normalize = move |raw: &[u8], received_at: EventTime| {
+        let event = normalizer.normalize(raw, received_at).ok()??;
+        serde_json::to_string_pretty(&event).ok()
+    };
+    let info = |rule: &keywatch_rules::Rule| RuleInfo {
+        id: rule.id.to_string(),
+        title: rule.title.clone(),
+        level: rule.level,
+        action: rule.action.clone(),
+        description: rule.description.clone(),
+        runbook: rule.runbook.clone(),
+        tags: rule.tags.clone(),
+    };
+    let options = Options {
+        hosts: config.hosts.clone(),
+        https: config.https,
+        normalize: Arc::new(normalize),
+        sources: sources.informant(),
+    };
+    Dashboard::new(store.clone(), rules.rules.iter().map(info).collect(), Arc::new(clock::now), options)
+}
+
+async fn stopped(mut shutting: watch::Receiver<bool>) {
+    let _gone = shutting.wait_for(|shut| *shut).await;
+}
+
+/// Waits for the parts to end; the delivery loop gives running sends their time.
+async fn finish(mut tasks: JoinSet<anyhow::Result<()>>) -> anyhow::Result<()> {
+    let all = async {
+        let mut ended = Ok(());
+        while let Some(task) = tasks.join_next().await {
+            ended = ended.and(task.context("a part of the service panicked").and_then(|result| result));
+        }
+        ended
+    };
+    let limit = keywatch_alerting::STOP_TIMEOUT + Duration::from_secs(3);
+    tokio::time::timeout(limit, all).await.unwrap_or(Ok(()))
+}
+
+/// Done when the program is asked to end: SIGINT or SIGTERM.
+///
+/// # Errors
+/// When the signals cannot be listened for.
+pub(crate) fn ended_by_signal() -> anyhow::Result<impl Future<Output = ()>> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+        cli::say("stopping; what is being stored and sent is finished first");
+    })
+}
+
+/// Logs go to standard error; `KEYWATCH_LOG` sets what is logged (`info`, `keywatch=debug` …).
+pub(crate) fn start_logging(usual: &str) {
+    use tracing_subscriber::EnvFilter;
+    let asked = crate::config::environment("KEYWATCH_LOG");
+    let filter = EnvFilter::try_new(asked.as_deref().unwrap_or(usual)).unwrap_or_else(|_| EnvFilter::new("info"));
+    let _already = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).try_init();
+}

@@ -1,0 +1,152 @@
+//! `keywatch scan`: read audit files once, print the alerts they hold.
+
+use super::output::{Format, alerts, level, visible};
+use super::{FINDINGS, NOTHING_READABLE, say};
+use crate::scanner::Scanner;
+use crate::{clock, rulebook};
+use clap::Args;
+use indicatif::{HumanBytes, HumanCount, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use ipnet::IpNet;
+use keywatch_event::{EventTime, Level, Reject};
+use keywatch_ingest::source::Reader;
+use keywatch_rules::{Engine, RuleSet, Settings};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// Records per batch: enough to amortise the engine's work per batch, small enough to stay in
+/// the processor's cache.
+const BATCH_RECORDS: usize = 2048;
+/// Bytes per batch.
+const BATCH_BYTES: usize = 4 << 20;
+/// Rejects printed one by one; the rest is counted.
+const REJECTS_SHOWN: u64 = 10;
+
+/// Read audit files once and print the alerts they hold.
+#[derive(Debug, Args)]
+pub(crate) struct Scan {
+    /// Files, folders (searched), or - for standard input; any carrier, gzip or not
+    #[arg(required = true)]
+    paths: Vec<PathBuf>,
+    /// Output: a table on a terminal, ndjson otherwise
+    #[arg(long, value_enum)]
+    format: Option<Format>,
+    /// Exit with 1 when an alert has this level or a higher one: warning, high or critical
+    #[arg(long, value_parser = level)]
+    fail_level: Option<Level>,
+    /// Further rule files or folders
+    #[arg(long = "rules", value_name = "PATH")]
+    rules: Vec<PathBuf>,
+    /// A network that is never unusual, such as 198.51.100.0/24
+    #[arg(long = "known-network", value_name = "CIDR")]
+    known_networks: Vec<IpNet>,
+    /// No progress and no summary
+    #[arg(long, short)]
+    quiet: bool,
+}
+
+impl Scan {
+    pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
+        let rules = Arc::new(rulebook::load(&self.rules)?);
+        let settings = Settings { known_networks: self.known_networks.clone(), ..Settings::default() };
+        let mut scanner = Scanner::new(Engine::new(Arc::clone(&rules), settings));
+        let started = Instant::now();
+        let mut reader = Reader::new(self.paths.clone());
+        self.read(&mut reader, &mut scanner);
+        let took = started.elapsed();
+        alerts(&scanner.alerts(), Format::or_suitable(self.format))?;
+        for failure in reader.failures() {
+            say(&format!("keywatch: {}", visible(&failure.to_string())));
+        }
+        if !self.quiet {
+            summary(&scanner, &rules, reader.progress().bytes_read, took);
+        }
+        Ok(self.exit_code(&scanner, !reader.failures().is_empty()))
+    }
+
+    fn read(&self, reader: &mut Reader, scanner: &mut Scanner) {
+        let bar = if self.quiet { ProgressBar::hidden() } else { progress_bar(reader.progress().bytes_total) };
+        let mut shown = 0_u64;
+        let mut rejected = |reject: &Reject| {
+            shown += 1;
+            if shown <= REJECTS_SHOWN {
+                bar.suspend(|| say(&format!("reject {}: {}", visible(&reject.place.to_string()), visible(&reject.reason.to_string()))));
+            }
+        };
+        while let Some(batch) = reader.next_batch(BATCH_RECORDS, BATCH_BYTES) {
+            let received_at = EventTime::from(clock::now());
+            scanner.take(&batch, received_at, &mut rejected);
+            bar.set_position(reader.progress().bytes_read);
+        }
+        bar.finish_and_clear();
+    }
+
+    fn exit_code(&self, scanner: &Scanner, failed: bool) -> ExitCode {
+        let nothing = scanner.counts.events == 0 && scanner.counts.skipped == 0;
+        if nothing && (failed || !scanner.counts.rejects.is_empty()) {
+            return ExitCode::from(NOTHING_READABLE);
+        }
+        let highest = scanner.levels().into_keys().max();
+        match self.fail_level {
+            Some(bound) if highest.is_some_and(|level| level >= bound) => ExitCode::from(FINDINGS),
+            _ => ExitCode::SUCCESS,
+        }
+    }
+}
+
+/// A bar over the bytes on disk, drawn only on a terminal and only when it takes a while.
+fn progress_bar(bytes_total: Option<u64>) -> ProgressBar {
+    let (bar, template) = match bytes_total {
+        Some(total) => (ProgressBar::new(total), "{bar:30} {bytes}/{total_bytes}  {bytes_per_sec}  eta {eta}"),
+        None => (ProgressBar::new_spinner(), "{spinner} {bytes}  {bytes_per_sec}"),
+    };
+    bar.set_draw_target(ProgressDrawTarget::stderr_with_hz(5));
+    bar.enable_steady_tick(Duration::from_millis(200));
+    if let Ok(style) = ProgressStyle::with_template(template) {
+        bar.set_style(style);
+    }
+    bar
+}
+
+fn summary(scanner: &Scanner, rules: &RuleSet, bytes: u64, took: Duration) {
+    let counts = &scanner.counts;
+    let rejects: u64 = counts.rejects.values().sum();
+    say(&format!(
+        "{} events in {}, {} repeated, {} rejects, {} without an event ({} read)",
+        HumanCount(counts.events),
+        spoken(took),
+        HumanCount(counts.duplicates),
+        HumanCount(rejects),
+        HumanCount(counts.skipped),
+        HumanBytes(bytes),
+    ));
+    if rejects > 0 {
+        let kinds: Vec<String> = counts.rejects.iter().map(|(kind, n)| format!("{kind} {n}")).collect();
+        say(&format!("  rejects: {}", kinds.join(", ")));
+    }
+    let levels = scanner.levels();
+    let level = |level: Level| format!("{level} {}", levels.get(&level).copied().unwrap_or(0));
+    say(&format!("  alerts: {}, {}, {}", level(Level::Critical), level(Level::High), level(Level::Warning)));
+    for rule in &rules.rules {
+        if let Some(events) = scanner.matched.get(&*rule.id) {
+            say(&format!("  {:<8} {:>10} event(s)  {}", rule.id, HumanCount(*events), rule.title));
+        }
+    }
+    let per_second = counts.events as f64 / took.as_secs_f64().max(0.001);
+    say(&format!("  {per_second:.0} events/s"));
+    let gauges = scanner.gauges();
+    if gauges.entries_evicted + gauges.principals_evicted > 0 {
+        say(&format!(
+            "  memory limits were reached: {} window entries and {} principals were let go, so slow attacks may be missed",
+            gauges.entries_evicted, gauges.principals_evicted
+        ));
+    }
+}
+
+fn spoken(took: Duration) -> String {
+    match took.as_secs() {
+        0..60 => format!("{:.2} s", took.as_secs_f64()),
+        secs => format!("{} min {} s", secs / 60, secs % 60),
+    }
+}

@@ -1,0 +1,45 @@
+//! `keywatch serve`: the service.
+
+use super::say;
+use crate::{app, config};
+use anyhow::Context;
+use clap::Args;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// Run the service: follow audit files, raise and deliver alerts, show the dashboard.
+///
+/// SIGHUP reads the rule files again; rules with a mistake change nothing. SIGTERM ends the
+/// service after what is being stored and sent is finished.
+#[derive(Debug, Args)]
+pub(crate) struct Serve {
+    /// The configuration file
+    #[arg(long, short, default_value = "keywatch.yaml")]
+    config: PathBuf,
+    /// The database file, instead of the configured one
+    #[arg(long)]
+    database: Option<PathBuf>,
+    /// Where the dashboard listens, instead of the configured address
+    #[arg(long)]
+    listen: Option<SocketAddr>,
+}
+
+impl Serve {
+    pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
+        let mut config = config::load(&self.config)?;
+        config.database = self.database.unwrap_or(config.database);
+        config.listen = self.listen.unwrap_or(config.listen);
+        app::start_logging("info,sqlx=warn,hyper=warn");
+        let runtime = tokio::runtime::Runtime::new().context("cannot start the runtime")?;
+        runtime.block_on(async {
+            let stop = app::ended_by_signal()?;
+            app::run(config, stop, |running| {
+                say(&format!("keywatch: dashboard on {}", running.base_url));
+                say(&format!("keywatch: sign in once, within 15 minutes: {}", running.login_link));
+            })
+            .await
+        })?;
+        Ok(ExitCode::SUCCESS)
+    }
+}

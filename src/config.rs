@@ -1,0 +1,250 @@
+//! The configuration file: strict, and every mistake named at once with line, column and remedy.
+//!
+//! A flag beats the environment (`KEYWATCH_DATABASE`, `KEYWATCH_LISTEN`), which beats the file,
+//! which beats the defaults. Secrets are references, resolved here and kept nowhere else.
+
+mod secret;
+
+use ipnet::IpNet;
+use keywatch_alerting::{EgressPolicy, SigningSecret, WebhookReceiver};
+use keywatch_event::Level;
+use keywatch_rules::Problem;
+use keywatch_rules::yaml::{Node, Problems, Table, parse};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+/// Where the dashboard listens unless told otherwise: loopback only.
+pub(crate) const LISTEN: &str = "127.0.0.1:8420";
+
+/// What a configuration file says, with defaults filled in.
+#[derive(Debug)]
+pub(crate) struct Config {
+    pub(crate) database: PathBuf,
+    pub(crate) listen: SocketAddr,
+    /// Host names the dashboard answers to besides loopback.
+    pub(crate) hosts: Vec<String>,
+    /// Whether people reach the dashboard over HTTPS, through a proxy.
+    pub(crate) https: bool,
+    pub(crate) rules: Vec<PathBuf>,
+    pub(crate) known_networks: Vec<IpNet>,
+    pub(crate) sources: Vec<FileSource>,
+    pub(crate) receivers: Vec<WebhookReceiver>,
+    pub(crate) egress: EgressPolicy,
+}
+
+/// Audit files to follow.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct FileSource {
+    pub(crate) name: String,
+    pub(crate) paths: Vec<PathBuf>,
+}
+
+/// Everything wrong with a configuration file.
+#[derive(Debug, thiserror::Error)]
+#[error("{}", listed(.0))]
+pub(crate) struct ConfigProblems(pub(crate) Vec<Problem>);
+
+fn listed(problems: &[Problem]) -> String {
+    let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
+    format!("the configuration cannot be used\n{}\n{} problem(s)", lines.join("\n"), problems.len())
+}
+
+const KEYS: &[&str] = &["database", "listen", "hosts", "https", "rules", "known_networks", "sources", "receivers", "egress"];
+
+/// Reads and checks a configuration file.
+pub(crate) fn load(path: &Path) -> Result<Config, ConfigProblems> {
+    let file = path.display().to_string();
+    let text = std::fs::read_to_string(path).map_err(|error| {
+        let remedy = "name a readable file with --config, or write one as in keywatch.example.yaml";
+        ConfigProblems(vec![Problem { file: file.clone(), line: 1, column: 1, message: format!("cannot be read: {error}"), remedy: remedy.to_owned() }])
+    })?;
+    read(&file, &text, &|name| environment(name))
+}
+
+/// A variable of the environment.
+#[expect(clippy::disallowed_methods, reason = "this is where the environment is read")]
+pub(crate) fn environment(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+/// Reads a configuration from text; `environment` looks variables up.
+pub(crate) fn read(file: &str, text: &str, environment: &dyn Fn(&str) -> Option<String>) -> Result<Config, ConfigProblems> {
+    let documents = parse(file, text).map_err(|problem| ConfigProblems(vec![problem]))?;
+    let problems = Problems::new(file);
+    let empty = Node { data: keywatch_rules::yaml::Data::Map(Vec::new()), line: 1, column: 1 };
+    let root = documents.first().unwrap_or(&empty);
+    if let Some(second) = documents.get(1) {
+        problems.add(second, "a second document", "keep one document per file");
+    }
+    let config = Table::open(root, KEYS, &problems).map(|table| Reader { problems: &problems, environment }.config(&table));
+    let found = problems.into_sorted();
+    match config {
+        Some(config) if found.is_empty() => Ok(config),
+        _ => Err(ConfigProblems(found)),
+    }
+}
+
+struct Reader<'r> {
+    problems: &'r Problems,
+    environment: &'r dyn Fn(&str) -> Option<String>,
+}
+
+impl Reader<'_> {
+    fn config(&self, table: &Table<'_>) -> Config {
+        let egress = self.egress(table);
+        let config = Config {
+            database: self.overridable(table, "database", "KEYWATCH_DATABASE").map_or_else(|| "keywatch.db".into(), PathBuf::from),
+            listen: self.listen(table),
+            hosts: table.texts("hosts").into_iter().map(|(host, _)| host).collect(),
+            https: table.truth("https").unwrap_or(false),
+            rules: table.texts("rules").into_iter().map(|(path, _)| path.into()).collect(),
+            known_networks: table.texts("known_networks").iter().filter_map(|(text, at)| self.network(text, at)).collect(),
+            sources: table.list("sources").iter().filter_map(|node| self.source(node)).collect(),
+            receivers: table.list("receivers").iter().filter_map(|node| self.receiver(node)).collect(),
+            egress,
+        };
+        self.check_names(table, "sources");
+        self.check_names(table, "receivers");
+        self.check_receivers(table, &config);
+        config
+    }
+
+    fn overridable(&self, table: &Table<'_>, key: &str, variable: &str) -> Option<String> {
+        (self.environment)(variable).or_else(|| table.text(key))
+    }
+
+    fn listen(&self, table: &Table<'_>) -> SocketAddr {
+        let text = self.overridable(table, "listen", "KEYWATCH_LISTEN").unwrap_or_else(|| LISTEN.to_owned());
+        text.parse().unwrap_or_else(|_| {
+            let at = table.get("listen").unwrap_or(table.node());
+            self.problems.add(at, format!("`{text}` is no address to listen on"), format!("write address and port, such as {LISTEN}"));
+            SocketAddr::from(([127, 0, 0, 1], 0))
+        })
+    }
+
+    fn network(&self, text: &str, at: &Node) -> Option<IpNet> {
+        let found = text.parse().ok().or_else(|| text.parse::<std::net::IpAddr>().ok().map(IpNet::from));
+        if found.is_none() {
+            self.problems.add(at, format!("`{text}` is no network"), "write it as 198.51.100.0/24 or 2001:db8::/32");
+        }
+        found
+    }
+
+    fn source(&self, node: &Node) -> Option<FileSource> {
+        let table = Table::open(node, &["name", "files"], self.problems)?;
+        let name = table.need("name", "give the source a name of its own")?.text()?;
+        let files = table.need("files", "name files or folders to follow")?;
+        let paths: Vec<PathBuf> = table.texts("files").into_iter().map(|(path, _)| path.into()).collect();
+        if paths.is_empty() {
+            self.problems.add(files, "`files` is empty", "name files or folders to follow");
+        }
+        Some(FileSource { name, paths })
+    }
+
+    fn receiver(&self, node: &Node) -> Option<WebhookReceiver> {
+        let table = Table::open(node, &["name", "webhook", "level", "concurrency"], self.problems)?;
+        let name = table.need("name", "give the receiver a name of its own")?.text()?;
+        let webhook = table.need("webhook", "only webhooks are delivered to: `webhook: {url: …, secret: …}`")?;
+        let webhook = Table::open(webhook, &["url", "secret", "secrets"], self.problems)?;
+        let url = webhook.need("url", "write the https:// address to POST to")?.text()?;
+        Some(WebhookReceiver {
+            name,
+            url,
+            secrets: self.secrets(&webhook),
+            level_min: self.level(&table),
+            concurrency: table.int("concurrency", 1..=64).and_then(|n| usize::try_from(n).ok()).unwrap_or(4),
+        })
+    }
+
+    fn secrets(&self, webhook: &Table<'_>) -> Vec<SigningSecret> {
+        let nodes: Vec<&Node> = webhook.get("secret").into_iter().chain(webhook.list("secrets")).collect();
+        if nodes.is_empty() {
+            self.problems.add(webhook.node(), "`secret` is missing", "write `secret: {source: file, path: …}` or `{source: env, path: NAME}`; every message is signed");
+        }
+        nodes.into_iter().filter_map(|node| secret::signing(node, self.environment, self.problems)).collect()
+    }
+
+    fn level(&self, table: &Table<'_>) -> Level {
+        let Some(node) = table.get("level") else { return Level::Warning };
+        let text = node.text().unwrap_or_default();
+        text.parse().unwrap_or_else(|_| {
+            self.problems.add(node, format!("`{text}` is no level"), "write warning, high or critical");
+            Level::Warning
+        })
+    }
+
+    fn egress(&self, table: &Table<'_>) -> EgressPolicy {
+        let open = |node| Table::open(node, &["allow", "allow_http"], self.problems);
+        let Some(table) = table.get("egress").and_then(open) else { return EgressPolicy::default() };
+        EgressPolicy {
+            allow: table.texts("allow").iter().filter_map(|(text, at)| self.network(text, at)).collect(),
+            allow_http: table.truth("allow_http").unwrap_or(false),
+        }
+    }
+
+    fn check_names(&self, table: &Table<'_>, key: &str) {
+        let mut known: Vec<String> = Vec::new();
+        for node in table.list(key).iter().filter_map(|node| node.get("name")) {
+            let name = node.text().unwrap_or_default();
+            if known.contains(&name) {
+                self.problems.add(node, format!("the name `{name}` stands twice under `{key}`"), "give each its own name");
+            }
+            known.push(name);
+        }
+    }
+
+    /// What the delivery code itself finds wrong with a receiver, at the receiver's place.
+    fn check_receivers(&self, table: &Table<'_>, config: &Config) {
+        for problem in keywatch_alerting::validate(&config.receivers, &config.egress) {
+            if matches!(problem.fault, keywatch_alerting::Fault::Secrets(0) | keywatch_alerting::Fault::NameTwice) {
+                continue;
+            }
+            let named = |node: &&Node| node.get("name").and_then(Node::text).as_deref() == Some(&problem.receiver);
+            let at = table.list("receivers").iter().find(named).unwrap_or(table.node());
+            self.problems.add(at, problem.to_string(), "");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn problems(text: &str) -> Vec<String> {
+        match read("keywatch.yaml", text, &|_| None) {
+            Ok(_) => Vec::new(),
+            Err(ConfigProblems(found)) => found.iter().map(ToString::to_string).collect(),
+        }
+    }
+
+    #[test]
+    fn an_empty_file_is_a_configuration() {
+        assert_eq!(problems(""), Vec::<String>::new());
+        assert_eq!(problems("# nothing yet\n"), Vec::<String>::new());
+    }
+
+    #[test]
+    fn three_mistakes_are_three_problems_with_place_and_remedy() {
+        let found = problems("lisen: 127.0.0.1:1\nknown_networks: [office]\nsources:\n  - name: vault\n    file: /var/log/vault.log\n");
+        assert_eq!(found, [
+            "keywatch.yaml:1:1: unknown key `lisen`; did you mean `listen`?",
+            "keywatch.yaml:2:18: `office` is no network; write it as 198.51.100.0/24 or 2001:db8::/32",
+            "keywatch.yaml:4:5: `files` is missing; name files or folders to follow",
+            "keywatch.yaml:5:5: unknown key `file`; did you mean `files`?",
+        ]);
+    }
+
+    #[test]
+    fn the_environment_beats_the_file() {
+        let environment = |name: &str| (name == "KEYWATCH_LISTEN").then(|| "127.0.0.1:9".to_owned());
+        let config = read("f", "listen: 127.0.0.1:8\n", &environment).unwrap();
+        assert_eq!(config.listen.port(), 9);
+    }
+
+    #[test]
+    fn a_receiver_needs_a_secret_that_is_there() {
+        let found = problems("receivers:\n  - name: soc\n    webhook:\n      url: https://hooks.example.com/k\n      secret: {source: env, path: SOC_SECRET}\n");
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert!(found[0].contains("SOC_SECRET") && found[0].contains(":5:15:"), "{found:?}");
+    }
+}

@@ -1,0 +1,24 @@
+//! The `keywatch` program: one executable, one file per subcommand under `cli/`.
+//!
+//! Everything that decides lives in the libraries; this crate wires them to files, clock,
+//! terminal and network.
+
+mod app;
+mod cli;
+mod clock;
+mod config;
+mod demo;
+mod pipeline;
+mod rulebook;
+mod scanner;
+
+use clap::Parser;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let arguments = cli::Arguments::parse();
+    match cli::run(arguments) {
+        Ok(code) => code,
+        Err(error) => cli::report(&error),
+    }
+}

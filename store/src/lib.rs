@@ -1,0 +1,37 @@
+//! Durable history, alerts, learned state, positions and the outbox.
+//!
+//! All effects of a batch are one transaction ([`Store::commit`]); only then does a source hear an
+//! acknowledgement. Nothing here decides anything about an event, and nothing reads the clock:
+//! the time is always an argument.
+
+mod alerts;
+mod bulk;
+mod codes;
+mod commit;
+#[cfg(test)]
+mod contract;
+mod error;
+mod key;
+mod names;
+mod outbox;
+mod query;
+mod raw;
+mod rejects;
+mod restart;
+mod rows;
+mod signal;
+mod store;
+mod tell;
+mod types;
+
+pub use error::StoreError;
+pub use outbox::{AttemptOutcome, AttemptRecord, DeliveryKind, DeliveryState, LeasedDelivery};
+pub use query::{
+    AccessSummary, AlertDetail, AlertFilter, AlertRow, AlertStatus, Attempt, Cursor, CursorError, Delivery,
+    DeliveryFilter, DeliveryRow, EventDetail, EventFilter, EventRow, HistoryEntry, HourCount, LevelCounts,
+    Listed, Overview, PAGE_MAX, Page, PositionRow, PrincipalRow, ReceiverRow, RejectDetail, RejectRow,
+    SUMMARY_MAX, SecretRow, Span, Totals,
+};
+pub use restart::StoredRecord;
+pub use store::Store;
+pub use types::*;

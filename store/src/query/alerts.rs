@@ -1,0 +1,133 @@
+//! Lists of alerts, and one alert with its history, deliveries and evidence.
+
+use super::{AlertDetail, AlertFilter, AlertRow, AlertStatus, Cursor, HistoryEntry, Listed, Page, unsigned};
+use crate::codes::Coded;
+use crate::commit::at;
+use crate::{Store, StoreError};
+use keywatch_event::{EventTime, Level, Provider};
+use sqlx::sqlite::SqliteRow;
+use sqlx::{QueryBuilder, Row, Sqlite};
+
+/// The columns [`alert_from`] reads. What only the JSON form holds is read from there.
+const SELECT: &str = "
+    SELECT a.seq, a.opened_at, a.id, a.rule, a.level, a.status, a.provider, a.principal, a.received_at,
+        a.changed_at, a.revision, a.body, a.body ->> '$.title', a.body ->> '$.opened_at',
+        a.body ->> '$.first_event_at', a.body ->> '$.last_event_at', a.body ->> '$.events'
+    FROM alerts a WHERE 1 = 1";
+
+impl Store {
+    /// Alerts, newest first by when they opened (event time).
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database cannot be read.
+    pub async fn alerts(&self, filter: &AlertFilter, page: Page) -> Result<Listed<AlertRow>, StoreError> {
+        let failed = |source| self.failed("list alerts", source);
+        let rows = select(filter, page).build().fetch_all(self.readers()).await.map_err(failed)?;
+        let paged = |row: &SqliteRow| {
+            Ok((Cursor { at: row.try_get(1)?, id: row.try_get(0)? }, alert_from(row)?))
+        };
+        Ok(page.cut(rows.iter().map(paged).collect::<Result<_, _>>().map_err(failed)?))
+    }
+
+    /// One alert by its present id or one it had before.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database cannot be read.
+    pub async fn alert(&self, id: &str) -> Result<Option<AlertDetail>, StoreError> {
+        let failed = |source| self.failed("read an alert", source);
+        let mut query = QueryBuilder::<Sqlite>::new(SELECT);
+        query.push(" AND a.seq = coalesce((SELECT seq FROM alerts WHERE id = ").push_bind(id.to_owned());
+        query.push("), (SELECT alert FROM alert_aliases WHERE id = ").push_bind(id.to_owned()).push("))");
+        let row = query.build().fetch_optional(self.readers()).await.map_err(failed)?;
+        let Some(row) = row else { return Ok(None) };
+        let seq: i64 = row.try_get(0).map_err(failed)?;
+        let former_ids = sqlx::query_scalar("SELECT id FROM alert_aliases WHERE alert = ? ORDER BY id")
+            .bind(seq)
+            .fetch_all(self.readers())
+            .await
+            .map_err(failed)?;
+        Ok(Some(AlertDetail {
+            alert: alert_from(&row).map_err(failed)?,
+            former_ids,
+            history: self.history(seq).await.map_err(failed)?,
+            deliveries: self.deliveries_of(seq).await.map_err(failed)?,
+            evidence: self.evidence(seq).await.map_err(failed)?,
+        }))
+    }
+
+    async fn history(&self, seq: i64) -> Result<Vec<HistoryEntry>, sqlx::Error> {
+        let rows: Vec<(i64, String, String)> =
+            sqlx::query_as("SELECT at, what, detail FROM alert_history WHERE alert = ? ORDER BY id")
+                .bind(seq)
+                .fetch_all(self.readers())
+                .await?;
+        let entry = |(nanos, what, detail)| HistoryEntry { at: at(nanos), what, detail };
+        Ok(rows.into_iter().map(entry).collect())
+    }
+}
+
+fn select(filter: &AlertFilter, page: Page) -> QueryBuilder<Sqlite> {
+    let mut query = QueryBuilder::new(SELECT);
+    for (column, text) in [("rule", &filter.rule), ("principal", &filter.principal)] {
+        if let Some(text) = text {
+            query.push(format!(" AND a.{column} = ")).push_bind(text.clone());
+        }
+    }
+    let codes =
+        [("provider", filter.provider.map(Coded::code)), ("status", filter.status.map(Coded::code))];
+    for (column, code) in codes {
+        if let Some(code) = code {
+            // The plus keeps the status index out: a page comes from the time index.
+            query.push(format!(" AND +a.{column} = ")).push_bind(code);
+        }
+    }
+    if let Some(level) = filter.level_min {
+        query.push(" AND a.level >= ").push_bind(level.code());
+    }
+    if let Some(secret) = &filter.secret {
+        query.push(" AND a.seq IN (SELECT alert FROM alert_secrets WHERE secret = ");
+        query.push_bind(secret.clone()).push(")");
+    }
+    push_place(&mut query, filter, page);
+    query
+}
+
+fn push_place(query: &mut QueryBuilder<Sqlite>, filter: &AlertFilter, page: Page) {
+    if let Some(since) = filter.span.since {
+        query.push(" AND a.opened_at >= ").push_bind(since.unix_nanos());
+    }
+    if let Some(until) = filter.span.until {
+        query.push(" AND a.opened_at < ").push_bind(until.unix_nanos());
+    }
+    if let Some(after) = page.after {
+        query.push(" AND (a.opened_at < ").push_bind(after.at);
+        query.push(" OR (a.opened_at = ").push_bind(after.at);
+        query.push(" AND a.seq < ").push_bind(after.id).push("))");
+    }
+    query.push(" ORDER BY a.opened_at DESC, a.seq DESC LIMIT ").push_bind(page.read_max());
+}
+
+fn alert_from(row: &SqliteRow) -> Result<AlertRow, sqlx::Error> {
+    Ok(AlertRow {
+        id: row.try_get(2)?,
+        rule: row.try_get(3)?,
+        title: row.try_get(12)?,
+        level: Level::from_code(row.try_get(4)?)?,
+        status: AlertStatus::from_code(row.try_get(5)?)?,
+        provider: Provider::from_code(row.try_get(6)?)?,
+        principal: row.try_get(7)?,
+        opened_at: time_from(row, 13)?,
+        first_event_at: time_from(row, 14)?,
+        last_event_at: time_from(row, 15)?,
+        events: unsigned(row.try_get(16)?),
+        received_at: at(row.try_get(8)?),
+        changed_at: at(row.try_get(9)?),
+        revision: row.try_get(10)?,
+        json: row.try_get(11)?,
+    })
+}
+
+fn time_from(row: &SqliteRow, column: usize) -> Result<EventTime, sqlx::Error> {
+    let text: String = row.try_get(column)?;
+    EventTime::parse(&text).map_err(|error| sqlx::Error::Decode(error.into()))
+}

@@ -1,0 +1,105 @@
+//! A webhook receiver on loopback that can fail on purpose.
+
+use std::collections::{HashMap, HashSet};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// What a receiver was sent: the alert, by message id.
+#[derive(Debug, Default)]
+pub(crate) struct Received {
+    /// Messages that were accepted, with the alert's id in their body.
+    pub(crate) accepted: HashMap<String, String>,
+    /// Messages that were refused or whose reply was lost, once each.
+    failed: HashSet<String>,
+    /// Requests in all.
+    pub(crate) requests: u64,
+    /// Bodies that were accepted.
+    pub(crate) bodies: Vec<String>,
+}
+
+/// Listens until the test ends.
+#[derive(Debug, Clone)]
+pub(crate) struct Receiver {
+    port: u16,
+    received: Arc<Mutex<Received>>,
+}
+
+impl Receiver {
+    /// Starts one; when `faulty`, one message in ten is refused and one in twenty loses its reply,
+    /// each the first time it comes.
+    pub(crate) fn start(faulty: bool) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let port = listener.local_addr().expect("an address").port();
+        let receiver = Self { port, received: Arc::default() };
+        let shared = receiver.clone();
+        std::thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let receiver = shared.clone();
+                std::thread::spawn(move || receiver.serve(stream, faulty));
+            }
+        });
+        receiver
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("http://127.0.0.1:{}/hook", self.port)
+    }
+
+    pub(crate) fn secret(&self) -> &'static str {
+        "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwMfKQ9r8GKYo="
+    }
+
+    pub(crate) fn received(&self) -> MutexGuard<'_, Received> {
+        self.received.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn serve(&self, stream: TcpStream, faulty: bool) -> Option<()> {
+        let mut reader = BufReader::new(stream.try_clone().ok()?);
+        let mut stream = stream;
+        loop {
+            let (id, body) = request(&mut reader)?;
+            let status = self.take(&id, &body, faulty)?;
+            write!(stream, "HTTP/1.1 {status}\r\ncontent-length: 0\r\n\r\n").ok()?;
+        }
+    }
+
+    /// Decides about one message; `None` loses the reply.
+    fn take(&self, id: &str, body: &str, faulty: bool) -> Option<&'static str> {
+        let mut received = self.received();
+        received.requests += 1;
+        let lot = id.bytes().fold(7_u32, |lot, byte| lot.wrapping_mul(31).wrapping_add(byte.into())) % 20;
+        if faulty && lot < 3 && received.failed.insert(id.to_owned()) {
+            return (lot < 2).then_some("500 Internal Server Error");
+        }
+        received.bodies.push(body.to_owned());
+        let alert = body.split_once("\"id\":\"").and_then(|(_, rest)| rest.split_once('"')).map(|(id, _)| id);
+        received.accepted.insert(id.to_owned(), alert.unwrap_or_default().to_owned());
+        Some("204 No Content")
+    }
+}
+
+/// One request: its message id and its body, whole.
+fn request(reader: &mut impl BufRead) -> Option<(String, String)> {
+    let (mut id, mut length) = (String::new(), 0);
+    loop {
+        let mut line = String::new();
+        if reader.read_line(&mut line).ok()? == 0 {
+            return None;
+        }
+        let Some((name, value)) = line.trim_end().split_once(": ") else {
+            if line == "\r\n" {
+                break;
+            }
+            continue;
+        };
+        match name.to_ascii_lowercase().as_str() {
+            "webhook-id" => id = value.to_owned(),
+            "content-length" => length = value.parse().ok()?,
+            _ => {}
+        }
+    }
+    let mut body = vec![0; length];
+    reader.read_exact(&mut body).ok()?;
+    (!id.is_empty()).then(|| (id, String::from_utf8_lossy(&body).into_owned()))
+}

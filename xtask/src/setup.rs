@@ -1,0 +1,186 @@
+//! Installs what is missing, in the order it is needed, and says so before it does.
+//!
+//! Test packages go below `.setup/` in the workspace, in versions fixed here; nothing is
+//! installed twice.
+
+use crate::host::{self, Host};
+use crate::need::{self, Way};
+use crate::run::{self, Failure, Progress, cargo};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// The reference package for webhook signatures on PyPI.
+const PYPI_VERSION: &str = "1.1.0";
+/// The same on npm.
+const NPM_VERSION: &str = "1.1.1";
+
+/// Waits two minutes for another package manager to finish, as unattended upgrades do on a
+/// machine that has just started.
+const LOCK_WAIT: &str = "DPkg::Lock::Timeout=120";
+
+/// How much is to be installed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Scope {
+    /// What building the program takes.
+    Build,
+    /// What the tests take as well.
+    Test,
+}
+
+/// Installs what `scope` needs and the system lacks.
+///
+/// # Errors
+/// [`Failure`] with the steps to take by hand when something cannot be installed. A missing
+/// cargo-nextest is none: `cargo test` can take its place.
+pub(crate) fn install(root: &Path, scope: Scope, progress: &Progress) -> Result<(), Failure> {
+    match scope {
+        Scope::Build => system(need::TO_BUILD, "cargo xtask demo", progress),
+        Scope::Test => {
+            system(
+                need::TO_TEST,
+                "cargo xtask test; or, to run what can run without: cargo xtask test --no-setup",
+                progress,
+            )?;
+            python_package(&root.join(".setup/venv"), progress)?;
+            node_package(&root.join(".setup/node"), progress)?;
+            nextest(root, progress);
+            Ok(())
+        }
+    }
+}
+
+/// Whether cargo-nextest can be run.
+pub(crate) fn has_nextest(root: &Path) -> bool {
+    run::succeeds(cargo(root).args(["nextest", "--version"]))
+}
+
+/// Installs the system packages that bring what is missing of `needs`.
+fn system(needs: &[need::Need], retry: &str, progress: &Progress) -> Result<(), Failure> {
+    let missing = host::missing(needs);
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let way = need::way(Host::look());
+    let words = match &way {
+        Way::Apt(words) => *words,
+        Way::ByHand(reason) => return Err(Failure::new(need::manual(&missing, reason, retry))),
+    };
+    progress.say(&need::announcement(&missing, &way));
+    let by_hand = |reason: &str| Failure::new(need::manual(&missing, reason, retry));
+    progress.say("apt-get update");
+    if let Err(failure) = apt(words, &["update", "-qq"]) {
+        // One unreachable third-party list fails the whole update; the packages may be known.
+        progress.say(&format!("{}; trying with the lists as they are", failure.text));
+    }
+    let packages = need::packages(&missing);
+    progress.say(&format!("apt-get install {}", packages.join(" ")));
+    let install = [&["install", "-y", "-qq", "--no-install-recommends"], packages.as_slice()].concat();
+    apt(words, &install).map_err(|failure| by_hand(&failure.text))?;
+    let still = host::missing(needs);
+    if still.is_empty() {
+        progress.say("system packages are in place");
+        return Ok(());
+    }
+    let reason = "apt-get reported success, but the programs are still not on the PATH";
+    Err(Failure::new(need::manual(&still, reason, retry)))
+}
+
+fn apt(words: &[&str], args: &[&str]) -> Result<(), Failure> {
+    let apt = ["DEBIAN_FRONTEND=noninteractive", "apt-get", "-o", LOCK_WAIT];
+    let line = [words, &apt, args].concat();
+    let Some((program, rest)) = line.split_first() else { return Ok(()) };
+    run::must(Command::new(program).args(rest), "apt-get")
+}
+
+/// A virtual environment with the reference package of PyPI.
+fn python_package(venv: &Path, progress: &Progress) -> Result<(), Failure> {
+    let python = venv.join("bin/python");
+    if run::succeeds(Command::new(&python).args(["-c", &version_check()])) {
+        return Ok(());
+    }
+    let package = format!("standardwebhooks=={PYPI_VERSION}");
+    progress.say(&format!("about to install {package} from PyPI into {}", venv.display()));
+    let steps = format!("python3 -m venv {venv} && {venv}/bin/pip install {package}", venv = venv.display());
+    let by_hand = |failure: Failure| package_by_hand(&failure, &steps);
+    run::must(Command::new("python3").args(["-m", "venv"]).arg(venv), "python3 -m venv").map_err(by_hand)?;
+    let pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", &package];
+    run::must(Command::new(&python).args(pip), "pip install").map_err(by_hand)
+}
+
+/// Python that fails unless the package is there in the fixed version.
+fn version_check() -> String {
+    format!(
+        "import importlib.metadata, standardwebhooks\n\
+         assert importlib.metadata.version('standardwebhooks') == '{PYPI_VERSION}'"
+    )
+}
+
+/// A folder with the reference package of npm.
+fn node_package(folder: &Path, progress: &Progress) -> Result<(), Failure> {
+    if installed_version(folder).as_deref() == Some(NPM_VERSION) {
+        return Ok(());
+    }
+    let package = format!("standardwebhooks@{NPM_VERSION}");
+    progress.say(&format!("about to install {package} from npm into {}", folder.display()));
+    let steps = format!("npm install --prefix {} {package}", folder.display());
+    let by_hand = |failure: Failure| package_by_hand(&failure, &steps);
+    let made = std::fs::create_dir_all(folder);
+    made.map_err(|error| Failure::new(format!("cannot create {}: {error}", folder.display())))?;
+    let npm = ["install", "--no-audit", "--no-fund", "--loglevel=error", "--prefix"];
+    run::must(Command::new("npm").args(npm).arg(folder).arg(&package), "npm install").map_err(by_hand)
+}
+
+fn installed_version(folder: &Path) -> Option<String> {
+    let manifest: PathBuf = folder.join("node_modules/standardwebhooks/package.json");
+    version_in(&std::fs::read_to_string(manifest).ok()?).map(str::to_owned)
+}
+
+/// The `version` of a package.json.
+fn version_in(manifest: &str) -> Option<&str> {
+    let (_, after) = manifest.split_once("\"version\"")?;
+    after.split('"').nth(1)
+}
+
+fn package_by_hand(failure: &Failure, steps: &str) -> Failure {
+    Failure::new(format!(
+        "{}\nThe registry may be out of reach from here. By hand:\n    {steps}\n\
+         or run what can run without it: cargo xtask test --no-setup",
+        failure.text
+    ))
+}
+
+fn nextest(root: &Path, progress: &Progress) {
+    if has_nextest(root) {
+        return;
+    }
+    progress.say("about to build cargo-nextest, the test runner, with cargo install (a few minutes, once)");
+    let built = run::must(cargo(root).args(["install", "cargo-nextest", "--locked"]), "cargo install");
+    if let Err(failure) = built {
+        progress.say(&format!("{}; going on with cargo test", failure.text));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_version_is_read_from_a_package_manifest() {
+        assert_eq!(version_in(r#"{"name": "x", "version": "1.1.1", "main": "a"}"#), Some("1.1.1"));
+        assert_eq!(version_in(r#"{"name": "x"}"#), None);
+        assert_eq!(version_in(""), None);
+    }
+
+    #[test]
+    fn a_folder_without_the_package_has_no_version() {
+        assert_eq!(installed_version(Path::new("no-such-folder")), None);
+    }
+
+    #[test]
+    fn a_package_that_cannot_be_fetched_is_told_with_the_step_and_the_way_around() {
+        let failure = package_by_hand(&Failure::new("npm install: failed"), "npm install x");
+        assert!(failure.text.starts_with("npm install: failed\n"), "{}", failure.text);
+        assert!(failure.text.contains("\n    npm install x\n"), "{}", failure.text);
+        assert!(failure.text.ends_with("cargo xtask test --no-setup"), "{}", failure.text);
+    }
+}
