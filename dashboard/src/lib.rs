@@ -43,7 +43,6 @@ impl Dashboard {
     }
 
     /// Every page, behind host check, origin check and session.
-    #[must_use]
     pub fn router(&self) -> axum::Router {
         routes::router(Arc::clone(&self.app))
     }

@@ -18,6 +18,8 @@ pub(crate) struct Chrome {
     pub(crate) active: &'static str,
     /// Token for the sign-out form.
     pub(crate) csrf: String,
+    /// Every entry of the navigation: path and word.
+    pub(crate) navigation: &'static [(&'static str, &'static str)],
     /// When the page was made.
     pub(crate) now: When,
     /// The same, for ages.
@@ -25,7 +27,7 @@ pub(crate) struct Chrome {
 }
 
 /// Entries of the navigation: path and word.
-pub(crate) const NAVIGATION: [(&str, &str); 8] = [
+const NAVIGATION: &[(&str, &str)] = &[
     ("/", "Alerts"),
     ("/events", "Events"),
     ("/secrets", "Secrets"),
@@ -40,13 +42,14 @@ impl Chrome {
     /// The frame of a page under `active`, one of [`NAVIGATION`]'s paths.
     pub(crate) fn new(app: &App, who: SignedIn, active: &'static str, title: impl Into<String>) -> Self {
         let at = app.now();
-        Self { title: title.into(), active, csrf: who.csrf, now: When::clock(at, at), at }
-    }
-
-    /// Every entry of the navigation.
-    pub(crate) const fn navigation(&self) -> [(&'static str, &'static str); 8] {
-        let _of_every_page = self;
-        NAVIGATION
+        Self {
+            title: title.into(),
+            active,
+            csrf: who.csrf,
+            navigation: NAVIGATION,
+            now: When::clock(at, at),
+            at,
+        }
     }
 }
 

@@ -25,7 +25,7 @@ pub const CONNECTIONS_MAX: usize = 512;
 /// Longest a client may take over its headers, and longest a connection may idle between requests.
 pub const HEADER_READ_MAX: Duration = Duration::from_secs(10);
 /// Longest a connection lives; a client that never reads its answer does not hold it longer.
-const CONNECTION_AGE_MAX: Duration = Duration::from_secs(300);
+const CONNECTION_AGE_MAX: Duration = Duration::from_mins(5);
 /// Longest the requests in flight may take once shutdown has begun.
 const DRAIN_MAX: Duration = Duration::from_secs(5);
 /// Pause after the system refused a connection: it is out of descriptors, and some will close.

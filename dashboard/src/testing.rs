@@ -100,23 +100,17 @@ impl Bench {
 
     /// A page, signed in.
     pub(crate) async fn get(&self, url: &str) -> Answer {
-        self.ask(self.request("GET", url, "", &[("cookie", &self.cookie)])).await
+        self.ask(Self::request("GET", url, "", &[("cookie", &self.cookie)])).await
     }
 
     /// A form, with nothing but the headers given.
     pub(crate) async fn post(&self, url: &str, form: &str, headers: &[(&str, &str)]) -> Answer {
         let mut all = vec![("content-type", "application/x-www-form-urlencoded")];
         all.extend_from_slice(headers);
-        self.ask(self.request("POST", url, form, &all)).await
+        self.ask(Self::request("POST", url, form, &all)).await
     }
 
-    pub(crate) fn request(
-        &self,
-        method: &str,
-        url: &str,
-        body: &str,
-        headers: &[(&str, &str)],
-    ) -> Request<Body> {
+    pub(crate) fn request(method: &str, url: &str, body: &str, headers: &[(&str, &str)]) -> Request<Body> {
         let mut request = Request::builder().method(method).uri(url);
         if !headers.iter().any(|(name, _)| *name == "host") {
             request = request.header("host", HOST);
@@ -348,7 +342,7 @@ async fn commit(store: &Store, events: Vec<(AuditEvent<'_>, Level)>, changes: Ve
         received_at: start(),
     };
     let mut judge = Verdict { levels: &levels, changes };
-    let receivers = ["ops".to_owned(), HOSTILE.to_owned()];
+    let receivers = ["ops", HOSTILE].map(|name| keywatch_store::Subscriber::new(name, Level::Info));
     let done = store.commit(&batch, &mut judge, &receivers).await.unwrap();
     assert_eq!(done, Committed { fresh: levels.len(), duplicates: 0, rejects: 2, opened: 4 });
 }

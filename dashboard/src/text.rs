@@ -8,7 +8,8 @@ use keywatch_event::EventTime;
 use std::borrow::Cow;
 
 /// The same text with every character that is invisible or changes how others are shown written
-/// out: `␛` for escape, `\u202e` for a right-to-left override. Line ends and tabs stay.
+/// out as JSON escapes it: `\u001b` for escape, `\u202e` for a right-to-left override. Line ends and
+/// tabs stay.
 pub(crate) fn visible(text: &str) -> Cow<'_, str> {
     if !text.chars().any(hides) {
         return Cow::Borrowed(text);
@@ -23,27 +24,24 @@ pub(crate) fn visible(text: &str) -> Cow<'_, str> {
 /// Whether a character is a control, a direction mark or has no width
 /// (Unicode Standard Annex 9; Unicode Technical Report 36, section 2).
 const fn hides(character: char) -> bool {
-    match character {
-        '\n' | '\t' => false,
-        '\0'..='\u{1f}' | '\u{7f}'..='\u{9f}' => true,
-        '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{180e}' => true,
-        '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' => true,
-        '\u{3164}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}' => true,
-        _ => false,
-    }
+    let seen = matches!(character, '\n' | '\t' | ' '..='~');
+    let control = matches!(character, '\0'..='\u{1f}' | '\u{7f}'..='\u{9f}');
+    let single = matches!(
+        character,
+        '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{180e}' | '\u{3164}' | '\u{feff}'
+    );
+    let stretch = matches!(
+        character,
+        '\u{200b}'..='\u{200f}'
+            | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}'
+            | '\u{fff9}'..='\u{fffb}'
+            | '\u{e0000}'..='\u{e007f}'
+    );
+    !seen && (control || single || stretch)
 }
 
 fn write_out(shown: &mut String, character: char) {
-    let code = u32::from(character);
-    let picture = match code {
-        0..=0x1f => char::from_u32(0x2400 + code),
-        0x7f => Some('\u{2421}'),
-        _ => None,
-    };
-    if let Some(picture) = picture {
-        shown.push(picture);
-        return;
-    }
     for unit in character.encode_utf16(&mut [0; 2]) {
         shown.push_str("\\u");
         push_hex(shown, u32::from(*unit), 4);
@@ -254,8 +252,8 @@ mod tests {
     #[test]
     fn hidden_characters_are_written_out() {
         assert_eq!(visible("plain é 漢字\n\t"), "plain é 漢字\n\t");
-        assert_eq!(visible("\u{1b}[31mred\0\r"), "␛[31mred␀␍");
-        assert_eq!(visible("a\u{202e}b\u{2066}c\u{7f}\u{85}"), "a\\u202eb\\u2066c␡\\u0085");
+        assert_eq!(visible("\u{1b}[31mred\0\r"), "\\u001b[31mred\\u0000\\u000d");
+        assert_eq!(visible("a\u{202e}b\u{2066}c\u{7f}\u{85}"), "a\\u202eb\\u2066c\\u007f\\u0085");
         assert_eq!(visible("\u{e0041}\u{200b}"), "\\udb40\\udc41\\u200b");
     }
 

@@ -60,13 +60,22 @@ struct Item {
 
 #[derive(Clone, Debug)]
 enum Test {
-    Glob { parts: Vec<StringPart>, cased: bool },
+    Text { plain: String, place: TextPlace, cased: bool },
     Regex(Regex),
     Cidr(IpNet),
     Compare(fn(&f64, &f64) -> bool, f64),
     Exists(bool),
     Null,
     SameAs(Field),
+}
+
+/// Where in a value a text must stand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum TextPlace {
+    Whole,
+    Start,
+    End,
+    Anywhere,
 }
 
 /// A rule's condition over its selections.
@@ -296,23 +305,23 @@ fn test(field: &Field, modifiers: &[Modifier], value: &Node, problems: &Problems
             |other| Some(Test::SameAs(other)),
         );
     }
-    if let Some(op) = modifiers.iter().find_map(comparison) {
+    if let Some(op) = modifiers.iter().copied().find_map(comparison) {
         let number = text.parse().ok().map(|number| Test::Compare(op, number));
         return number.or_else(|| refuse(format!("`{text}` is no number"), "comparisons take a number"));
     }
     check_closed(field, modifiers, &text, value, problems);
-    Some(Test::Glob { parts: glob(&text, modifiers), cased: has(Modifier::Cased) })
+    text_test(&text, modifiers, value, problems)
 }
 
 /// How a comparison modifier compares a value with its bound.
-fn comparison(modifier: &Modifier) -> Option<fn(&f64, &f64) -> bool> {
+fn comparison(modifier: Modifier) -> Option<fn(&f64, &f64) -> bool> {
     let found = [
         (Modifier::Gt, f64::gt as fn(&f64, &f64) -> bool),
         (Modifier::Gte, f64::ge),
         (Modifier::Lt, f64::lt),
         (Modifier::Lte, f64::le),
     ];
-    found.into_iter().find(|(known, _)| known == modifier).map(|(_, compare)| compare)
+    found.into_iter().find(|(known, _)| *known == modifier).map(|(_, compare)| compare)
 }
 
 /// A value outside a closed vocabulary can never match: that is a slip, and said so.
@@ -351,24 +360,49 @@ fn cidr(text: &str) -> Option<IpNet> {
     text.parse().ok().or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from))
 }
 
+/// A text with wildcards: the common forms compare directly, the others become an expression,
+/// whose time is linear in the value.
+fn text_test(text: &str, modifiers: &[Modifier], value: &Node, problems: &Problems) -> Option<Test> {
+    let cased = modifiers.contains(&Modifier::Cased);
+    let parts = glob(text, modifiers);
+    let text = |plain: &str, place| {
+        let plain = if cased { plain.to_owned() } else { plain.to_lowercase() };
+        Some(Test::Text { plain, place, cased })
+    };
+    let star = StringPart::Special(SpecialChar::WildcardMulti);
+    match parts.as_slice() {
+        [] => text("", TextPlace::Whole),
+        [StringPart::Plain(plain)] => text(plain, TextPlace::Whole),
+        [StringPart::Plain(plain), end] if *end == star => text(plain, TextPlace::Start),
+        [start, StringPart::Plain(plain)] if *start == star => text(plain, TextPlace::End),
+        [start, StringPart::Plain(plain), end] if *start == star && *end == star => {
+            text(plain, TextPlace::Anywhere)
+        }
+        parts => {
+            let pieces = parts.iter().map(|part| match part {
+                StringPart::Plain(plain) => regex::escape(plain),
+                StringPart::Special(SpecialChar::WildcardMulti) => ".*".to_owned(),
+                StringPart::Special(SpecialChar::WildcardSingle) => ".".to_owned(),
+            });
+            let pattern = format!("^{}$", pieces.collect::<String>());
+            let mut flags = vec![Modifier::DotAll];
+            flags.extend((!cased).then_some(Modifier::IgnoreCase));
+            regex(&pattern, &flags, value, problems).map(Test::Regex)
+        }
+    }
+}
+
 fn glob(text: &str, modifiers: &[Modifier]) -> Vec<StringPart> {
     let star = || StringPart::Special(SpecialChar::WildcardMulti);
     let mut parts = SigmaString::new(text).parts;
     let has = |modifier| modifiers.contains(&modifier);
-    if has(Modifier::Contains) || has(Modifier::EndsWith) {
+    if (has(Modifier::Contains) || has(Modifier::EndsWith)) && parts.first() != Some(&star()) {
         parts.insert(0, star());
     }
-    if has(Modifier::Contains) || has(Modifier::StartsWith) {
+    if (has(Modifier::Contains) || has(Modifier::StartsWith)) && parts.last() != Some(&star()) {
         parts.push(star());
     }
-    if has(Modifier::Cased) {
-        return parts;
-    }
-    let lower = |part| match part {
-        StringPart::Plain(text) => StringPart::Plain(text.to_lowercase()),
-        special @ StringPart::Special(_) => special,
-    };
-    parts.into_iter().map(lower).collect()
+    parts
 }
 
 impl Item {
@@ -387,7 +421,7 @@ impl Test {
                 let others = other.values(seen);
                 field.any(seen, &mut |value| others.iter().any(|other| other == value))
             }
-            Self::Glob { .. } | Self::Regex(_) | Self::Cidr(_) | Self::Compare(..) => {
+            Self::Text { .. } | Self::Regex(_) | Self::Cidr(_) | Self::Compare(..) => {
                 field.any(seen, &mut |value| self.fits(value))
             }
         }
@@ -395,11 +429,11 @@ impl Test {
 
     fn fits(&self, value: &str) -> bool {
         match self {
-            Self::Glob { parts, cased: true } => glob_fits(parts, value),
-            Self::Glob { parts, cased: false } => match parts.as_slice() {
-                [StringPart::Plain(plain)] if value.is_ascii() => plain.eq_ignore_ascii_case(value),
-                _ => glob_fits(parts, &value.to_lowercase()),
-            },
+            Self::Text { plain, place: TextPlace::Whole, cased: false } if value.is_ascii() => {
+                plain.eq_ignore_ascii_case(value)
+            }
+            Self::Text { plain, place, cased: true } => place.holds(plain, value),
+            Self::Text { plain, place, cased: false } => place.holds(plain, &value.to_lowercase()),
             Self::Regex(regex) => regex.is_match(value),
             Self::Cidr(net) => value.parse::<IpAddr>().is_ok_and(|ip| net.contains(&ip)),
             Self::Compare(compare, bound) => value.parse::<f64>().is_ok_and(|number| compare(&number, bound)),
@@ -408,23 +442,56 @@ impl Test {
     }
 }
 
-/// Whether `value` as a whole fits the pattern; backtracks over `*` only.
-fn glob_fits(parts: &[StringPart], value: &str) -> bool {
-    match parts.split_first() {
-        None => value.is_empty(),
-        Some((StringPart::Plain(plain), rest)) => {
-            value.strip_prefix(plain.as_str()).is_some_and(|v| glob_fits(rest, v))
+impl TextPlace {
+    fn holds(self, plain: &str, value: &str) -> bool {
+        match self {
+            Self::Whole => value == plain,
+            Self::Start => value.starts_with(plain),
+            Self::End => value.ends_with(plain),
+            Self::Anywhere => value.contains(plain),
         }
-        Some((StringPart::Special(SpecialChar::WildcardSingle), rest)) => {
-            let mut chars = value.chars();
-            chars.next().is_some() && glob_fits(rest, chars.as_str())
-        }
-        Some((StringPart::Special(SpecialChar::WildcardMulti), rest)) => {
-            if rest.is_empty() {
-                return true;
-            }
-            let ends = value.char_indices().map(|(at, _)| at).chain([value.len()]);
-            ends.into_iter().any(|at| value.get(at..).is_some_and(|tail| glob_fits(rest, tail)))
-        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::yaml::parse;
+
+    #[track_caller]
+    fn check(rule: &str, value: &str, want: bool) {
+        let problems = Problems::new("r");
+        let documents = parse("r", &format!("user_agent{rule}")).unwrap();
+        let items = items(&documents[0], &problems);
+        assert!(problems.is_empty(), "{rule}");
+        let got = items[0].tests.iter().any(|test| test.fits(value));
+        assert_eq!(got, want, "{rule} on {value}");
+    }
+
+    #[test]
+    fn texts_compare_as_sigma_says() {
+        check(": aws-CLI", "AWS-cli", true);
+        check("|cased: aws-CLI", "AWS-cli", false);
+        check(": aws*", "aws-cli/2", true);
+        check(": '*cli*'", "AWS-CLI/2", true);
+        check(": 'a?s*2'", "aws-cli/2", true);
+        check(": 'a?s*3'", "aws-cli/2", false);
+        check("|contains: 'a\\*b'", "xa*by", true);
+        check("|contains: 'a\\*b'", "xazby", false);
+        check("|startswith: É", "éa", true);
+        check("|endswith: .com", "x.COM", true);
+        check("|re: '^a.+2$'", "aws-cli/2", true);
+        check("|re|i: '^AWS'", "aws-cli/2", true);
+        check("|gte: 3", "3.5", true);
+        check("|lt: 3", "x", false);
+        check("|cidr: 10.0.0.0/8", "10.1.2.3", true);
+        check("|cidr: 10.0.0.0/8", "11.1.2.3", false);
+        check(": ''", "", true);
+        check(": '*'", "", true);
+    }
+
+    #[test]
+    fn many_wildcards_on_a_long_value_take_no_time() {
+        check(": '*a*a*a*a*a*a*a*a*a*b'", &"a".repeat(200_000), false);
     }
 }

@@ -7,7 +7,7 @@ use crate::bulk::Bulk;
 use crate::codes::Coded;
 use crate::key::{self, Hash, hash_of};
 use crate::tell;
-use crate::{AlertStatus, DeliveryKind};
+use crate::{AlertStatus, DeliveryKind, Subscriber};
 use keywatch_event::{Alert, AlertChange, Level};
 use sqlx::{Arguments, SqliteConnection};
 use std::sync::LazyLock;
@@ -20,7 +20,7 @@ static TOUCHED: LazyLock<Bulk> =
 /// Applies alert changes within a transaction.
 pub(crate) struct Telling<'t> {
     pub(crate) conn: &'t mut SqliteConnection,
-    pub(crate) receivers: &'t [String],
+    pub(crate) receivers: &'t [Subscriber],
     pub(crate) now: i64,
 }
 
@@ -149,13 +149,17 @@ impl Telling<'_> {
             .execute(&mut *self.conn)
             .await?;
         self.note(known.seq, "withdrawn", reason).await?;
-        tell::withdraw(self.conn, known.seq, &tell::Withdrawal {
-            id: &known.id,
-            revision: known.revision + 1,
-            reason,
-            receivers: self.receivers,
-            now: self.now,
-        })
+        tell::withdraw(
+            self.conn,
+            known.seq,
+            &tell::Withdrawal {
+                id: &known.id,
+                revision: known.revision + 1,
+                reason,
+                receivers: self.receivers,
+                now: self.now,
+            },
+        )
         .await
     }
 
@@ -266,8 +270,8 @@ impl Telling<'_> {
     }
 
     async fn tell(&mut self, news: &News<'_>, kind: DeliveryKind, due_at: i64) -> Result<(), sqlx::Error> {
-        for receiver in self.receivers {
-            let told = tell::Told { receiver, kind, created_at: self.now, due_at, note: None };
+        for receiver in self.receivers.iter().filter(|receiver| receiver.level_min <= news.level) {
+            let told = tell::Told { receiver: &receiver.name, kind, created_at: self.now, due_at, note: None };
             tell::write(self.conn, news, &told).await?;
         }
         Ok(())

@@ -9,7 +9,7 @@ use crate::key::{self, Identity};
 use crate::raw::{self, Layout, Packed};
 use crate::rows::{self, Fresh};
 use crate::store::Memory;
-use crate::{Committed, Incoming, Judge, PositionChange, Store, StoreError, rejects};
+use crate::{Committed, Incoming, Judge, PositionChange, Store, StoreError, Subscriber, rejects};
 use chrono::{DateTime, Utc};
 use hashbrown::HashSet;
 use keywatch_event::{Evaluation, Learned};
@@ -28,7 +28,7 @@ impl Store {
     ///
     /// `judge` is asked once, within the transaction, about the events not stored before; it has
     /// been asked even when the commit then fails. Every alert change worth telling becomes one
-    /// delivery per name in `receivers`.
+    /// delivery per subscriber in `receivers` that wants its level.
     ///
     /// # Errors
     /// [`StoreError::PositionMoved`] when a position is not what the batch expects, before the
@@ -39,7 +39,7 @@ impl Store {
         &self,
         incoming: &Incoming<'_>,
         judge: &mut (dyn Judge + Send),
-        receivers: &[String],
+        receivers: &[Subscriber],
     ) -> Result<Committed, StoreError> {
         let failed = |source| self.failed("commit a batch", source);
         let now = nanos(incoming.received_at);
@@ -158,7 +158,9 @@ async fn advance(
     now: i64,
 ) -> Result<Option<Option<String>>, sqlx::Error> {
     let sql = match change.from {
-        None => "INSERT INTO positions (source, position, updated_at) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING",
+        None => {
+            "INSERT INTO positions (source, position, updated_at) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING"
+        }
         Some(_) => "UPDATE positions SET position = ?2, updated_at = ?3 WHERE source = ?1 AND position = ?4",
     };
     let query = sqlx::query(sql).bind(change.source).bind(change.to).bind(now).bind(change.from);

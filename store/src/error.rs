@@ -94,7 +94,9 @@ pub enum StoreError {
     },
     /// A source's position is not what the batch was read from: somebody else moved it. Nothing
     /// was committed; read on from the stored position.
-    #[error("the position of {feed} is {found:?}, not {expected:?}: another reader moved it; read on from the stored position")]
+    #[error(
+        "the position of {feed} is {found:?}, not {expected:?}: another reader moved it; read on from the stored position"
+    )]
     PositionMoved {
         /// Name of the source.
         feed: String,
@@ -155,10 +157,7 @@ fn kind(error: &sqlx::Error) -> Kind {
     if matches!(error, sqlx::Error::PoolTimedOut) {
         return Kind::Busy;
     }
-    if matches!(
-        error,
-        sqlx::Error::Decode(_) | sqlx::Error::ColumnDecode { .. } | sqlx::Error::Encode(_)
-    ) {
+    if matches!(error, sqlx::Error::Decode(_) | sqlx::Error::ColumnDecode { .. } | sqlx::Error::Encode(_)) {
         return Kind::Encoding;
     }
     let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);

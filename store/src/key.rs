@@ -32,8 +32,7 @@ const NO_HOUR: i64 = 0;
 
 static FIND: LazyLock<Bulk> =
     LazyLock::new(|| Bulk::new("SELECT key, id FROM events WHERE key IN (", "?", ")"));
-static HOURS: LazyLock<Bulk> =
-    LazyLock::new(|| Bulk::insert("OR IGNORE INTO key_hours (hour)", 1, ""));
+static HOURS: LazyLock<Bulk> = LazyLock::new(|| Bulk::insert("OR IGNORE INTO key_hours (hour)", 1, ""));
 
 /// The hash of the event with this id.
 pub(crate) fn hash_of(id: &str) -> Hash {

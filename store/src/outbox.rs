@@ -286,8 +286,7 @@ struct Held {
 async fn held(conn: &mut SqliteConnection, id: i64, lease: &str) -> Result<Option<Held>, sqlx::Error> {
     let query = "SELECT receiver, attempts, state, leases FROM outbox
                  WHERE id = ? AND leased_until IS NOT NULL AND state IN (0, 3)";
-    let found: Option<(String, i64, i64, i64)> =
-        sqlx::query_as(query).bind(id).fetch_optional(conn).await?;
+    let found: Option<(String, i64, i64, i64)> = sqlx::query_as(query).bind(id).fetch_optional(conn).await?;
     let Some((receiver, attempts, state, leases)) = found else { return Ok(None) };
     let held = Held { id, receiver, attempts, state: DeliveryState::from_code(state)? };
     Ok((lease_text(id, leases) == lease).then_some(held))
@@ -326,7 +325,9 @@ async fn settle(
     let (state, due_at, delivered_at, reason) = match outcome {
         AttemptOutcome::Delivered => (DeliveryState::Delivered, None, Some(ended_at), None),
         AttemptOutcome::RetryAt(due) => (held.state, Some(nanos(due)), None, None),
-        AttemptOutcome::DeadLetter(_) if held.state == DeliveryState::Cancelled => (held.state, None, None, None),
+        AttemptOutcome::DeadLetter(_) if held.state == DeliveryState::Cancelled => {
+            (held.state, None, None, None)
+        }
         AttemptOutcome::DeadLetter(reason) => (DeliveryState::DeadLetter, None, None, Some(reason)),
         AttemptOutcome::Paused(reason) => {
             pause(conn, &held.receiver, ended_at, &reason).await?;
@@ -355,11 +356,13 @@ async fn pause(
     now: i64,
     reason: &str,
 ) -> Result<(), sqlx::Error> {
-    sqlx::query("INSERT INTO paused_receivers (receiver, at, reason) VALUES (?, ?, ?) ON CONFLICT DO NOTHING")
-        .bind(receiver)
-        .bind(now)
-        .bind(reason)
-        .execute(conn)
-        .await?;
+    sqlx::query(
+        "INSERT INTO paused_receivers (receiver, at, reason) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
+    )
+    .bind(receiver)
+    .bind(now)
+    .bind(reason)
+    .execute(conn)
+    .await?;
     Ok(())
 }

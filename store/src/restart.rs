@@ -54,11 +54,7 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError`] when the database cannot be read, or a stored record is damaged.
-    pub async fn signals_since(
-        &self,
-        since: EventTime,
-        limit: u32,
-    ) -> Result<Vec<StoredRecord>, StoreError> {
+    pub async fn signals_since(&self, since: EventTime, limit: u32) -> Result<Vec<StoredRecord>, StoreError> {
         let failed = |source| self.failed("read the events that windows are rebuilt from", source);
         let rows = sqlx::query(SIGNALS)
             .bind(since.unix_nanos())

@@ -243,9 +243,14 @@ mod tests {
 
     #[test]
     fn a_sqlite_that_corrupts_its_log_is_refused() {
-        for (version, safe) in
-            [("3.51.3", true), ("3.52.0", true), ("4.0.0", true), ("3.51.2", false), ("3.40.1", false), ("", false)]
-        {
+        for (version, safe) in [
+            ("3.51.3", true),
+            ("3.52.0", true),
+            ("4.0.0", true),
+            ("3.51.2", false),
+            ("3.40.1", false),
+            ("", false),
+        ] {
             assert_eq!(is_safe(version), safe, "{version}");
         }
     }

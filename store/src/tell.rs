@@ -6,7 +6,7 @@
 use crate::alerts::News;
 use crate::codes::Coded;
 use crate::key::short_hash;
-use crate::{DeliveryKind, DeliveryState};
+use crate::{DeliveryKind, DeliveryState, Subscriber};
 use keywatch_event::Level;
 use sqlx::SqliteConnection;
 
@@ -70,7 +70,7 @@ pub(crate) struct Withdrawal<'w> {
     pub(crate) id: &'w str,
     pub(crate) revision: i64,
     pub(crate) reason: &'w str,
-    pub(crate) receivers: &'w [String],
+    pub(crate) receivers: &'w [Subscriber],
     pub(crate) now: i64,
 }
 
@@ -100,7 +100,7 @@ pub(crate) async fn withdraw(
         .await?;
     let level = Level::from_code(level)?;
     let news = News { seq, id: withdrawal.id, revision: withdrawal.revision, level, body: &body };
-    for (receiver, leased_until) in known.iter().filter(|(name, _)| withdrawal.receivers.contains(name)) {
+    for (receiver, leased_until) in known.iter().filter(|(name, _)| withdrawal.receivers.iter().any(|known| known.name == *name)) {
         let kind = DeliveryKind::AlertWithdrawn;
         let note = Some(withdrawal.reason);
         // Not before an attempt under way has ended.

@@ -260,7 +260,7 @@ fn attempt_words(attempt: &Attempt) -> String {
 }
 
 /// A tag of a rule. `attack.t1555.006` becomes `T1555.006` with the address of its page
-/// (attack.mitre.org/resources/working-with-attack: techniques live under /techniques/T…/sub/).
+/// on attack.mitre.org, where a sub-technique lives under `/techniques/T1555/006/`.
 pub(super) fn tag_of(tag: &str) -> Tag {
     let id = tag.strip_prefix("attack.").filter(|id| is_technique(id));
     match id.map(str::to_ascii_uppercase) {

@@ -28,7 +28,7 @@ mod tests {
     #[tokio::test]
     async fn the_style_sheet_and_the_sign_of_life_need_no_session() {
         let bench = Bench::empty().await;
-        let ask = async |url| bench.ask(bench.request("GET", url, "", &[])).await;
+        let ask = async |url| bench.ask(Bench::request("GET", url, "", &[])).await;
         let style = ask("/static/keywatch.css").await;
         assert_eq!(style.headers.get(header::CONTENT_TYPE).unwrap(), "text/css; charset=utf-8");
         assert!(style.body.contains("prefers-color-scheme: dark"));

@@ -107,7 +107,7 @@ mod tests {
         let bench = Bench::empty().await;
         let token = token(&bench);
         for _ in 0..3 {
-            let page = bench.ask(bench.request("GET", &format!("/login?token={token}"), "", &[])).await;
+            let page = bench.ask(Bench::request("GET", &format!("/login?token={token}"), "", &[])).await;
             assert_eq!(page.status, StatusCode::OK);
             assert!(page.body.contains(&format!("value=\"{token}\"")));
             assert!(page.headers.get(header::SET_COOKIE).is_none());
@@ -169,7 +169,7 @@ mod tests {
             bodies.push(bench.post("/login", form, &[]).await.body);
         }
         assert!(bodies.windows(2).all(|pair| pair[0] == pair[1]));
-        let page = bench.ask(bench.request("GET", "/login?token=%22%3E%3Cscript%3E", "", &[])).await;
+        let page = bench.ask(Bench::request("GET", "/login?token=%22%3E%3Cscript%3E", "", &[])).await;
         assert_eq!(page.status, StatusCode::UNAUTHORIZED);
         assert!(!page.body.contains("<script"));
     }
@@ -214,7 +214,7 @@ mod tests {
     async fn only_small_forms_are_read() {
         let bench = Bench::empty().await;
         let login = format!("token={}", token(&bench));
-        let plain = bench.request("POST", "/login", &login, &[("content-type", "text/plain")]);
+        let plain = Bench::request("POST", "/login", &login, &[("content-type", "text/plain")]);
         assert_eq!(bench.ask(plain).await.status, StatusCode::UNSUPPORTED_MEDIA_TYPE);
         let long = format!("{login}&x={}", "a".repeat(20_000));
         assert_eq!(bench.post("/login", &long, &[]).await.status, StatusCode::PAYLOAD_TOO_LARGE);

@@ -38,7 +38,7 @@ pub(crate) async fn page(
     path: Result<Path<String>, PathRejection>,
 ) -> Result<Response, Failure> {
     let not_found = || Failure::NotFound("such reject".to_owned());
-    let id = super::id_of(path)?.parse::<i64>().map_err(|_| not_found())?;
+    let id = super::id_of(path)?.parse::<i64>().ok().ok_or_else(not_found)?;
     let detail = app.store.reject(id).await?.ok_or_else(not_found)?;
     let now = app.now();
     let (text, text_cut) = head(&detail.bytes, TEXT_BYTES_MAX);

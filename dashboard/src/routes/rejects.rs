@@ -57,3 +57,22 @@ pub(crate) async fn list(
         first: params.first(),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::Bench;
+    use axum::http::StatusCode;
+
+    #[tokio::test]
+    async fn every_line_opens_its_reject() {
+        let bench = Bench::seeded().await;
+        let body = bench.get("/rejects").await.body;
+        let links = body.split("class=\"row-link\" href=\"").skip(1);
+        let links = links.map(|rest| rest.split('"').next().unwrap().to_owned()).collect::<Vec<_>>();
+        assert_eq!(links.len(), 2, "{body}");
+        for link in links {
+            assert_eq!(bench.get(&link).await.status, StatusCode::OK, "{link}");
+        }
+        assert!(body.contains("2 in all"), "{body}");
+    }
+}

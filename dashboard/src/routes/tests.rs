@@ -49,7 +49,7 @@ async fn no_page_opens_without_a_session() {
         for cookie in cookies {
             for method in ["GET", "POST", "DELETE"] {
                 let url = page.replace("{id}", "1");
-                let answer = bench.ask(bench.request(method, &url, "", &[("cookie", cookie)])).await;
+                let answer = bench.ask(Bench::request(method, &url, "", &[("cookie", cookie)])).await;
                 assert_eq!(answer.status, StatusCode::UNAUTHORIZED, "{method} {url} {cookie}");
                 assert!(answer.body.contains("restart Keywatch"), "{method} {url}");
                 check_headers(&url, &answer);
@@ -101,7 +101,7 @@ async fn hostile_values_are_inert_on_every_page() {
 #[tokio::test]
 async fn hostile_values_are_shown_not_dropped() {
     let bench = Bench::seeded().await;
-    let shown = "&#60;script&#62;alert(1)&#60;/script&#62;&#34;onmouseover=&#39;x&#39; \\u202e\\u2066␀␛[31m␍";
+    let shown = "&#60;script&#62;alert(1)&#60;/script&#62;&#34;onmouseover=&#39;x&#39; \\u202e\\u2066\\u0000\\u001b[31m\\u000d";
     let hostile = encoded(HOSTILE);
     for url in [
         "/".to_owned(),
@@ -172,7 +172,7 @@ async fn what_does_not_exist_is_404_and_what_cannot_be_done_405() {
         check_headers(url, &answer);
     }
     for (method, url) in [("POST", "/"), ("DELETE", "/events"), ("PUT", "/rules"), ("GET", "/logout")] {
-        let answer = bench.ask(bench.request(method, url, "", &[("cookie", &bench.cookie)])).await;
+        let answer = bench.ask(Bench::request(method, url, "", &[("cookie", &bench.cookie)])).await;
         assert_eq!(answer.status, StatusCode::METHOD_NOT_ALLOWED, "{method} {url}");
         check_headers(url, &answer);
     }
@@ -190,14 +190,14 @@ async fn other_hosts_are_refused_before_anything_else() {
         ("127.0.0.1.evil.example:8080", StatusCode::MISDIRECTED_REQUEST),
         ("", StatusCode::BAD_REQUEST),
     ] {
-        let request = bench.request("GET", "/rules", "", &[("cookie", &bench.cookie), ("host", host)]);
+        let request = Bench::request("GET", "/rules", "", &[("cookie", &bench.cookie), ("host", host)]);
         let answer = bench.ask(request).await;
         assert_eq!(answer.status, want, "{host}");
         check_headers(host, &answer);
     }
     let two = [("cookie", bench.cookie.as_str()), ("host", HOST), ("host", "evil.example")];
-    assert_eq!(bench.ask(bench.request("GET", "/", "", &two)).await.status, StatusCode::BAD_REQUEST);
-    let alive = bench.ask(bench.request("GET", "/healthz", "", &[("host", "10.0.0.1")])).await;
+    assert_eq!(bench.ask(Bench::request("GET", "/", "", &two)).await.status, StatusCode::BAD_REQUEST);
+    let alive = bench.ask(Bench::request("GET", "/healthz", "", &[("host", "10.0.0.1")])).await;
     assert_eq!((alive.status, alive.body.as_str()), (StatusCode::OK, "ok"));
 }
 
@@ -220,10 +220,10 @@ async fn a_session_ends_when_idle_and_after_twelve_hours() {
 async fn a_link_from_another_site_offers_the_page_again() {
     let bench = Bench::seeded().await;
     let headers = [("sec-fetch-site", "cross-site")];
-    let answer = bench.ask(bench.request("GET", "/alerts/alert-1?x=%22", "", &headers)).await;
+    let answer = bench.ask(Bench::request("GET", "/alerts/alert-1?x=%22", "", &headers)).await;
     assert_eq!(answer.status, StatusCode::UNAUTHORIZED);
     assert!(answer.body.contains("href=\"/alerts/alert-1?x=%22\""), "{}", answer.body);
-    let answer = bench.ask(bench.request("GET", "/alerts/alert-1", "", &[])).await;
+    let answer = bench.ask(Bench::request("GET", "/alerts/alert-1", "", &[])).await;
     assert!(!answer.body.contains("/alerts/alert-1"));
 }
 
@@ -238,14 +238,15 @@ async fn a_login_link_expires() {
 }
 
 #[tokio::test]
-async fn zz_screens() {
-    let bench = if std::path::Path::new("/tmp/kw-empty").exists() { Bench::empty().await } else { Bench::seeded().await };
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:18080").await.unwrap();
-    std::fs::write("/tmp/kw-cookie", &bench.cookie).unwrap();
-    crate::serve(listener, bench.dashboard.router(), async {
-        while std::path::Path::new("/tmp/kw-run").exists() {
-            tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+async fn a_history_that_cannot_be_read_is_500_and_says_nothing_of_the_inside() {
+    let bench = Bench::seeded().await;
+    bench.store.close().await.unwrap();
+    for url in ["/", "/events", "/secrets", "/rejects", "/alerts/alert-1"] {
+        let answer = bench.get(url).await;
+        assert_eq!(answer.status, StatusCode::INTERNAL_SERVER_ERROR, "{url}");
+        for inside in ["keywatch.db", "sqlx", "SQLite", "pool"] {
+            assert!(!answer.body.contains(inside), "{url}: {}", answer.body);
         }
-    })
-    .await;
+        check_headers(url, &answer);
+    }
 }

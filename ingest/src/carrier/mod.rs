@@ -38,26 +38,26 @@ pub struct Opener {
 }
 
 /// Opens one message, such as the body of an SQS message or of a Pub/Sub push, into `batch`.
-/// The records are numbered from 1 within `place` unless the message is itself the record.
+/// Its records are numbered from 1 within `place`, unless the message is itself the record.
 pub fn open(message: &[u8], place: &Place, batch: &mut Batch) {
     let mut opener = Opener::new(Arc::clone(&place.name));
+    opener.begin(place.line);
     let mut splitter = Splitter::new();
     splitter.feed(message);
     splitter.finish();
-    let mut first = true;
-    while let Some(mut cut) = splitter.cut() {
-        // The lines of one message number its records.
-        cut.ordinal =
-            if first && cut.ordinal == 0 && is_all(message, &cut) { 0 } else { u32::from(!first) + 1 };
-        cut.line = place.line;
-        first = false;
-        opener.open(&cut, batch);
+    let whole = message.trim_ascii().len();
+    let mut any = false;
+    while let Some(cut) = splitter.cut() {
+        any = true;
+        match cut.what {
+            What::Document(bytes) => opener.document(bytes, bytes.len() < whole, 0, batch),
+            What::Broken(reason, bytes) => opener.reject(reason, bytes, batch),
+            What::EmptyList => opener.nothing(batch),
+        }
     }
-}
-
-/// Whether the cut is the whole message but for blanks.
-fn is_all(message: &[u8], cut: &Cut<'_>) -> bool {
-    matches!(cut.what, What::Document(bytes) if bytes.len() == message.trim_ascii().len())
+    if !any {
+        opener.nothing(batch);
+    }
 }
 
 impl Opener {
@@ -69,10 +69,8 @@ impl Opener {
 
     /// Opens what was cut out of the source into `batch`.
     pub fn open(&mut self, cut: &Cut<'_>, batch: &mut Batch) {
-        self.line = cut.line;
         if cut.ordinal <= 1 {
-            self.leaves = 0;
-            self.budget = ENVELOPE_CAPS.bytes_max;
+            self.begin(cut.line);
         }
         match &cut.what {
             What::Document(bytes) if cut.ordinal == 0 && self.quick.is_record(bytes) => {
@@ -88,24 +86,42 @@ impl Opener {
         }
     }
 
+    const fn begin(&mut self, line: u64) {
+        self.line = line;
+        self.leaves = 0;
+        self.budget = ENVELOPE_CAPS.bytes_max;
+    }
+
     /// `inside`: whether the bytes are part of a larger document. `depth`: envelopes so far.
     fn document(&mut self, bytes: &[u8], inside: bool, depth: usize, batch: &mut Batch) {
+        let text = || std::str::from_utf8(bytes).ok();
         match bytes.first() {
             Some(b'{') if self.quick.is_record(bytes) => self.record(bytes, inside, batch),
             Some(b'{') => self.object(bytes, inside, depth, batch),
-            Some(b'[') => match std::str::from_utf8(bytes).map(elements) {
-                Ok(list) if !list.is_empty() => self.each(&list, depth, batch),
-                _ => self.plain_line(bytes, inside, batch),
+            Some(b'[') if is_empty_list(bytes) => self.nothing(batch),
+            Some(b'[') => match text().map(elements).filter(|list| !list.is_empty()) {
+                Some(list) => self.each(&list, depth, batch),
+                None => self.line(bytes, inside, depth, batch),
             },
-            Some(b'"') => match std::str::from_utf8(bytes).ok().and_then(as_text) {
+            Some(b'"') => match text().and_then(as_text) {
                 Some(text) => self.text(&text, bytes, depth, batch),
-                None => self.plain_line(bytes, inside, batch),
+                None => self.line(bytes, inside, depth, batch),
             },
-            _ => match line::object_in(bytes) {
-                Some(object) => self.document(object, inside, depth, batch),
-                None => self.plain_line(bytes, inside, batch),
-            },
+            _ => self.line(bytes, inside, depth, batch),
         }
+    }
+
+    /// A line of text, with an object at its end or without.
+    fn line(&mut self, bytes: &[u8], inside: bool, depth: usize, batch: &mut Batch) {
+        if let Some(object) = line::object_in(bytes) {
+            return self.document(object, inside, depth, batch);
+        }
+        let place = if inside { self.leaf() } else { self.place(0) };
+        let reason = match std::str::from_utf8(bytes) {
+            Ok(_) => RejectReason::Syntax("no JSON object in this line".to_owned()),
+            Err(error) => RejectReason::Encoding(error.valid_up_to()),
+        };
+        batch.rejects.push(Reject { place, reason, bytes: bytes.to_vec() });
     }
 
     fn object(&mut self, bytes: &[u8], inside: bool, depth: usize, batch: &mut Batch) {
@@ -203,16 +219,6 @@ impl Opener {
         }
     }
 
-    /// A line that is no JSON and holds none.
-    fn plain_line(&mut self, bytes: &[u8], inside: bool, batch: &mut Batch) {
-        let place = if inside { self.leaf() } else { self.place(0) };
-        let reason = match std::str::from_utf8(bytes) {
-            Ok(_) => RejectReason::Syntax("no JSON object in this line".to_owned()),
-            Err(error) => RejectReason::Encoding(error.valid_up_to()),
-        };
-        batch.rejects.push(Reject { place, reason, bytes: bytes.to_vec() });
-    }
-
     fn record(&mut self, bytes: &[u8], inside: bool, batch: &mut Batch) {
         let place = if inside { self.leaf() } else { self.place(0) };
         batch.push(bytes, place);
@@ -240,4 +246,9 @@ impl Opener {
 
 fn unreadable(carrier: &'static str, detail: &str) -> RejectReason {
     RejectReason::Envelope { carrier, detail: detail.to_owned() }
+}
+
+fn is_empty_list(bytes: &[u8]) -> bool {
+    let inner = bytes.strip_prefix(b"[").and_then(|rest| rest.strip_suffix(b"]"));
+    inner.is_some_and(|inner| inner.trim_ascii().is_empty())
 }

@@ -68,7 +68,8 @@ fn first(document: &[u8]) -> First {
         | b"eventID"
         | b"eventType" => First::Aws,
         b"protoPayload" | b"insertId" | b"logName" | b"category" | b"operationName" | b"resourceId"
-        | b"callerIpAddress" | b"auth" | b"request" | b"response" => First::Record,
+        | b"callerIpAddress" | b"resource" | b"severity" | b"receiveTimestamp" | b"labels" | b"auth"
+        | b"request" | b"response" => First::Record,
         b"time" => First::Time,
         _ => First::Other,
     }

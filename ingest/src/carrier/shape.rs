@@ -193,8 +193,10 @@ impl<'a> Look<'_, 'a> {
         if let Some(raw) = self.string("log")?.filter(|_| self.has("stream")) {
             return Ok(Some(Shape::Text { carrier: "container log", raw }));
         }
-        let ids = ["messageId", "message_id", "publishTime", "publish_time", "attributes"];
-        if self.has_any(&ids) && (self.has("data") || self.has("attributes")) {
+        let ids = ["messageId", "message_id", "publishTime", "publish_time"];
+        if self.has("data") && (self.has_any(&ids) || self.has("attributes"))
+            || self.has("attributes") && self.has_any(&ids)
+        {
             return self.pub_sub().map(Some);
         }
         let raw = match self.string("data")? {

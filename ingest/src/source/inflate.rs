@@ -167,16 +167,9 @@ impl<R> fmt::Debug for Inflate<R> {
 }
 
 #[cfg(test)]
-pub(crate) mod tests {
+mod tests {
+    use super::super::testing::gzip;
     use super::*;
-    use std::io::Write;
-
-    /// Compresses `plain` into one member.
-    pub(crate) fn gzip(plain: &[u8]) -> Vec<u8> {
-        let mut writer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-        writer.write_all(plain).unwrap();
-        writer.finish().unwrap()
-    }
 
     fn expand(data: &[u8], caps: Caps) -> (Vec<u8>, Option<RejectReason>) {
         let mut reader = Inflate::new(data, caps, Arc::new(AtomicU64::new(data.len() as u64)));

@@ -118,7 +118,7 @@ impl<R: Read> Read for Counted<R> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::inflate::tests::gzip;
+    use super::super::testing::gzip;
     use super::*;
 
     #[track_caller]

@@ -1,13 +1,26 @@
 //! Reads files, directories and standard input; cuts bytes into documents.
+//!
+//! All file I/O of ingestion is here, and nothing else is. A [`Reader`] reads once, a
+//! [`Follower`] follows files as they grow and rotate; both cut with a [`Splitter`], which needs
+//! the memory of one record whatever the size of the file, and expand gzip with [`Inflate`],
+//! which knows when to stop.
 
 mod cutter;
+mod follower;
 mod inflate;
 mod input;
 mod list;
 mod mask;
+mod pump;
+mod reader;
 mod scan;
 mod splitter;
+#[cfg(test)]
+pub(crate) mod testing;
+mod walk;
 
-pub(crate) use inflate::GZIP_MAGIC;
+pub use follower::Follower;
 pub use inflate::{Caps, Damage, ENVELOPE_CAPS, FILE_CAPS, Inflate, damage_of, is_cut_short};
+pub use reader::{Progress, Reader};
 pub use splitter::{Cut, PART_BYTES_MAX, RECORD_BYTES_MAX, Splitter, What};
+pub use walk::ReadFailure;

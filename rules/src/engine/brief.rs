@@ -121,11 +121,11 @@ fn keys_of(incident: &Incident, seen: &Seen<'_>) -> Vec<Key> {
     let whole = |set: &[Field]| set.iter().all(|field| field.any(seen, &mut |_| true));
     let sets = incident.keys.iter().enumerate().filter(|(at, set)| *at == 0 || whole(set));
     sets.map(|(at, set)| {
-            let stable: Vec<&Field> = set.iter().filter(|field| !field.is(Normal::Actor)).collect();
-            let all: Vec<&Field> = set.iter().collect();
-            Key { full: joined(at, &all, seen), base: joined(at, &stable, seen) }
-        })
-        .collect()
+        let stable: Vec<&Field> = set.iter().filter(|field| !field.is(Normal::Actor)).collect();
+        let all: Vec<&Field> = set.iter().collect();
+        Key { full: joined(at, &all, seen), base: joined(at, &stable, seen) }
+    })
+    .collect()
 }
 
 fn joined(set: usize, fields: &[&Field], seen: &Seen<'_>) -> Box<str> {

@@ -357,7 +357,9 @@ impl<'w> Tally<'w> {
         match fact {
             Fact::Adds(adds) => self.count += u64::from(*adds),
             Fact::Values(values) => {
-                values.iter().for_each(|value| *self.values.entry(value).or_insert(0) += 1)
+                for value in values {
+                    *self.values.entry(value).or_insert(0) += 1;
+                }
             }
         }
     }

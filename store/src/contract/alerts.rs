@@ -66,7 +66,10 @@ async fn news_of_a_told_alert_is_told_and_mere_evidence_is_not() {
     stage.change("c", 6, vec![updated(alert("A1", &["a", "b", "c"]), "A1", true)]).await;
     assert_eq!(
         stage.told("A1").await,
-        [(DeliveryKind::AlertOpened, DeliveryState::Pending), (DeliveryKind::AlertUpdated, DeliveryState::Pending)]
+        [
+            (DeliveryKind::AlertOpened, DeliveryState::Pending),
+            (DeliveryKind::AlertUpdated, DeliveryState::Pending)
+        ]
     );
     assert!(stage.lease("ops", 7).await.is_empty(), "never before the message about its opening");
     let done = Attempting(1).delivered(&stage, &first[0]).await;
@@ -200,9 +203,29 @@ async fn a_withdrawn_alert_can_open_again_and_is_told_again() {
     stage.change("a", 0, changes).await;
     assert_eq!(
         stage.told("A1").await,
-        [(DeliveryKind::AlertOpened, DeliveryState::Cancelled), (DeliveryKind::AlertOpened, DeliveryState::Pending)]
+        [
+            (DeliveryKind::AlertOpened, DeliveryState::Cancelled),
+            (DeliveryKind::AlertOpened, DeliveryState::Pending)
+        ]
     );
     let detail = stage.alert("A1").await;
     assert_eq!((detail.alert.status, detail.alert.revision), (AlertStatus::Open, 3));
     assert_eq!(stage.history("A1").await, ["opened", "withdrawn", "reopened"]);
+}
+
+#[tokio::test]
+async fn evidence_is_found_wherever_in_time_its_event_stands() {
+    let stage = Stage::open().await;
+    let told = |id: &str, said: &'static str| AuditEvent { time_raw: Some(said.into()), ..event(id) };
+    let early = AuditEvent { time: EventTime::from_secs(NOON - 86_400), ..event("early") };
+    let batch = Batch::of([told("ahead", "2026-02-05T00:00:00Z"), told("odd", "?"), early]);
+    stage.commit(&batch).await.unwrap();
+    stage.change("a", 1, vec![opened(alert("A1", &["a", "ahead", "odd", "early", "unknown"]), 0)]).await;
+    let mut found: Vec<String> = stage.alert("A1").await.evidence.into_iter().map(|row| row.id).collect();
+    found.sort();
+    assert_eq!(found, ["a", "ahead", "early", "odd"]);
+    stage.change("b", 2, vec![updated(alert("A1", &["ahead", "b"]), "A1", false)]).await;
+    let rows = stage.alert("A1").await.evidence;
+    assert_eq!(rows.len(), 2, "as the alert says now");
+    assert!(stage.store.event("odd").await.unwrap().unwrap().alerts.is_empty());
 }

@@ -39,8 +39,8 @@ async fn a_position_moves_only_from_where_the_batch_was_read() {
     stage.commit(&Batch::of([event("b")]).at("trail", Some("10"), "20")).await.unwrap();
     let mut asked = false;
     for from in [Some("10"), None] {
-        let stale = Batch::of([event("c")]).at("other", None, "1").at("trail", from, "15").reject(1, b"x");
-        let refused = stage.judged(&stale, |fresh| {
+        let outdated = Batch::of([event("c")]).at("other", None, "1").at("trail", from, "15").reject(1, b"x");
+        let refused = stage.judged(&outdated, |fresh| {
             asked = true;
             quiet(fresh.len())
         });
@@ -85,8 +85,13 @@ async fn a_judge_that_panics_leaves_nothing() {
     crashing.spawn(async move {
         let events = [IncomingEvent { event: event("a"), place: place(1), raw: 0..1 }];
         let advances = [PositionChange { source: "trail", from: None, to: "10" }];
-        let incoming =
-            Incoming { events: &events, bytes: b"x", rejects: &[], advances: &advances, received_at: clock(0) };
+        let incoming = Incoming {
+            events: &events,
+            bytes: b"x",
+            rejects: &[],
+            advances: &advances,
+            received_at: clock(0),
+        };
         store.commit(&incoming, &mut Says(|_: &[usize]| panic!("as the test wants")), &[]).await
     });
     assert!(crashing.join_next().await.unwrap().unwrap_err().is_panic());
@@ -163,7 +168,8 @@ async fn a_restart_gets_back_the_latest_signals_oldest_first() {
         outcome,
         ..event(id)
     };
-    let assumed = AuditEvent { operation: "AssumeRole".into(), ..at("assumed", 6, Class::AuthOk, Outcome::Ok) };
+    let assumed =
+        AuditEvent { operation: "AssumeRole".into(), ..at("assumed", 6, Class::AuthOk, Outcome::Ok) };
     let batch = Batch::of([
         at("denied", 5, Class::SecretRead, Outcome::Denied),
         at("quiet", 4, Class::SecretRead, Outcome::Ok),
@@ -205,4 +211,30 @@ async fn a_batch_larger_than_any_statement_is_stored_whole() {
     let last = stage.store.event("event-2344").await.unwrap().unwrap();
     assert_eq!(last.event.secrets, ["s2344", "shared"]);
     assert_eq!(last.raw, raw(&batch.events[2_344]));
+}
+
+#[tokio::test]
+async fn an_event_whose_clock_was_not_believed_is_still_one_event_later() {
+    let stage = Stage::open().await;
+    let said = "2026-01-31T15:30:00Z";
+    let ahead = AuditEvent { time_raw: Some(said.into()), ..event("ahead") };
+    let unreadable = AuditEvent { time_raw: Some("yesterday".into()), ..event("unreadable") };
+    assert_eq!(stage.commit(&Batch::of([ahead, unreadable.clone()])).await.unwrap().fresh, 2);
+    let believed = AuditEvent { time: EventTime::parse(said).unwrap(), ..event("ahead") };
+    let later = AuditEvent { time: EventTime::from_secs(NOON + 9_999), ..unreadable };
+    assert_eq!(stage.commit(&Batch::of([believed, later])).await.unwrap().duplicates, 2);
+    for id in ["ahead", "unreadable"] {
+        let found = stage.store.event(id).await.unwrap().unwrap();
+        assert_eq!(found.event.time.secs(), NOON, "found by its id, and as first taken in");
+    }
+}
+
+#[tokio::test]
+async fn two_devices_that_stamp_one_event_around_the_full_hour_give_one_event() {
+    let stage = Stage::open().await;
+    let before = AuditEvent { time: EventTime::parse("2026-01-31T11:59:59.9999Z").unwrap(), ..event("a") };
+    let after = AuditEvent { time: EventTime::parse("2026-01-31T12:00:00.0001Z").unwrap(), ..event("a") };
+    assert_eq!(stage.commit(&Batch::of([before.clone()])).await.unwrap().fresh, 1);
+    assert_eq!(stage.commit(&Batch::of([after.clone()])).await.unwrap().duplicates, 1);
+    assert_eq!(stage.commit(&Batch::of([before, after])).await.unwrap().duplicates, 2);
 }

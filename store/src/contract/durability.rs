@@ -62,7 +62,7 @@ async fn readers_see_whole_batches_while_others_are_written() {
             assert!(totals.events >= seen, "never backwards");
             seen = totals.events;
             let listed = store.events(&EventFilter::default(), Page::first(5)).await.unwrap();
-            assert_eq!(listed.rows.len(), usize::try_from(seen.min(5)).unwrap().max(listed.rows.len()));
+            assert!(listed.rows.len() >= usize::try_from(seen.min(5)).unwrap(), "nor less than was counted");
         }
     });
     for batch in 0..10 {
@@ -149,12 +149,16 @@ async fn a_full_disk_is_told_apart_and_passes() {
     assert_eq!(stage.commit(&Batch::numbered(1..3_000)).await.unwrap().fresh, 2_999);
 }
 
-#[test]
-fn a_store_and_its_futures_cross_threads() {
-    fn check<T: Send>(_: &T) {}
-    fn shared<T: Send + Sync + Clone>() {}
-    shared::<Store>();
-    let _commit = |store: &Store, incoming: &Incoming<'_>, judge: &mut (dyn Judge + Send)| {
-        check(&store.commit(incoming, judge, &[]));
-    };
+#[tokio::test]
+async fn a_store_and_its_futures_cross_threads() {
+    fn crosses<T: Send>(future: T) -> T {
+        future
+    }
+    fn shared<T: Send + Sync + Clone>(_: &T) {}
+    let stage = Stage::open().await;
+    shared(&stage.store);
+    let incoming = Incoming { events: &[], bytes: &[], rejects: &[], advances: &[], received_at: clock(0) };
+    let mut judge = Says(|fresh: &[usize]| quiet(fresh.len()));
+    let done = crosses(stage.store.commit(&incoming, &mut judge, &[])).await.unwrap();
+    assert_eq!(done, Committed::default());
 }

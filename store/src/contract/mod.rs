@@ -9,12 +9,12 @@ mod durability;
 mod outbox;
 mod queries;
 
-use crate::{Committed, Incoming, IncomingEvent, Judge, PositionChange, Store, StoreError};
+use crate::{Committed, Incoming, IncomingEvent, Judge, PositionChange, Store, StoreError, Subscriber};
 use chrono::{DateTime, Utc};
 use keywatch_event::{
-    Alert, AlertChange, AlertId, AlertPrincipal, AuditEvent, Class, Classified, Evaluation, Evidence, EventTime,
-    Learned, Level, Outcome, Place, Principal, PrincipalKind, Provider, Reject, RejectReason, SecretRef, Source,
-    Why,
+    Alert, AlertChange, AlertId, AlertPrincipal, AuditEvent, Class, Classified, Evaluation, EventTime,
+    Evidence, Learned, Level, Outcome, Place, Principal, PrincipalKind, Provider, Reject, RejectReason,
+    SecretRef, Source, Why,
 };
 use std::path::PathBuf;
 use tempfile::TempDir;
@@ -61,7 +61,7 @@ impl Stage {
             advances: &advances,
             received_at: batch.received_at,
         };
-        self.store.commit(&incoming, &mut judge, &["ops".to_owned(), "siem".to_owned()]).await
+        self.store.commit(&incoming, &mut judge, &[Subscriber::new("ops", Level::Info), Subscriber::new("siem", Level::Info)]).await
     }
 
     /// Commits one event named `id` whose judgement is `changes`.

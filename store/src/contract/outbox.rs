@@ -103,7 +103,8 @@ async fn a_failed_attempt_is_kept_and_made_again_when_due() {
     assert!(Attempting(101).delivered(&stage, &second[0]).await);
     let found = stage.store.delivery(first[0].id).await.unwrap().unwrap();
     assert_eq!((found.delivery.state, found.delivery.attempts), (DeliveryState::Delivered, 2));
-    let seen: Vec<_> = found.attempts.iter().map(|one| (one.number, one.status, one.error.as_deref())).collect();
+    let seen: Vec<_> =
+        found.attempts.iter().map(|one| (one.number, one.status, one.error.as_deref())).collect();
     assert_eq!(seen, [(1, Some(503), Some("status 503")), (2, Some(200), None)]);
     assert_eq!(found.attempts[0].response_excerpt.as_deref(), Some("answer 503"));
     assert_eq!((found.attempts[0].started_at, found.attempts[0].latency_ms), (clock(1), 250));

@@ -2,16 +2,14 @@
 
 use super::*;
 use crate::{
-    AccessSummary, AlertFilter, AlertStatus, Cursor, DeliveryFilter, DeliveryState, EventFilter, Listed, Page,
-    Span,
+    AccessSummary, AlertFilter, AlertStatus, Cursor, DeliveryFilter, DeliveryState, EventFilter, Listed,
+    Page, Span,
 };
 
 /// Four events: `1` and `2` by `role/app`, `3` and `4` by `role/job`, a minute apart.
 async fn history() -> Stage {
-    let at = |id: &str, minute: i64| AuditEvent {
-        time: EventTime::from_secs(NOON + 60 * minute),
-        ..event(id)
-    };
+    let at =
+        |id: &str, minute: i64| AuditEvent { time: EventTime::from_secs(NOON + 60 * minute), ..event(id) };
     let batch = Batch::of([
         at("1", 1),
         AuditEvent {
@@ -99,7 +97,10 @@ async fn an_event_row_says_what_the_event_said() {
     let row = stage.store.event("4").await.unwrap().unwrap().event;
     assert_eq!(row.time.to_string(), "2026-01-31T12:04:00Z");
     assert_eq!((row.provider, row.class, row.outcome), (Provider::Aws, Class::SecretDelete, Outcome::Ok));
-    assert_eq!((row.service.as_str(), row.operation.as_str()), ("secretsmanager.amazonaws.com", "DeleteSecret"));
+    assert_eq!(
+        (row.service.as_str(), row.operation.as_str()),
+        ("secretsmanager.amazonaws.com", "DeleteSecret")
+    );
     assert_eq!((row.store.as_deref(), row.region.as_deref()), (Some("sm"), Some("eu-central-1")));
     assert_eq!((row.level, row.rules), (Level::Critical, vec!["KW-001".to_owned(), "KW-002".to_owned()]));
     assert_eq!((row.principal.as_str(), row.principal_kind), ("role/job", PrincipalKind::Role));
@@ -172,7 +173,8 @@ async fn secrets_and_principals_are_found_by_part_of_their_names() {
             let secrets: Listed<_> = store.secrets(search, Page::first(10)).await.unwrap();
             let ids: Vec<_> = secrets.rows.into_iter().map(|row| (row.id, row.events, row.failed)).collect();
             let principals = store.principals(search, Page::first(10)).await.unwrap();
-            let names: Vec<_> = principals.rows.into_iter().map(|row| (row.id, row.events, row.failed)).collect();
+            let names: Vec<_> =
+                principals.rows.into_iter().map(|row| (row.id, row.events, row.failed)).collect();
             (ids, names)
         }
     };
@@ -186,7 +188,10 @@ async fn secrets_and_principals_are_found_by_part_of_their_names() {
     let page = stage.store.secrets(None, Page { after: page.next, limit: 1 }).await.unwrap();
     assert_eq!((page.rows[0].id.as_str(), page.next), ("db", None));
     let db = stage.store.secret("db").await.unwrap().unwrap();
-    assert_eq!((db.name.as_str(), db.first_at.secs(), db.last_at.secs()), ("db (name)", NOON + 60, NOON + 180));
+    assert_eq!(
+        (db.name.as_str(), db.first_at.secs(), db.last_at.secs()),
+        ("db (name)", NOON + 60, NOON + 180)
+    );
     let job = stage.store.principal("role/job").await.unwrap().unwrap();
     assert_eq!((job.kind, job.name.as_deref()), (PrincipalKind::Role, Some("role/job (name)")));
     assert!(stage.store.principal("db").await.unwrap().is_none());
@@ -202,7 +207,10 @@ async fn alerts_are_listed_newest_first_by_any_filter() {
     let changes = vec![
         opened(at("1", 1), 0),
         opened(Alert { level: Level::Warning, rule: "KW-009".to_owned(), ..at("2", 2) }, 0),
-        opened(Alert { principal: None, provider: Provider::Gcp, secrets: vec![secret("api")], ..at("3", 3) }, 0),
+        opened(
+            Alert { principal: None, provider: Provider::Gcp, secrets: vec![secret("api")], ..at("3", 3) },
+            0,
+        ),
         withdrawn("3"),
     ];
     stage.change("a", 0, changes).await;
@@ -257,10 +265,8 @@ async fn deliveries_are_listed_newest_first_by_state_and_receiver() {
 #[tokio::test]
 async fn the_overview_counts_the_day_and_the_week() {
     let stage = Stage::open().await;
-    let hours_ago = |id: &str, hours: i64| AuditEvent {
-        time: EventTime::from_secs(NOON - 3600 * hours),
-        ..event(id)
-    };
+    let hours_ago =
+        |id: &str, hours: i64| AuditEvent { time: EventTime::from_secs(NOON - 3600 * hours), ..event(id) };
     let batch = Batch::of([hours_ago("1", 0), hours_ago("2", 23), hours_ago("3", 24), hours_ago("4", 200)])
         .at("trail", None, "10")
         .reject(1, b"x");

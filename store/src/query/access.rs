@@ -26,11 +26,7 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError`] when the database cannot be read.
-    pub async fn secrets(
-        &self,
-        search: Option<&str>,
-        page: Page,
-    ) -> Result<Listed<SecretRow>, StoreError> {
+    pub async fn secrets(&self, search: Option<&str>, page: Page) -> Result<Listed<SecretRow>, StoreError> {
         let failed = |source| self.failed("list secrets", source);
         let mut query = listing(SECRETS, search, page);
         let rows = query.build().fetch_all(self.readers()).await.map_err(failed)?;

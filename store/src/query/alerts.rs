@@ -23,9 +23,8 @@ impl Store {
     pub async fn alerts(&self, filter: &AlertFilter, page: Page) -> Result<Listed<AlertRow>, StoreError> {
         let failed = |source| self.failed("list alerts", source);
         let rows = select(filter, page).build().fetch_all(self.readers()).await.map_err(failed)?;
-        let paged = |row: &SqliteRow| {
-            Ok((Cursor { at: row.try_get(1)?, id: row.try_get(0)? }, alert_from(row)?))
-        };
+        let paged =
+            |row: &SqliteRow| Ok((Cursor { at: row.try_get(1)?, id: row.try_get(0)? }, alert_from(row)?));
         Ok(page.cut(rows.iter().map(paged).collect::<Result<_, _>>().map_err(failed)?))
     }
 
@@ -73,8 +72,7 @@ fn select(filter: &AlertFilter, page: Page) -> QueryBuilder<Sqlite> {
             query.push(format!(" AND a.{column} = ")).push_bind(text.clone());
         }
     }
-    let codes =
-        [("provider", filter.provider.map(Coded::code)), ("status", filter.status.map(Coded::code))];
+    let codes = [("provider", filter.provider.map(Coded::code)), ("status", filter.status.map(Coded::code))];
     for (column, code) in codes {
         if let Some(code) = code {
             // The plus keeps the status index out: a page comes from the time index.

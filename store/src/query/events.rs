@@ -46,7 +46,8 @@ impl Store {
         let found = find_anywhere(&mut conn, &hash_of(id)).await.map_err(failed)?;
         drop(conn);
         let Some(seq) = found else { return Ok(None) };
-        let sql = format!("SELECT {COLUMNS}, e.block, e.raw_start, e.raw_len FROM events e {JOINS} WHERE e.id = ");
+        let sql =
+            format!("SELECT {COLUMNS}, e.block, e.raw_start, e.raw_len FROM events e {JOINS} WHERE e.id = ");
         let mut query = QueryBuilder::<Sqlite>::new(sql);
         query.push_bind(seq);
         let row = query.build().fetch_one(self.readers()).await.map_err(failed)?;

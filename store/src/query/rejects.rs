@@ -29,7 +29,8 @@ impl Store {
     /// [`StoreError`] when the database cannot be read, or the stored bytes are damaged.
     pub async fn reject(&self, id: i64) -> Result<Option<RejectDetail>, StoreError> {
         let failed = |source| self.failed("read a reject", source);
-        let mut query = QueryBuilder::<Sqlite>::new(format!("SELECT {COLUMNS}, zstd FROM rejects WHERE id = "));
+        let mut query =
+            QueryBuilder::<Sqlite>::new(format!("SELECT {COLUMNS}, zstd FROM rejects WHERE id = "));
         query.push_bind(id);
         let row = query.build().fetch_optional(self.readers()).await.map_err(failed)?;
         let Some(row) = row else { return Ok(None) };

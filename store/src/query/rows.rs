@@ -3,9 +3,7 @@
 use super::AlertStatus;
 use crate::{DeliveryKind, DeliveryState};
 use chrono::{DateTime, Utc};
-use keywatch_event::{
-    Class, EventTime, Level, Outcome, Place, PrincipalKind, Provider, SourceKind,
-};
+use keywatch_event::{Class, EventTime, Level, Outcome, Place, PrincipalKind, Provider, SourceKind};
 
 /// One alert in a list.
 #[derive(Clone, Debug)]

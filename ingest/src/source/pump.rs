@@ -1,0 +1,94 @@
+//! From a reader into a batch: what one-shot reading and following have in common.
+
+use super::splitter::Splitter;
+use crate::Batch;
+use crate::carrier::Opener;
+use keywatch_event::{Place, Reject, RejectReason};
+use std::io::{self, Read};
+use std::sync::Arc;
+
+/// A batch being filled up to its limits. One document may pass them, because it is not divided.
+#[derive(Debug)]
+pub(super) struct Fill {
+    pub(super) batch: Batch,
+    records_max: usize,
+    bytes_max: usize,
+    rejects_seen: usize,
+    reject_bytes: usize,
+}
+
+impl Fill {
+    pub(super) fn new(records_max: usize, bytes_max: usize) -> Self {
+        Self { batch: Batch::default(), records_max, bytes_max, rejects_seen: 0, reject_bytes: 0 }
+    }
+
+    pub(super) fn is_full(&mut self) -> bool {
+        let fresh = self.batch.rejects.get(self.rejects_seen..).unwrap_or_default();
+        self.reject_bytes += fresh.iter().map(|reject| reject.bytes.len()).sum::<usize>();
+        self.rejects_seen = self.batch.rejects.len();
+        self.batch.records.len() + self.batch.rejects.len() >= self.records_max
+            || self.batch.bytes.len() + self.reject_bytes >= self.bytes_max
+    }
+
+    /// Puts down that the bytes at `line` of `name` go on but cannot be read. The bytes stay where
+    /// they are.
+    pub(super) fn damaged(&mut self, name: &Arc<str>, line: u64, reason: RejectReason) {
+        let place = Place { name: Arc::clone(name), line, record: 0 };
+        self.batch.rejects.push(Reject { place, reason, bytes: Vec::new() });
+    }
+}
+
+/// The splitter and opener of one stream.
+#[derive(Debug)]
+pub(super) struct Pump {
+    pub(super) splitter: Splitter,
+    opener: Opener,
+}
+
+/// Why pumping stopped.
+#[derive(Debug)]
+pub(super) enum Pumped {
+    /// The batch is full.
+    Full,
+    /// The reader has no more.
+    Dry,
+    /// The reader failed.
+    Broke(io::Error),
+}
+
+impl Pump {
+    pub(super) fn new(splitter: Splitter, name: Arc<str>) -> Self {
+        Self { splitter, opener: Opener::new(name) }
+    }
+
+    pub(super) fn run(&mut self, reader: &mut dyn Read, fill: &mut Fill) -> Pumped {
+        loop {
+            if !self.drain(fill) {
+                return Pumped::Full;
+            }
+            match self.splitter.fill_from(reader) {
+                Ok(0) => return Pumped::Dry,
+                Ok(_) => {}
+                Err(error) => return Pumped::Broke(error),
+            }
+        }
+    }
+
+    /// Gives out what is left of a stream that has ended; whether that was all.
+    pub(super) fn flush(&mut self, fill: &mut Fill) -> bool {
+        self.splitter.finish();
+        self.drain(fill)
+    }
+
+    fn drain(&mut self, fill: &mut Fill) -> bool {
+        loop {
+            if fill.is_full() {
+                return false;
+            }
+            match self.splitter.cut() {
+                Some(cut) => self.opener.open(&cut, &mut fill.batch),
+                None => return true,
+            }
+        }
+    }
+}
