@@ -3,5 +3,6 @@
 mod architecture;
 mod bad_input;
 mod commands;
+#[expect(dead_code, reason = "the benchmark uses the rest")]
 mod harness;
 mod kills;

@@ -55,9 +55,7 @@ impl Input {
                 layers += 1;
                 continue;
             }
-            if let Some((what, _)) = FOREIGN.iter().find(|(_, magic)| head.starts_with(magic)) {
-                return Err(io::Error::new(io::ErrorKind::Unsupported, *what));
-            }
+            refuse_foreign(&head)?;
             reader = Box::new(Cursor::new(head).chain(reader));
             return Ok(Self { reader, taken, gzip: layers > 0 });
         }
@@ -83,6 +81,13 @@ impl Read for Input {
 impl fmt::Debug for Input {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.debug_struct("Input").field("gzip", &self.gzip).field("taken", &self.taken()).finish()
+    }
+}
+
+pub(super) fn refuse_foreign(head: &[u8]) -> io::Result<()> {
+    match FOREIGN.iter().find(|(_, magic)| head.starts_with(magic)) {
+        Some((what, _)) => Err(io::Error::new(io::ErrorKind::Unsupported, *what)),
+        None => Ok(()),
     }
 }
 

@@ -33,6 +33,8 @@ pub(super) struct Listed {
 pub struct ReadFailure {
     /// The file or folder.
     pub path: PathBuf,
+    /// What kind of failure it was.
+    pub kind: io::ErrorKind,
     text: String,
 }
 
@@ -49,7 +51,7 @@ impl ReadFailure {
             }
             _ => format!("cannot read {shown}: {error}"),
         };
-        Self { path: path.to_owned(), text }
+        Self { path: path.to_owned(), kind: error.kind(), text }
     }
 }
 

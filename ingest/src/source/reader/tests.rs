@@ -37,7 +37,9 @@ fn check(files: &[(&str, &[u8])], want: &[(&str, &str)]) {
     let folder = folder(files);
     for records in [1, 2, 1000] {
         let mut reader = Reader::new(vec![folder.path().to_owned()]);
-        let got = read_all(&mut reader, &folder, records);
+        let mut got = read_all(&mut reader, &folder, records);
+        // A batch lists its rejects apart.
+        got.sort_by(|a, b| a.0.cmp(&b.0));
         let got: Vec<(&str, &str)> =
             got.iter().map(|(place, text)| (place.as_str(), text.as_str())).collect();
         assert_eq!(got, want, "in batches of {records}");
