@@ -41,15 +41,20 @@ pub(crate) async fn run(
     let rules = Arc::new(rulebook::load(&config.rules)?);
     let egress = Egress::new(config.egress.clone());
     let store = Store::open(&config.database).await?;
-    let subscribers = config.receivers.iter().map(|r| Subscriber { name: r.name.clone(), level_min: r.level_min });
+    let subscribers =
+        config.receivers.iter().map(|r| Subscriber { name: r.name.clone(), level_min: r.level_min });
     let mut pipeline =
         Pipeline::start(store.clone(), Arc::clone(&rules), settings(&config), subscribers.collect()).await?;
     let mut sources = Sources::start(&config.sources, &store.positions().await?)?;
-    let deliverer = Deliverer::new(store.clone(), &config.receivers, &egress, Arc::new(SystemClock), Arc::new(OsRandom))
-        .map_err(|problems| anyhow::anyhow!("{}", joined(&problems)))?;
+    let deliverer =
+        Deliverer::new(store.clone(), &config.receivers, &egress, Arc::new(SystemClock), Arc::new(OsRandom))
+            .map_err(|problems| anyhow::anyhow!("{}", joined(&problems)))?;
     let wake = deliverer.wake();
     let listener = TcpListener::bind(config.listen).await.with_context(|| {
-        format!("cannot listen on {}; choose another address with --listen or end the program that has it", config.listen)
+        format!(
+            "cannot listen on {}; choose another address with --listen or end the program that has it",
+            config.listen
+        )
     })?;
     let base_url = format!("http://{}", listener.local_addr()?);
     let dashboard = dashboard(&config, &store, &rules, &sources);
@@ -187,6 +192,7 @@ pub(crate) fn ended_by_signal() -> anyhow::Result<impl Future<Output = ()>> {
 pub(crate) fn start_logging(usual: &str) {
     use tracing_subscriber::EnvFilter;
     let asked = crate::config::environment("KEYWATCH_LOG");
-    let filter = EnvFilter::try_new(asked.as_deref().unwrap_or(usual)).unwrap_or_else(|_| EnvFilter::new("info"));
+    let filter =
+        EnvFilter::try_new(asked.as_deref().unwrap_or(usual)).unwrap_or_else(|_| EnvFilter::new("info"));
     let _already = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).try_init();
 }

@@ -49,14 +49,21 @@ fn listed(problems: &[Problem]) -> String {
     format!("the configuration cannot be used\n{}\n{} problem(s)", lines.join("\n"), problems.len())
 }
 
-const KEYS: &[&str] = &["database", "listen", "hosts", "https", "rules", "known_networks", "sources", "receivers", "egress"];
+const KEYS: &[&str] =
+    &["database", "listen", "hosts", "https", "rules", "known_networks", "sources", "receivers", "egress"];
 
 /// Reads and checks a configuration file.
 pub(crate) fn load(path: &Path) -> Result<Config, ConfigProblems> {
     let file = path.display().to_string();
     let text = std::fs::read_to_string(path).map_err(|error| {
         let remedy = "name a readable file with --config, or write one as in keywatch.example.yaml";
-        ConfigProblems(vec![Problem { file: file.clone(), line: 1, column: 1, message: format!("cannot be read: {error}"), remedy: remedy.to_owned() }])
+        ConfigProblems(vec![Problem {
+            file: file.clone(),
+            line: 1,
+            column: 1,
+            message: format!("cannot be read: {error}"),
+            remedy: remedy.to_owned(),
+        }])
     })?;
     read(&file, &text, &|name| environment(name))
 }
@@ -68,7 +75,11 @@ pub(crate) fn environment(name: &str) -> Option<String> {
 }
 
 /// Reads a configuration from text; `environment` looks variables up.
-pub(crate) fn read(file: &str, text: &str, environment: &dyn Fn(&str) -> Option<String>) -> Result<Config, ConfigProblems> {
+pub(crate) fn read(
+    file: &str,
+    text: &str,
+    environment: &dyn Fn(&str) -> Option<String>,
+) -> Result<Config, ConfigProblems> {
     let documents = parse(file, text).map_err(|problem| ConfigProblems(vec![problem]))?;
     let problems = Problems::new(file);
     let empty = Node { data: keywatch_rules::yaml::Data::Map(Vec::new()), line: 1, column: 1 };
@@ -76,7 +87,8 @@ pub(crate) fn read(file: &str, text: &str, environment: &dyn Fn(&str) -> Option<
     if let Some(second) = documents.get(1) {
         problems.add(second, "a second document", "keep one document per file");
     }
-    let config = Table::open(root, KEYS, &problems).map(|table| Reader { problems: &problems, environment }.config(&table));
+    let config = Table::open(root, KEYS, &problems)
+        .map(|table| Reader { problems: &problems, environment }.config(&table));
     let found = problems.into_sorted();
     match config {
         Some(config) if found.is_empty() => Ok(config),
@@ -93,12 +105,18 @@ impl Reader<'_> {
     fn config(&self, table: &Table<'_>) -> Config {
         let egress = self.egress(table);
         let config = Config {
-            database: self.overridable(table, "database", "KEYWATCH_DATABASE").map_or_else(|| "keywatch.db".into(), PathBuf::from),
+            database: self
+                .overridable(table, "database", "KEYWATCH_DATABASE")
+                .map_or_else(|| "keywatch.db".into(), PathBuf::from),
             listen: self.listen(table),
             hosts: table.texts("hosts").into_iter().map(|(host, _)| host).collect(),
             https: table.truth("https").unwrap_or(false),
             rules: table.texts("rules").into_iter().map(|(path, _)| path.into()).collect(),
-            known_networks: table.texts("known_networks").iter().filter_map(|(text, at)| self.network(text, at)).collect(),
+            known_networks: table
+                .texts("known_networks")
+                .iter()
+                .filter_map(|(text, at)| self.network(text, at))
+                .collect(),
             sources: table.list("sources").iter().filter_map(|node| self.source(node)).collect(),
             receivers: table.list("receivers").iter().filter_map(|node| self.receiver(node)).collect(),
             egress,
@@ -117,7 +135,11 @@ impl Reader<'_> {
         let text = self.overridable(table, "listen", "KEYWATCH_LISTEN").unwrap_or_else(|| LISTEN.to_owned());
         text.parse().unwrap_or_else(|_| {
             let at = table.get("listen").unwrap_or(table.node());
-            self.problems.add(at, format!("`{text}` is no address to listen on"), format!("write address and port, such as {LISTEN}"));
+            self.problems.add(
+                at,
+                format!("`{text}` is no address to listen on"),
+                format!("write address and port, such as {LISTEN}"),
+            );
             SocketAddr::from(([127, 0, 0, 1], 0))
         })
     }
@@ -125,7 +147,11 @@ impl Reader<'_> {
     fn network(&self, text: &str, at: &Node) -> Option<IpNet> {
         let found = text.parse().ok().or_else(|| text.parse::<std::net::IpAddr>().ok().map(IpNet::from));
         if found.is_none() {
-            self.problems.add(at, format!("`{text}` is no network"), "write it as 198.51.100.0/24 or 2001:db8::/32");
+            self.problems.add(
+                at,
+                format!("`{text}` is no network"),
+                "write it as 198.51.100.0/24 or 2001:db8::/32",
+            );
         }
         found
     }
@@ -144,7 +170,8 @@ impl Reader<'_> {
     fn receiver(&self, node: &Node) -> Option<WebhookReceiver> {
         let table = Table::open(node, &["name", "webhook", "level", "concurrency"], self.problems)?;
         let name = table.need("name", "give the receiver a name of its own")?.text()?;
-        let webhook = table.need("webhook", "only webhooks are delivered to: `webhook: {url: …, secret: …}`")?;
+        let webhook =
+            table.need("webhook", "only webhooks are delivered to: `webhook: {url: …, secret: …}`")?;
         let webhook = Table::open(webhook, &["url", "secret", "secrets"], self.problems)?;
         let url = webhook.need("url", "write the https:// address to POST to")?.text()?;
         Some(WebhookReceiver {
@@ -187,7 +214,11 @@ impl Reader<'_> {
         for node in table.list(key).iter().filter_map(|node| node.get("name")) {
             let name = node.text().unwrap_or_default();
             if known.contains(&name) {
-                self.problems.add(node, format!("the name `{name}` stands twice under `{key}`"), "give each its own name");
+                self.problems.add(
+                    node,
+                    format!("the name `{name}` stands twice under `{key}`"),
+                    "give each its own name",
+                );
             }
             known.push(name);
         }
@@ -196,10 +227,14 @@ impl Reader<'_> {
     /// What the delivery code itself finds wrong with a receiver, at the receiver's place.
     fn check_receivers(&self, table: &Table<'_>, config: &Config) {
         for problem in keywatch_alerting::validate(&config.receivers, &config.egress) {
-            if matches!(problem.fault, keywatch_alerting::Fault::Secrets(0) | keywatch_alerting::Fault::NameTwice) {
+            if matches!(
+                problem.fault,
+                keywatch_alerting::Fault::Secrets(0) | keywatch_alerting::Fault::NameTwice
+            ) {
                 continue;
             }
-            let named = |node: &&Node| node.get("name").and_then(Node::text).as_deref() == Some(&problem.receiver);
+            let named =
+                |node: &&Node| node.get("name").and_then(Node::text).as_deref() == Some(&problem.receiver);
             let at = table.list("receivers").iter().find(named).unwrap_or(table.node());
             self.problems.add(at, problem.to_string(), "");
         }
@@ -225,13 +260,18 @@ mod tests {
 
     #[test]
     fn three_mistakes_are_three_problems_with_place_and_remedy() {
-        let found = problems("lisen: 127.0.0.1:1\nknown_networks: [office]\nsources:\n  - name: vault\n    file: /var/log/vault.log\n");
-        assert_eq!(found, [
-            "keywatch.yaml:1:1: unknown key `lisen`; did you mean `listen`?",
-            "keywatch.yaml:2:18: `office` is no network; write it as 198.51.100.0/24 or 2001:db8::/32",
-            "keywatch.yaml:4:5: `files` is missing; name files or folders to follow",
-            "keywatch.yaml:5:5: unknown key `file`; did you mean `files`?",
-        ]);
+        let found = problems(
+            "lisen: 127.0.0.1:1\nknown_networks: [office]\nsources:\n  - name: vault\n    file: /var/log/vault.log\n",
+        );
+        assert_eq!(
+            found,
+            [
+                "keywatch.yaml:1:1: unknown key `lisen`; did you mean `listen`?",
+                "keywatch.yaml:2:18: `office` is no network; write it as 198.51.100.0/24 or 2001:db8::/32",
+                "keywatch.yaml:4:5: `files` is missing; name files or folders to follow",
+                "keywatch.yaml:5:5: unknown key `file`; did you mean `files`?",
+            ]
+        );
     }
 
     #[test]
@@ -243,7 +283,9 @@ mod tests {
 
     #[test]
     fn a_receiver_needs_a_secret_that_is_there() {
-        let found = problems("receivers:\n  - name: soc\n    webhook:\n      url: https://hooks.example.com/k\n      secret: {source: env, path: SOC_SECRET}\n");
+        let found = problems(
+            "receivers:\n  - name: soc\n    webhook:\n      url: https://hooks.example.com/k\n      secret: {source: env, path: SOC_SECRET}\n",
+        );
         assert_eq!(found.len(), 1, "{found:?}");
         assert!(found[0].contains("SOC_SECRET") && found[0].contains(":5:15:"), "{found:?}");
     }

@@ -9,7 +9,9 @@ use keywatch_event::{Evaluation, EventTime, Reject};
 use keywatch_ingest::Batch;
 use keywatch_ingest::provider::Normalizer;
 use keywatch_rules::{Engine, RuleSet, Seen, Settings};
-use keywatch_store::{Committed, Incoming, IncomingEvent, Judge, PositionChange, Store, StoreError, Subscriber};
+use keywatch_store::{
+    Committed, Incoming, IncomingEvent, Judge, PositionChange, Store, StoreError, Subscriber,
+};
 use std::sync::Arc;
 
 /// Most stored events that windows are rebuilt from at a start: as many as the engine keeps.
@@ -49,12 +51,15 @@ impl Pipeline {
         let stored = self.store.signals_since(EventTime::from_unix_nanos(i64::MIN, 0), SIGNALS_MAX).await?;
         let read = |record| -> Option<_> {
             let record: &keywatch_store::StoredRecord = record;
-            let event = self.normalizer.normalize(&record.raw, EventTime::from(record.received_at)).ok()??;
+            let event =
+                self.normalizer.normalize(&record.raw, EventTime::from(record.received_at)).ok()??;
             Some((event, record))
         };
         let events: Vec<_> = stored.iter().filter_map(read).collect();
-        let signals: Vec<Seen<'_>> =
-            events.iter().map(|(event, record)| Seen { event, place: &record.place, raw: &record.raw }).collect();
+        let signals: Vec<Seen<'_>> = events
+            .iter()
+            .map(|(event, record)| Seen { event, place: &record.place, raw: &record.raw })
+            .collect();
         self.engine.restore(&learned, &signals);
         Ok(())
     }
@@ -66,14 +71,29 @@ impl Pipeline {
         let advances: Vec<PositionChange<'_>> = batch
             .advances
             .iter()
-            .map(|advance| PositionChange { source: &advance.source, from: advance.from.as_deref(), to: &advance.to })
+            .map(|advance| PositionChange {
+                source: &advance.source,
+                from: advance.from.as_deref(),
+                to: &advance.to,
+            })
             .collect();
-        let incoming = Incoming { events: &events, bytes: &batch.bytes, rejects: &rejects, advances: &advances, received_at: now };
+        let incoming = Incoming {
+            events: &events,
+            bytes: &batch.bytes,
+            rejects: &rejects,
+            advances: &advances,
+            received_at: now,
+        };
         let mut judge = Bench { engine: &mut self.engine, incoming: &incoming };
         self.store.commit(&incoming, &mut judge, &self.receivers).await
     }
 
-    fn normalize<'b>(&self, batch: &'b Batch, received_at: EventTime, rejects: &mut Vec<Reject>) -> Vec<IncomingEvent<'b>> {
+    fn normalize<'b>(
+        &self,
+        batch: &'b Batch,
+        received_at: EventTime,
+        rejects: &mut Vec<Reject>,
+    ) -> Vec<IncomingEvent<'b>> {
         let mut events = Vec::with_capacity(batch.records.len());
         for record in &batch.records {
             let raw = record.range.clone();
@@ -81,7 +101,11 @@ impl Pipeline {
                 Ok(Some(event)) => events.push(IncomingEvent { event, place: record.place.clone(), raw }),
                 Ok(None) => {}
                 Err(reason) => {
-                    rejects.push(Reject { place: record.place.clone(), reason, bytes: batch.raw(record).to_vec() });
+                    rejects.push(Reject {
+                        place: record.place.clone(),
+                        reason,
+                        bytes: batch.raw(record).to_vec(),
+                    });
                 }
             }
         }

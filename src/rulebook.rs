@@ -46,7 +46,8 @@ fn read(paths: &[PathBuf]) -> anyhow::Result<Vec<(String, String)>> {
     files.sort();
     files.dedup();
     let text = |path: &PathBuf| -> anyhow::Result<(String, String)> {
-        let bytes = fs::read(path).with_context(|| format!("cannot read the rule file {}", path.display()))?;
+        let bytes =
+            fs::read(path).with_context(|| format!("cannot read the rule file {}", path.display()))?;
         Ok((path.display().to_string(), String::from_utf8_lossy(&bytes).into_owned()))
     };
     files.iter().map(text).collect()
@@ -57,7 +58,8 @@ fn find(path: &Path, files: &mut Vec<PathBuf>) -> anyhow::Result<()> {
         files.push(path.to_owned());
         return Ok(());
     }
-    let entries = fs::read_dir(path).with_context(|| format!("cannot read the rule folder {}", path.display()))?;
+    let entries =
+        fs::read_dir(path).with_context(|| format!("cannot read the rule folder {}", path.display()))?;
     for entry in entries {
         let path = entry.with_context(|| format!("cannot read the rule folder {}", path.display()))?.path();
         let is_rule = path.extension().is_some_and(|ending| ending == "yml" || ending == "yaml");

@@ -66,7 +66,11 @@ impl Scanner {
                 Ok(None) => self.counts.skipped += 1,
                 Err(reason) => {
                     *self.counts.rejects.entry(reason.kind()).or_insert(0) += 1;
-                    rejected(&Reject { place: record.place.clone(), reason, bytes: batch.raw(record).to_vec() });
+                    rejected(&Reject {
+                        place: record.place.clone(),
+                        reason,
+                        bytes: batch.raw(record).to_vec(),
+                    });
                 }
             }
         }

@@ -1,6 +1,7 @@
 //! Bad input: every kind has a clear outcome, nothing is lost, and the rest is read.
 
-use crate::harness::{Receiver, Service, Site, aws_read, run, run_with_input, text, vault_line, wait_until};
+use crate::harness::logs::{aws_read, vault_line};
+use crate::harness::{Receiver, Service, Site, run, run_with_input, text, wait_until};
 use std::io::Write;
 use std::time::Duration;
 
@@ -26,7 +27,10 @@ fn what_is_no_record_is_set_aside_with_its_reason() {
     check_between(b"{\"a\":\"\xff\xfe\"}", "encoding 1");
     check_between(br#"{"hello":"world"}"#, "unknown_shape 1");
     check_between(br#"{"eventName":"GetSecretValue","eventName":"ListSecrets","eventSource":"secretsmanager.amazonaws.com"}"#, "duplicate_key 1");
-    check_between(format!("{{\"eventName\":{}{}}}", "[".repeat(10_000), "]".repeat(10_000)).as_bytes(), "depth 1");
+    check_between(
+        format!("{{\"eventName\":{}{}}}", "[".repeat(10_000), "]".repeat(10_000)).as_bytes(),
+        "depth 1",
+    );
     check_between(b"", "0 rejects");
 }
 
@@ -42,7 +46,8 @@ fn strange_times_keep_the_record() {
     for time in ["1970-01-01T00:00:00Z", "9999-12-31T23:59:59Z", "soon"] {
         let record = aws_read(1).replace("2026-06-01T00:00:01Z", time);
         let output = run_with_input(&["normalize", "-"], record.as_bytes());
-        let event: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{time}: {}", text(&output.stderr)));
+        let event: serde_json::Value = serde_json::from_slice(&output.stdout)
+            .unwrap_or_else(|_| panic!("{time}: {}", text(&output.stderr)));
         assert_eq!(event["class"], "secret.read", "{time}");
         let believed = event.get("time_raw").is_none();
         assert_eq!(believed, time.starts_with("1970"), "{event}");
@@ -95,11 +100,17 @@ fn an_empty_file_holds_nothing_and_a_missing_one_is_an_error() {
 fn a_configuration_with_three_mistakes_names_all_three() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("keywatch.yaml");
-    std::fs::write(&path, "lisen: 127.0.0.1:1\nknown_networks: [office]\nsources:\n  - name: vault\n").expect("written");
+    std::fs::write(&path, "lisen: 127.0.0.1:1\nknown_networks: [office]\nsources:\n  - name: vault\n")
+        .expect("written");
     let output = run(&["config", "check", "--config", path.to_str().expect("a path")]);
     let said = text(&output.stderr);
     assert_eq!(output.status.code(), Some(3), "{said}");
-    for part in [":1:1: unknown key `lisen`; did you mean `listen`?", ":2:18: `office` is no network", ":4:5: `files` is missing", "3 problem(s)"] {
+    for part in [
+        ":1:1: unknown key `lisen`; did you mean `listen`?",
+        ":2:18: `office` is no network",
+        ":4:5: `files` is missing",
+        "3 problem(s)",
+    ] {
         assert!(said.contains(part), "wanted `{part}` in {said}");
     }
 }
@@ -113,7 +124,13 @@ fn a_rule_with_a_mistake_is_named_with_line_and_column() {
     let output = run(&["rules", "check", path.to_str().expect("a path")]);
     let said = text(&output.stderr);
     assert_eq!(output.status.code(), Some(2), "{said}");
-    for part in [":6:5: unknown field `clas`; did you mean `class`?", ":7:5:", "containz", ":8:14:", "did you mean `sel`?"] {
+    for part in [
+        ":6:5: unknown field `clas`; did you mean `class`?",
+        ":7:5:",
+        "containz",
+        ":8:14:",
+        "did you mean `sel`?",
+    ] {
         assert!(said.contains(part), "wanted `{part}` in {said}");
     }
 }
@@ -125,13 +142,16 @@ fn a_mistake_in_a_rule_leaves_the_running_rules_as_they_are() {
     let rules = site.path("rules.yml");
     let own = "title: Own\nname: OWN-1\nlevel: high\ndetection:\n  sel:\n    operation|startswith: 'read secret/data/crown'\n  condition: sel\n";
     std::fs::write(&rules, own).expect("written");
-    let config = std::fs::read_to_string(site.config()).expect("read") + &format!("rules: [{}]\n", rules.display());
+    let config =
+        std::fs::read_to_string(site.config()).expect("read") + &format!("rules: [{}]\n", rules.display());
     std::fs::write(site.config(), config).expect("written");
     let service = Service::start(&site.config());
     std::fs::write(&rules, own.replace("sel:", "sel")).expect("written");
     service.reload();
     let log = site.logs().join("audit.log");
-    std::fs::write(&log, vault_line(1, 0, "eve", "read", "secret/data/crown", None)).expect("written");
-    wait_until("the old rule still speaks", Duration::from_secs(20), || receiver.received().accepted.len() == 1);
+    std::fs::write(&log, vault_line(1, 0, "eve", "read secret/data/crown", None)).expect("written");
+    wait_until("the old rule still speaks", Duration::from_secs(20), || {
+        receiver.received().accepted.len() == 1
+    });
     assert_eq!(service.stop(), Some(0));
 }

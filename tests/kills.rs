@@ -1,6 +1,7 @@
 //! kill -9 at random moments: nothing is lost, nothing is doubled, every alert is delivered.
 
-use crate::harness::{Receiver, Service, Site, run, text, vault_stream, wait_until};
+use crate::harness::logs::vault_stream;
+use crate::harness::{Receiver, Service, Site, run, text, wait_until};
 use std::collections::BTreeSet;
 use std::fs::OpenOptions;
 use std::io::Write;
@@ -25,7 +26,9 @@ impl Lots {
 fn scanned_alerts(site: &Site) -> BTreeSet<String> {
     let logs = site.logs();
     let output = run(&["scan", "--format", "ndjson", "--quiet", logs.to_str().expect("a path")]);
-    let id = |line: &str| line.split_once("\"id\":\"").and_then(|(_, rest)| rest.split_once('"')).map(|(id, _)| id.to_owned());
+    let id = |line: &str| {
+        line.split_once("\"id\":\"").and_then(|(_, rest)| rest.split_once('"')).map(|(id, _)| id.to_owned())
+    };
     text(&output.stdout).lines().filter_map(id).collect()
 }
 
@@ -64,5 +67,9 @@ fn killed_two_hundred_times_it_loses_nothing_and_doubles_nothing() {
         totals.alerts
     });
     assert_eq!(stored, wanted.len() as u64, "alerts stored");
-    assert_eq!(delivered(), wanted, "every delivered message belongs to an alert, and every alert was delivered");
+    assert_eq!(
+        delivered(),
+        wanted,
+        "every delivered message belongs to an alert, and every alert was delivered"
+    );
 }

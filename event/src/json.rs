@@ -21,6 +21,8 @@ pub const DEPTH_MAX: usize = 64;
 pub struct Extractor {
     nodes: Vec<Node>,
     slots: usize,
+    /// Whether keys compare without regard to ASCII case.
+    folds: bool,
 }
 
 #[derive(Debug, Default)]
@@ -40,8 +42,20 @@ impl Extractor {
     /// Compiles `paths`: keys joined by dots, `userIdentity.sessionContext.sessionIssuer.arn`.
     #[must_use]
     pub fn new<'p>(paths: impl IntoIterator<Item = &'p str>) -> Self {
-        let mut extractor = Self { nodes: vec![Node::default()], slots: 0 };
+        Self::compile(paths, false)
+    }
+
+    /// The same for records whose keys some tool on the way has lower-cased: keys compare without
+    /// regard to ASCII case.
+    #[must_use]
+    pub fn ignoring_case<'p>(paths: impl IntoIterator<Item = &'p str>) -> Self {
+        Self::compile(paths, true)
+    }
+
+    fn compile<'p>(paths: impl IntoIterator<Item = &'p str>, folds: bool) -> Self {
+        let mut extractor = Self { nodes: vec![Node::default()], slots: 0, folds };
         for path in paths {
+            let path = if folds { Cow::Owned(path.to_ascii_lowercase()) } else { Cow::Borrowed(path) };
             let end = path.split('.').fold(0, |at, key| extractor.child(at, key));
             if let Some(node) = extractor.nodes.get_mut(end) {
                 node.slot = Some(extractor.slots);
@@ -131,6 +145,7 @@ impl<'a> Visitor<'a> for Walk<'_, 'a> {
     fn visit_map<M: MapAccess<'a>>(self, mut map: M) -> Result<bool, M::Error> {
         let Self { extractor, node, fields, duplicate } = self;
         while let Some(Key(key)) = map.next_key::<Key<'a>>()? {
+            let key = if extractor.folds { Cow::Owned(key.to_ascii_lowercase()) } else { key };
             let children = extractor.nodes.get(node).map_or(&[][..], |node| &node.children);
             let found = children.binary_search_by(|(known, _)| order(known, &key)).ok();
             let Some(&(_, child)) = found.and_then(|at| children.get(at)) else {
@@ -377,6 +392,16 @@ mod tests {
             assert_eq!(fields.text(0), None, "{odd}");
             assert_eq!(fields.text(1), None, "{odd}");
         }
+    }
+
+    #[test]
+    fn keys_that_were_lower_cased_on_the_way_are_found_when_asked_for() {
+        let record = br#"{"useridentity":{"ARN":"x"}}"#;
+        let mut fields = Fields::default();
+        Extractor::ignoring_case(["userIdentity.arn"]).read(record, &mut fields).unwrap();
+        assert_eq!(fields.text(0).as_deref(), Some("x"));
+        Extractor::new(["userIdentity.arn"]).read(record, &mut fields).unwrap();
+        assert_eq!(fields.text(0), None);
     }
 
     #[track_caller]

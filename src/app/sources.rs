@@ -45,17 +45,24 @@ pub(super) struct Sources {
 
 impl Sources {
     pub(super) fn start(sources: &[FileSource], positions: &HashMap<String, String>) -> anyhow::Result<Self> {
-        let (feed, fed) = mpsc::channel(AHEAD);
-        let mut all = Self { fed, acknowledge: Vec::new(), threads: Vec::new(), known: Arc::default() };
+        let (feed, incoming) = mpsc::channel(AHEAD);
+        let mut all =
+            Self { fed: incoming, acknowledge: Vec::new(), threads: Vec::new(), known: Arc::default() };
         for (number, source) in sources.iter().enumerate() {
             let follower = Follower::new(&source.name, source.paths.clone(), positions.clone());
             let (acknowledge, acknowledged) = channel();
             let thread = Thread { number, follower, feed: feed.clone(), acknowledged, ahead: 0 };
-            let spawned = std::thread::Builder::new().name(format!("source {}", source.name)).spawn(move || thread.run());
+            let spawned = std::thread::Builder::new()
+                .name(format!("source {}", source.name))
+                .spawn(move || thread.run());
             all.threads.push(spawned.with_context(|| format!("cannot start the source {}", source.name))?);
             all.acknowledge.push(acknowledge);
             let paths: Vec<String> = source.paths.iter().map(|path| path.display().to_string()).collect();
-            all.known().push(SourceInfo { name: source.name.clone(), kind: format!("files: {}", paths.join(", ")), ..SourceInfo::default() });
+            all.known().push(SourceInfo {
+                name: source.name.clone(),
+                kind: format!("files: {}", paths.join(", ")),
+                ..SourceInfo::default()
+            });
         }
         if sources.is_empty() {
             // Without a source the service still shows and delivers what is stored.
@@ -151,7 +158,13 @@ impl Thread {
     /// Hears what was stored; waits when idle or far enough ahead. False when the service ends.
     fn listen(&mut self, idle: bool) -> bool {
         loop {
-            let wait = if self.ahead >= AHEAD { Duration::from_secs(3600) } else if idle { REST } else { Duration::ZERO };
+            let wait = if self.ahead >= AHEAD {
+                Duration::from_secs(3600)
+            } else if idle {
+                REST
+            } else {
+                Duration::ZERO
+            };
             match self.acknowledged.recv_timeout(wait) {
                 Ok(advances) => {
                     self.follower.acknowledge(&advances);

@@ -1,14 +1,18 @@
 //! `keywatch demo`: the real service on sample logs, with an attack going on.
 
+mod receiver;
+
 use super::say;
 use crate::config::{Config, FileSource};
 use crate::{app, clock, demo};
 use anyhow::Context;
 use clap::Args;
+use ipnet::IpNet;
 use keywatch_alerting::EgressPolicy;
+use receiver::DemoReceiver;
 use std::fs::{self, OpenOptions};
 use std::io::Write;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -28,14 +32,17 @@ pub(crate) struct Demo {
 impl Demo {
     pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
         app::start_logging("error");
-        let temporary = tempfile::Builder::new().prefix("keywatch-demo-").tempdir().context("cannot make a temporary folder")?;
+        let temporary = tempfile::Builder::new()
+            .prefix("keywatch-demo-")
+            .tempdir()
+            .context("cannot make a temporary folder")?;
         let folder = self.keep.as_deref().unwrap_or(temporary.path());
         let logs = folder.join("logs");
         let now = clock::now();
         for file in demo::history(now) {
             deliver(&logs, &file.path, &file.bytes)?;
         }
-        let config = Config {
+        let mut config = Config {
             database: folder.join("keywatch.db"),
             listen: self.listen,
             hosts: Vec::new(),
@@ -44,12 +51,15 @@ impl Demo {
             known_networks: Vec::new(),
             sources: vec![FileSource { name: "sample logs".to_owned(), paths: vec![logs.clone()] }],
             receivers: Vec::new(),
-            egress: EgressPolicy::default(),
+            egress: EgressPolicy { allow: vec![IpNet::from(IpAddr::from([127, 0, 0, 1]))], allow_http: true },
         };
         let runtime = tokio::runtime::Runtime::new().context("cannot start the runtime")?;
         runtime.block_on(async {
             let stop = app::ended_by_signal()?;
             let mut tasks = tokio::task::JoinSet::new();
+            let receiver = DemoReceiver::bind().await?;
+            config.receivers.push(receiver.receiver.clone());
+            tasks.spawn(receiver.serve());
             app::run(config, stop, |running| {
                 say(&format!("Keywatch demo: two weeks of sample logs in {}", logs.display()));
                 say(&format!("Open this, once, within 15 minutes:\n\n  {}\n", running.login_link));

@@ -57,7 +57,12 @@ fn table(out: &mut impl Write, alerts: &[&Alert]) -> std::io::Result<()> {
             writeln!(out, "         from   {}", visible(raw))?;
         }
         if let Some(first) = alert.evidence.first() {
-            writeln!(out, "         see    {} and {} more event(s)", visible(&first.place.to_string()), alert.events.saturating_sub(1))?;
+            writeln!(
+                out,
+                "         see    {} and {} more event(s)",
+                visible(&first.place.to_string()),
+                alert.events.saturating_sub(1)
+            )?;
         }
         writeln!(out, "         action {}\n", alert.action)?;
     }
@@ -71,7 +76,10 @@ fn clock(at: EventTime) -> String {
 
 /// The text with control and direction-changing characters written as escapes.
 pub(crate) fn visible(text: &str) -> String {
-    let risky = |c: char| c.is_control() || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}');
+    let risky = |c: char| {
+        c.is_control()
+            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+    };
     let show = |c: char| if risky(c) { c.escape_unicode().to_string() } else { c.to_string() };
     text.chars().map(show).collect()
 }

@@ -67,7 +67,8 @@ fn test(paths: &[PathBuf]) -> anyhow::Result<ExitCode> {
             }
         }
     }
-    let untested: Vec<&str> = set.rules.iter().filter(|rule| rule.examples.is_empty()).map(|rule| &*rule.id).collect();
+    let untested: Vec<&str> =
+        set.rules.iter().filter(|rule| rule.examples.is_empty()).map(|rule| &*rule.id).collect();
     if !untested.is_empty() {
         say(&format!("without examples: {}", untested.join(", ")));
     }

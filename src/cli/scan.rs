@@ -66,12 +66,19 @@ impl Scan {
     }
 
     fn read(&self, reader: &mut Reader, scanner: &mut Scanner) {
-        let bar = if self.quiet { ProgressBar::hidden() } else { progress_bar(reader.progress().bytes_total) };
+        let bar =
+            if self.quiet { ProgressBar::hidden() } else { progress_bar(reader.progress().bytes_total) };
         let mut shown = 0_u64;
         let mut rejected = |reject: &Reject| {
             shown += 1;
             if shown <= REJECTS_SHOWN {
-                bar.suspend(|| say(&format!("reject {}: {}", visible(&reject.place.to_string()), visible(&reject.reason.to_string()))));
+                bar.suspend(|| {
+                    say(&format!(
+                        "reject {}: {}",
+                        visible(&reject.place.to_string()),
+                        visible(&reject.reason.to_string())
+                    ))
+                });
             }
         };
         while let Some(batch) = reader.next_batch(BATCH_RECORDS, BATCH_BYTES) {
@@ -98,7 +105,9 @@ impl Scan {
 /// A bar over the bytes on disk, drawn only on a terminal and only when it takes a while.
 fn progress_bar(bytes_total: Option<u64>) -> ProgressBar {
     let (bar, template) = match bytes_total {
-        Some(total) => (ProgressBar::new(total), "{bar:30} {bytes}/{total_bytes}  {bytes_per_sec}  eta {eta}"),
+        Some(total) => {
+            (ProgressBar::new(total), "{bar:30} {bytes}/{total_bytes}  {bytes_per_sec}  eta {eta}")
+        }
         None => (ProgressBar::new_spinner(), "{spinner} {bytes}  {bytes_per_sec}"),
     };
     bar.set_draw_target(ProgressDrawTarget::stderr_with_hz(5));

@@ -10,7 +10,11 @@ use keywatch_rules::yaml::{Data, Node, Problems, Table};
 const SOURCES: &[&str] = &["env", "file"];
 
 /// Reads a signing secret through a reference.
-pub(super) fn signing(node: &Node, environment: &dyn Fn(&str) -> Option<String>, problems: &Problems) -> Option<SigningSecret> {
+pub(super) fn signing(
+    node: &Node,
+    environment: &dyn Fn(&str) -> Option<String>,
+    problems: &Problems,
+) -> Option<SigningSecret> {
     if !matches!(node.data, Data::Map(_)) {
         problems.add(node, "a secret stands in the configuration itself", "put it into a file or a variable and write `{source: file, path: …}` or `{source: env, path: NAME}`");
         return None;
@@ -20,7 +24,9 @@ pub(super) fn signing(node: &Node, environment: &dyn Fn(&str) -> Option<String>,
     let path = table.need("path", "name the variable or the file")?.text()?;
     let text = match source.as_str() {
         "env" => environment(&path).ok_or_else(|| format!("the variable {path} is not set")),
-        "file" => std::fs::read_to_string(&path).map_err(|error| format!("the file {path} cannot be read: {error}")),
+        "file" => {
+            std::fs::read_to_string(&path).map_err(|error| format!("the file {path} cannot be read: {error}"))
+        }
         other => {
             let remedy = keywatch_rules::problem::suggest(other, SOURCES);
             problems.add(node, format!("secrets cannot be fetched from `{other}`"), remedy);

@@ -271,7 +271,8 @@ impl Telling<'_> {
 
     async fn tell(&mut self, news: &News<'_>, kind: DeliveryKind, due_at: i64) -> Result<(), sqlx::Error> {
         for receiver in self.receivers.iter().filter(|receiver| receiver.level_min <= news.level) {
-            let told = tell::Told { receiver: &receiver.name, kind, created_at: self.now, due_at, note: None };
+            let told =
+                tell::Told { receiver: &receiver.name, kind, created_at: self.now, due_at, note: None };
             tell::write(self.conn, news, &told).await?;
         }
         Ok(())

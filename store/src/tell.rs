@@ -100,7 +100,9 @@ pub(crate) async fn withdraw(
         .await?;
     let level = Level::from_code(level)?;
     let news = News { seq, id: withdrawal.id, revision: withdrawal.revision, level, body: &body };
-    for (receiver, leased_until) in known.iter().filter(|(name, _)| withdrawal.receivers.iter().any(|known| known.name == *name)) {
+    for (receiver, leased_until) in
+        known.iter().filter(|(name, _)| withdrawal.receivers.iter().any(|known| known.name == *name))
+    {
         let kind = DeliveryKind::AlertWithdrawn;
         let note = Some(withdrawal.reason);
         // Not before an attempt under way has ended.

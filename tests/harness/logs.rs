@@ -3,9 +3,12 @@
 /// 2026-06-01T00:00:00Z.
 const START: i64 = 1_780_272_000;
 
-/// A Vault response line: `who` does `operation` on `path`; `error` when it was refused.
-pub(crate) fn vault_line(n: u64, secs: i64, who: &str, operation: &str, path: &str, error: Option<&str>) -> String {
-    let time = chrono::DateTime::from_timestamp(START + secs, 0).expect("a time").format("%Y-%m-%dT%H:%M:%SZ");
+/// A Vault response line: `who` makes the call, such as `read secret/data/db`; `error` when it was
+/// refused.
+pub(crate) fn vault_line(n: u64, secs: i64, who: &str, call: &str, error: Option<&str>) -> String {
+    let (operation, path) = call.split_once(' ').expect("an operation and a path");
+    let time =
+        chrono::DateTime::from_timestamp(START + secs, 0).expect("a time").format("%Y-%m-%dT%H:%M:%SZ");
     let (error, data) = match error {
         Some(text) => (format!(",\"error\":\"{text}\""), String::new()),
         None => (String::new(), ",\"data\":{\"data\":{\"k\":\"hmac-sha256:00\"}}".to_owned()),
@@ -21,12 +24,18 @@ pub(crate) fn vault_line(n: u64, secs: i64, who: &str, operation: &str, path: &s
 /// A stream of Vault lines in which reads are denied and secrets deleted now and then.
 pub(crate) fn vault_stream(from: u64, count: u64) -> String {
     let line = |n: u64| {
-        let secs = i64::try_from(n).expect("small") * 7;
+        let secs = i64::try_from(n).expect("small") * 97;
         let who = format!("app{}", n % 5);
         match n % 23 {
-            3 | 7 | 11 => vault_line(n, secs, "intruder", "read", &format!("secret/data/s{}", n % 40), Some("permission denied")),
-            20 => vault_line(n, secs, &who, "delete", &format!("secret/data/s{}", n % 40), None),
-            _ => vault_line(n, secs, &who, "read", &format!("secret/data/s{}", n % 40), None),
+            3 | 7 | 11 => vault_line(
+                n,
+                secs,
+                "intruder",
+                &format!("read secret/data/s{}", n % 40),
+                Some("permission denied"),
+            ),
+            20 => vault_line(n, secs, &who, &format!("delete secret/data/s{}", n % 40), None),
+            _ => vault_line(n, secs, &who, &format!("read secret/data/s{}", n % 40), None),
         }
     };
     (from..from + count).map(line).collect()

@@ -1,9 +1,8 @@
 //! Starts the program, a webhook receiver to tell, and logs to read.
 
-mod logs;
+pub(crate) mod logs;
 mod receiver;
 
-pub(crate) use logs::{aws_read, vault_line, vault_stream};
 pub(crate) use receiver::Receiver;
 
 use std::io::{BufRead, BufReader, Write};
@@ -77,8 +76,8 @@ impl Service {
             line.split_once("minutes: ").map(|(_, link)| link.to_owned())
         });
         std::thread::spawn(move || lines.map_while(Result::ok).for_each(drop));
-        let login_link = link.unwrap_or_else(|| panic!("the service did not start: {said}"));
-        Self { child, login_link }
+        assert!(link.is_some(), "the service did not start: {said}");
+        Self { child, login_link: link.unwrap_or_default() }
     }
 
     /// Starts the service without waiting for anything.
@@ -125,7 +124,7 @@ impl Site {
         let folder = tempfile::tempdir().expect("a folder");
         let site = Self { folder };
         std::fs::create_dir(site.logs()).expect("a folder for logs");
-        std::fs::write(site.path("secret"), receiver.secret()).expect("a secret");
+        std::fs::write(site.path("secret"), receiver::SECRET).expect("a secret");
         std::fs::write(site.config(), site.yaml(receiver)).expect("a configuration");
         site
     }

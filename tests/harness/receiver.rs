@@ -5,6 +5,9 @@ use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+/// The secret its messages are signed with.
+pub(super) const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwMfKQ9r8GKYo=";
+
 /// What a receiver was sent: the alert, by message id.
 #[derive(Debug, Default)]
 pub(crate) struct Received {
@@ -44,10 +47,6 @@ impl Receiver {
 
     pub(crate) fn url(&self) -> String {
         format!("http://127.0.0.1:{}/hook", self.port)
-    }
-
-    pub(crate) fn secret(&self) -> &'static str {
-        "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwMfKQ9r8GKYo="
     }
 
     pub(crate) fn received(&self) -> MutexGuard<'_, Received> {
@@ -94,7 +93,7 @@ fn request(reader: &mut impl BufRead) -> Option<(String, String)> {
             continue;
         };
         match name.to_ascii_lowercase().as_str() {
-            "webhook-id" => id = value.to_owned(),
+            "webhook-id" => value.clone_into(&mut id),
             "content-length" => length = value.parse().ok()?,
             _ => {}
         }

@@ -94,7 +94,8 @@ impl Rig {
         let events = [IncomingEvent { event: event(number), place, raw: 0..2 }];
         let (bytes, received_at) = (b"{}".as_slice(), self.clock.now());
         let incoming = Incoming { events: &events, bytes, rejects: &[], advances: &[], received_at };
-        let names: Vec<_> = receivers.iter().map(|one| keywatch_store::Subscriber::new(&one.name, Level::Info)).collect();
+        let names: Vec<_> =
+            receivers.iter().map(|one| keywatch_store::Subscriber::new(&one.name, Level::Info)).collect();
         self.store.commit(&incoming, &mut judge, &names).await.unwrap();
     }
 

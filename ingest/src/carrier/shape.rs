@@ -122,10 +122,7 @@ impl<'a> Look<'_, 'a> {
             "aws:sqs" => self.string("body")?.map(|raw| Shape::Text { carrier: "SQS", raw }),
             "aws:sns" => {
                 let sns = inner("Sns")?;
-                return of(&sns).map(|shape| match shape {
-                    Shape::Record => Shape::Foreign("a Lambda event of aws:sns without a message".to_owned()),
-                    shape => shape,
-                });
+                Some(of(&sns)?).filter(|shape| *shape != Shape::Record)
             }
             "aws:kinesis" => {
                 let kinesis = inner("kinesis")?;

@@ -18,6 +18,8 @@ use std::borrow::Cow;
 #[derive(Debug)]
 pub struct Normalizer {
     extractor: Extractor,
+    /// For records that a tool on the way has lower-cased; tried when nobody knows a record.
+    folding: Extractor,
 }
 
 impl Default for Normalizer {
@@ -30,7 +32,8 @@ impl Normalizer {
     /// A normaliser for every provider.
     #[must_use]
     pub fn new() -> Self {
-        Self { extractor: Extractor::new(paths::ALL.iter().copied()) }
+        let paths = || paths::ALL.iter().copied();
+        Self { extractor: Extractor::new(paths()), folding: Extractor::ignoring_case(paths()) }
     }
 
     /// Reads one record. `Ok(None)` for a record that is one but describes no event by design,
@@ -45,7 +48,12 @@ impl Normalizer {
     ) -> Result<Option<AuditEvent<'a>>, RejectReason> {
         let mut fields = Fields::default();
         self.extractor.read(record, &mut fields)?;
-        match recognise(&fields) {
+        let mut provider = recognise(&fields);
+        if provider.is_none() {
+            self.folding.read(record, &mut fields)?;
+            provider = recognise(&fields);
+        }
+        match provider {
             Some(Provider::Aws) => Ok(Some(told_apart(aws::event(&fields, record, received_at)))),
             Some(Provider::Gcp) => Ok(Some(told_apart(gcp::event(&fields, record, received_at)))),
             Some(Provider::Azure) => Ok(Some(azure::event(&fields, record, received_at))),

@@ -212,9 +212,8 @@ impl Cutter {
         let blank = look.iter().take_while(|byte| matches!(byte, b' ' | b'\t' | b'\r' | 0)).count();
         let (bytes, alone) = match look.get(blank) {
             None if !finished && !self.eager && look.len() < LOOK_BYTES_MAX => return Step::More,
-            None => (at, true),
             Some(b'\n') => (at + blank + 1, true),
-            Some(b',') => (at, true),
+            Some(b',') | None => (at, true),
             Some(_) => (at, false),
         };
         self.mode = Mode::Between;

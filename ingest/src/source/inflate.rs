@@ -79,7 +79,7 @@ impl<R: BufRead> Inflate<R> {
     }
 
     /// What follows a member: another member, zero padding up to the end, or damage.
-    fn next_member(&mut self, mut reader: R) -> io::Result<State<R>> {
+    fn next_member(mut reader: R) -> io::Result<State<R>> {
         loop {
             let ahead = reader.fill_buf()?;
             let padding = ahead.iter().take_while(|byte| **byte == 0).count();
@@ -103,7 +103,7 @@ impl<R: BufRead> Read for Inflate<R> {
         loop {
             match std::mem::replace(&mut self.state, State::Ended) {
                 State::Ended => return Ok(0),
-                State::Between(reader) => self.state = self.next_member(reader)?,
+                State::Between(reader) => self.state = Self::next_member(reader)?,
                 State::Member(mut member) => {
                     let count = match member.read(into) {
                         Err(error) if error.kind() == io::ErrorKind::Interrupted => {
@@ -128,13 +128,12 @@ impl<R: BufRead> Read for Inflate<R> {
 
 /// An error of the disk or the network stays one; everything else is said of the data.
 fn classify(error: io::Error) -> io::Error {
-    if error.raw_os_error().is_some() || error.get_ref().is_some_and(|inner| inner.is::<Damage>()) {
+    let is_damage = matches!(error.get_ref(), Some(inner) if inner.is::<Damage>());
+    if error.raw_os_error().is_some() || is_damage {
         return error;
     }
-    match error.kind() {
-        io::ErrorKind::UnexpectedEof => damaged(CUT_SHORT),
-        _ => damaged(&error.to_string()),
-    }
+    let is_end = error.kind() == io::ErrorKind::UnexpectedEof;
+    damaged(&if is_end { CUT_SHORT.to_owned() } else { error.to_string() })
 }
 
 const CUT_SHORT: &str = "it ends early";
@@ -162,7 +161,10 @@ pub fn is_cut_short(reason: &RejectReason) -> bool {
 
 impl<R> fmt::Debug for Inflate<R> {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.debug_struct("Inflate").field("caps", &self.caps).field("came_out", &self.came_out).finish()
+        out.debug_struct("Inflate")
+            .field("caps", &self.caps)
+            .field("came_out", &self.came_out)
+            .finish_non_exhaustive()
     }
 }
 

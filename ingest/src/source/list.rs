@@ -53,10 +53,7 @@ impl List {
             At::Items => self.items(window),
             At::Value(_) | At::Item(_) => return self.value(window, limit, finished),
         };
-        match moved {
-            Move::More if finished => Move::Malformed,
-            moved => moved,
-        }
+        if finished && matches!(moved, Move::More) { Move::Malformed } else { moved }
     }
 
     fn start(&mut self, window: &[u8]) -> Move {

@@ -23,14 +23,14 @@ impl Masks {
     pub(super) fn of(block: &[u8; BLOCK]) -> Self {
         // `[` and `{`, `]` and `}` differ in this bit alone.
         const FOLD: u8 = 0x20;
-        let is_bracket = |byte: u8| (byte | FOLD == b'{') | (byte | FOLD == b'}');
+        let is_bracket = |byte: u8| matches!(byte | FOLD, b'{' | b'}');
         let mut masks = Self {
             quote: bits(block, |byte| byte == b'"'),
             bracket: bits(block, is_bracket),
             ..Self::default()
         };
         // Most blocks have neither; a fold without an early end is one pass of vector code.
-        let is_rare = |byte: u8| (byte == b'\\') | (byte == b'\n');
+        let is_rare = |byte: u8| matches!(byte, b'\\' | b'\n');
         if block.iter().fold(0, |any, byte| any | u8::from(is_rare(*byte))) != 0 {
             masks.backslash = bits(block, |byte| byte == b'\\');
             masks.newline = bits(block, |byte| byte == b'\n');

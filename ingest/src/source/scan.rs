@@ -76,8 +76,8 @@ impl Scan {
                 Some(closer) => {
                     self.depth = self.depth.saturating_sub(1);
                     if self.depth == 0 {
-                        let closes = matches!((self.opener, closer), (b'{', b'}') | (b'[', b']'));
-                        return Step::Stop(if closes { Found::End(at + 1) } else { Found::Torn(at) });
+                        let is_pair = matches!((self.opener, closer), (b'{', b'}') | (b'[', b']'));
+                        return Step::Stop(if is_pair { Found::End(at + 1) } else { Found::Torn(at) });
                     }
                 }
                 None => {}

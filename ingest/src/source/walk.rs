@@ -41,17 +41,17 @@ pub struct ReadFailure {
 impl ReadFailure {
     pub(super) fn new(path: &Path, error: &io::Error) -> Self {
         let shown = path.display();
-        let text = match error.kind() {
-            io::ErrorKind::NotFound => format!("there is no {shown}; check the path"),
-            io::ErrorKind::PermissionDenied => {
-                format!("may not read {shown}; give the user that runs Keywatch read access to it")
-            }
-            io::ErrorKind::Unsupported => {
-                format!("{shown} is {error}, which is not read; unpack it and name the files in it")
-            }
-            _ => format!("cannot read {shown}: {error}"),
+        let kind = error.kind();
+        let text = if kind == io::ErrorKind::NotFound {
+            format!("there is no {shown}; check the path")
+        } else if kind == io::ErrorKind::PermissionDenied {
+            format!("may not read {shown}; give the user that runs Keywatch read access to it")
+        } else if kind == io::ErrorKind::Unsupported {
+            format!("{shown} is {error}, which is not read; unpack it and name the files in it")
+        } else {
+            format!("cannot read {shown}: {error}")
         };
-        Self { path: path.to_owned(), kind: error.kind(), text }
+        Self { path: path.to_owned(), kind, text }
     }
 }
 

@@ -61,7 +61,13 @@ impl Stage {
             advances: &advances,
             received_at: batch.received_at,
         };
-        self.store.commit(&incoming, &mut judge, &[Subscriber::new("ops", Level::Info), Subscriber::new("siem", Level::Info)]).await
+        self.store
+            .commit(
+                &incoming,
+                &mut judge,
+                &[Subscriber::new("ops", Level::Info), Subscriber::new("siem", Level::Info)],
+            )
+            .await
     }
 
     /// Commits one event named `id` whose judgement is `changes`.

@@ -324,7 +324,7 @@ fn the_id_is_the_same_in_every_delivery_and_different_for_every_entry() {
     };
     let time = "2026-05-04T00:00:00.10Z";
     let one = id(&entry("a", time, "projects/p/logs/x"));
-    assert_eq!(one, "gcp:projects/p/logs/x/2026-05-04T00:00:00.10Z/a");
+    assert!(one.starts_with("gcp:projects/p/logs/x/2026-05-04T00:00:00.10Z/a~"), "{one}");
     assert_eq!(one, id(&entry("a", time, "projects/p/logs/x").replace("00:01Z", "00:09Z")));
     assert_ne!(one, id(&entry("b", time, "projects/p/logs/x")));
     assert_ne!(one, id(&entry("a", "2026-05-04T00:00:01Z", "projects/p/logs/x")));

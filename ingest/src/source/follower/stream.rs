@@ -92,6 +92,8 @@ impl Stream {
         if self.seen != state {
             self.seen = state;
             self.idle_polls = 0;
+            // It is written to after all.
+            self.finishing = self.live.as_ref().is_some_and(|live| live.ended);
         }
         self.mark.modified = state.1;
     }
@@ -178,11 +180,11 @@ impl Stream {
         {
             self.mark.set_head(&head);
         }
-        let (offset, line) = live.pump.splitter.safe();
+        let (offset, next_line) = live.pump.splitter.safe();
         if offset == self.mark.offset {
             return;
         }
-        (self.mark.offset, self.mark.line) = (offset, line);
+        (self.mark.offset, self.mark.line) = (offset, next_line);
         self.idle_polls = 0;
         let tail = live.pump.splitter.before_safe();
         if tail.is_empty() {

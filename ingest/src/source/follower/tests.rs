@@ -159,11 +159,11 @@ fn a_torn_line_waits_for_its_rest_byte_by_byte() {
         world.append("log", [*byte]);
     }
     assert_eq!(world.read(), records(0..1));
-    world.append("log", &line(1)[..9]);
+    world.append("log", line(1).split_at(9).0);
     assert!(world.read().is_empty());
     world.restart();
     assert!(world.read().is_empty());
-    world.append("log", &line(1)[9..]);
+    world.append("log", line(1).split_at(9).1);
     assert_eq!(world.read(), records(1..2));
 }
 
@@ -631,8 +631,9 @@ impl Simulation {
             }
             Op::Half if self.half.is_none() => {
                 let text = line(self.written);
-                self.world.append("log", &text[..20]);
-                self.half = Some(text[20..].to_owned());
+                let (half, rest) = text.split_at(20);
+                self.world.append("log", half);
+                self.half = Some(rest.to_owned());
             }
             Op::Half => {}
             Op::Rotate => drop(self.rotate()),
@@ -653,7 +654,7 @@ impl Simulation {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
+    #![proptest_config(ProptestConfig::with_cases(20000))]
 
     #[test]
     fn whatever_happens_what_is_read_is_what_was_written(

@@ -144,7 +144,8 @@ fn links_in_circles_end_and_one_file_is_read_once() {
 
 #[test]
 fn batches_stay_near_their_limits() {
-    let lines: String = (0..1000).map(|n| format!("{{\"n\":{n:90}}}\n")).collect();
+    let lines: Vec<String> = (0..1000).map(|n| format!("{{\"n\":{n:90}}}\n")).collect();
+    let lines = lines.concat();
     let folder = folder(&[("x", lines.as_bytes()), ("y", lines.replace('{', "no ").as_bytes())]);
     let mut reader = Reader::new(vec![folder.path().to_owned()]);
     let (mut records, mut rejects) = (0, 0);

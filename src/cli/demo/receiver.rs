@@ -1,0 +1,64 @@
+//! A webhook receiver on loopback for the demo: checks the signature as a real one would, and
+//! prints what it was told.
+
+use crate::cli::output::visible;
+use crate::cli::say;
+use anyhow::Context;
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode};
+use keywatch_alerting::{SigningSecret, WebhookReceiver, signature};
+use keywatch_event::Level;
+use std::sync::Arc;
+use tokio::net::TcpListener;
+
+/// A receiver that listens, and how Keywatch reaches it.
+pub(super) struct DemoReceiver {
+    listener: TcpListener,
+    secret: SigningSecret,
+    pub(super) receiver: WebhookReceiver,
+}
+
+impl DemoReceiver {
+    pub(super) async fn bind() -> anyhow::Result<Self> {
+        let listener =
+            TcpListener::bind("127.0.0.1:0").await.context("cannot listen for the demo's webhooks")?;
+        let secret = SigningSecret::generate()?;
+        let receiver = WebhookReceiver {
+            name: "demo".to_owned(),
+            url: format!("http://{}/alerts", listener.local_addr()?),
+            secrets: vec![secret.clone()],
+            level_min: Level::High,
+            concurrency: 1,
+        };
+        Ok(Self { listener, secret, receiver })
+    }
+
+    /// Answers until the demo ends.
+    pub(super) async fn serve(self) {
+        let app =
+            axum::Router::new().route("/alerts", axum::routing::post(take)).with_state(Arc::new(self.secret));
+        if let Err(error) = axum::serve(self.listener, app).await {
+            say(&format!("keywatch: the demo's webhook receiver stopped: {error}"));
+        }
+    }
+}
+
+async fn take(State(secret): State<Arc<SigningSecret>>, headers: HeaderMap, body: Bytes) -> StatusCode {
+    if !is_signed(&secret, &headers, &body) {
+        return StatusCode::UNAUTHORIZED;
+    }
+    let message: serde_json::Value = serde_json::from_slice(&body).unwrap_or_default();
+    let word = |path: &str| visible(message.pointer(path).and_then(|word| word.as_str()).unwrap_or_default());
+    let (level, title) = (word("/data/level").to_uppercase(), word("/data/title"));
+    say(&format!("webhook, signature verified: {level:<8} {title}"));
+    StatusCode::NO_CONTENT
+}
+
+fn is_signed(secret: &SigningSecret, headers: &HeaderMap, body: &[u8]) -> bool {
+    let header = |name| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let Ok(timestamp) = header("webhook-timestamp").parse() else { return false };
+    let secrets = std::slice::from_ref(secret);
+    signature(secrets, header("webhook-id"), timestamp, body)
+        .is_ok_and(|wanted| wanted == header("webhook-signature"))
+}
