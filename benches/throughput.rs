@@ -88,10 +88,9 @@ fn serve(file: &Path) {
     );
 }
 
-fn per_second(events: u64, secs: f64) -> u64 {
+fn per_second(events: u64, secs: f64) -> String {
     let events = u32::try_from(events).map_or(f64::from(u32::MAX), f64::from);
-    // A rate of events is far below 2^53.
-    format!("{:.0}", events / secs).parse().unwrap_or(0)
+    format!("{:.0}", events / secs)
 }
 
 fn write_events(path: &Path, events: u64) {
@@ -120,7 +119,7 @@ fn write_event(out: &mut String, n: u64) {
         10..=19 => ("ListSecrets", ""),
         _ => ("GetSecretValue", ""),
     };
-    write!(
+    writeln!(
         out,
         "{{\"eventVersion\":\"1.09\",\"userIdentity\":{{\"type\":\"AssumedRole\",\"principalId\":\"AROAEXAMPLE{who}:i-0{who:016x}\",\"arn\":\"arn:aws:sts::111122223333:assumed-role/svc-{who}/i-0{who:016x}\",\
          \"accountId\":\"111122223333\",\"accessKeyId\":\"ASIAEXAMPLE{who:08}\",\"sessionContext\":{{\"sessionIssuer\":{{\"type\":\"Role\",\"principalId\":\"AROAEXAMPLE{who}\",\"arn\":\"arn:aws:iam::111122223333:role/svc-{who}\",\
@@ -129,7 +128,7 @@ fn write_event(out: &mut String, n: u64) {
          \"userAgent\":\"aws-sdk-java/2.25.11 Linux/5.10.214-202.855.amzn2.x86_64 OpenJDK_64-Bit_Server_VM/17.0.10+7-LTS Java/17.0.10 vendor/Amazon.com_Inc. io/sync http/Apache cfg/retry-mode/legacy\"{error},\
          \"requestParameters\":{{\"secretId\":\"arn:aws:secretsmanager:eu-west-1:111122223333:secret:prod/service-{secret}/db-password-AbCdEf\"}},\"responseElements\":null,\
          \"requestID\":\"{n:08x}-1111-4222-8333-444455556666\",\"eventID\":\"{n:08x}-aaaa-4bbb-8ccc-ddddeeeeffff\",\"readOnly\":true,\"eventType\":\"AwsApiCall\",\"managementEvent\":true,\
-         \"recipientAccountId\":\"111122223333\",\"eventCategory\":\"Management\",\"tlsDetails\":{{\"tlsVersion\":\"TLSv1.3\",\"cipherSuite\":\"TLS_AES_128_GCM_SHA256\",\"clientProvidedHostHeader\":\"secretsmanager.eu-west-1.amazonaws.com\"}}}}\n",
+         \"recipientAccountId\":\"111122223333\",\"eventCategory\":\"Management\",\"tlsDetails\":{{\"tlsVersion\":\"TLSv1.3\",\"cipherSuite\":\"TLS_AES_128_GCM_SHA256\",\"clientProvidedHostHeader\":\"secretsmanager.eu-west-1.amazonaws.com\"}}}}",
         who % 250, who % 90, who % 200
     )
     .expect("text");

@@ -159,7 +159,7 @@ impl Thread {
     fn listen(&mut self, idle: bool) -> bool {
         loop {
             let wait = if self.ahead >= AHEAD {
-                Duration::from_secs(3600)
+                Duration::from_hours(1)
             } else if idle {
                 REST
             } else {

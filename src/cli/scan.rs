@@ -77,7 +77,7 @@ impl Scan {
                         "reject {}: {}",
                         visible(&reject.place.to_string()),
                         visible(&reject.reason.to_string())
-                    ))
+                    ));
                 });
             }
         };
@@ -142,8 +142,8 @@ fn summary(scanner: &Scanner, rules: &RuleSet, bytes: u64, took: Duration) {
             say(&format!("  {:<8} {:>10} event(s)  {}", rule.id, HumanCount(*events), rule.title));
         }
     }
-    let per_second = counts.events as f64 / took.as_secs_f64().max(0.001);
-    say(&format!("  {per_second:.0} events/s"));
+    let per_second = u128::from(counts.events) * 1000 / took.as_millis().max(1);
+    say(&format!("  {per_second} events/s"));
     let gauges = scanner.gauges();
     if gauges.entries_evicted + gauges.principals_evicted > 0 {
         say(&format!(

@@ -1,4 +1,8 @@
 //! Secrets and principals, and who touched what.
+//!
+//! An access counts once: an event that repeats another record's access (an echo) is in no count
+//! and no time here. Only the order of the lists knows of it, and a name that nothing but echoes
+//! gave shows with no event, at their times.
 
 use super::events::push_hours;
 use super::{AccessSummary, Cursor, Listed, Page, PrincipalRow, SUMMARY_MAX, SecretRow, Span, unsigned};
@@ -8,13 +12,29 @@ use keywatch_event::{EventTime, PrincipalKind};
 use sqlx::sqlite::SqliteRow;
 use sqlx::{QueryBuilder, Row, Sqlite};
 
-const SECRETS: &str = "
-    SELECT s.id, s.last_at, n.text, r.text, s.events, s.failed, s.first_at
-    FROM secrets s JOIN names n ON n.id = s.id JOIN names r ON r.id = s.name WHERE 1 = 1";
+/// A list: its rows, and the accesses `x(time, ok)` of one row `p`.
+struct List {
+    rows: &'static str,
+    accesses: &'static str,
+}
 
-const PRINCIPALS: &str = "
-    SELECT s.id, s.last_at, n.text, r.text, s.events, s.failed, s.first_at, s.kind
-    FROM principals s JOIN names n ON n.id = s.id LEFT JOIN names r ON r.id = s.name WHERE 1 = 1";
+const SECRETS: List = List {
+    rows: "SELECT s.id, s.last_at, n.text AS key, r.text AS name, s.first_at, 0 AS kind
+        FROM secrets s JOIN names n ON n.id = s.id JOIN names r ON r.id = s.name WHERE 1 = 1",
+    accesses: "SELECT a.time, a.ok FROM hours h CROSS JOIN event_secrets a ON a.hour = h.hour
+        CROSS JOIN events e ON e.id = a.event WHERE a.secret = p.id AND e.echo = 0",
+};
+
+const PRINCIPALS: List = List {
+    rows: "SELECT s.id, s.last_at, n.text AS key, r.text AS name, s.first_at, s.kind
+        FROM principals s JOIN names n ON n.id = s.id LEFT JOIN names r ON r.id = s.name WHERE 1 = 1",
+    accesses: "SELECT e.time, e.outcome = 0 AS ok
+        FROM hours h CROSS JOIN events e INDEXED BY events_principal ON e.hour = h.hour
+        WHERE e.principal = p.id AND e.echo = 0",
+};
+
+/// Nanoseconds of an hour, for [`List::select`]: the hours `h` that can hold an access of `p`.
+const HOURS_OF_ROW: &str = "h.hour BETWEEN p.first_at / 3600000000000 - 1 AND p.last_at / 3600000000000 + 1";
 
 /// Counts over rows `x(other, time, ok, source)`, one line per `other`.
 const SUMMARY: &str = "

@@ -64,7 +64,8 @@ impl Store {
         Ok(Some(EventDetail { event, raw, alerts }))
     }
 
-    /// Events that touch `secret`, newest first.
+    /// Events that touch `secret`, newest first; those that repeat another's access only with
+    /// `echoes`.
     ///
     /// # Errors
     /// [`StoreError`] when the database cannot be read.
@@ -72,13 +73,15 @@ impl Store {
         &self,
         secret: &str,
         span: Span,
+        echoes: bool,
         page: Page,
     ) -> Result<Listed<EventRow>, StoreError> {
-        let filter = EventFilter { secret: Some(secret.to_owned()), span, ..EventFilter::default() };
+        let filter = EventFilter { secret: Some(secret.to_owned()), span, echoes, ..EventFilter::default() };
         self.events(&filter, page).await
     }
 
-    /// Events `principal` caused, newest first.
+    /// Events `principal` caused, newest first; those that repeat another's access only with
+    /// `echoes`.
     ///
     /// # Errors
     /// [`StoreError`] when the database cannot be read.
@@ -86,9 +89,10 @@ impl Store {
         &self,
         principal: &str,
         span: Span,
+        echoes: bool,
         page: Page,
     ) -> Result<Listed<EventRow>, StoreError> {
-        let filter = EventFilter { principal: Some(principal.to_owned()), span, ..EventFilter::default() };
+        let filter = EventFilter { principal: Some(principal.to_owned()), span, echoes, ..EventFilter::default() };
         self.events(&filter, page).await
     }
 
@@ -210,6 +214,9 @@ fn push_codes(query: &mut QueryBuilder<Sqlite>, filter: &EventFilter) {
             query.push(format!(" AND e.{column} = ")).push_bind(code);
         }
     }
+    if !filter.echoes {
+        query.push(" AND e.echo = 0");
+    }
     if let Some(level) = filter.level_min.filter(|level| *level > Level::Info) {
         // The first half is what the partial index is defined by.
         query.push(" AND e.level > 0 AND e.level >= ").push_bind(level.code());
@@ -268,6 +275,7 @@ mod tests {
         let any = EventFilter::default;
         for (filter, index) in [
             (any(), "events_time"),
+            (EventFilter { echoes: true, ..any() }, "events_time"),
             (EventFilter { class: Some(Class::Export), ..any() }, "events_time"),
             (EventFilter { level_min: Some(Level::High), ..any() }, "events_level"),
             (EventFilter { source: text(), ..any() }, "events_source"),

@@ -54,6 +54,8 @@ pub struct EventFilter {
     pub operation: Option<String>,
     /// In this account, project, subscription or namespace.
     pub account: Option<String>,
+    /// Also events that repeat another record's access.
+    pub echoes: bool,
 }
 
 /// Which deliveries; everything given must hold.

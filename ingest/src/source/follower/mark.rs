@@ -52,8 +52,13 @@ impl Mark {
         Self { head: self.head.clone(), head_len: self.head_len, ..Self::at_start(self.id()) }
     }
 
-    pub(super) fn set_head(&mut self, head: &[u8]) {
-        (self.head, self.head_len) = (digest(head), head.len());
+    /// Puts down more of the beginning, if it goes on from what is known of it.
+    pub(super) fn extend_head(&mut self, head: &[u8]) {
+        let goes_on =
+            head.get(..self.head_len).is_some_and(|known| self.head_len == 0 || digest(known) == self.head);
+        if goes_on && head.len() > self.head_len {
+            (self.head, self.head_len) = (digest(head), head.len());
+        }
     }
 
     pub(super) fn set_tail(&mut self, tail: &[u8]) {

@@ -178,7 +178,7 @@ impl Stream {
         if self.mark.head_len < SAMPLE_BYTES
             && let Ok(head) = content.head()
         {
-            self.mark.set_head(&head);
+            self.mark.extend_head(&head);
         }
         let (offset, next_line) = live.pump.splitter.safe();
         if offset == self.mark.offset {
@@ -223,6 +223,12 @@ impl Stream {
 
     /// The same content stands in another file now.
     pub(super) fn adopt(&mut self, path: PathBuf, id: FileId, state: (u64, i64)) {
+        // The open file goes on being read if it was not truncated: its writer may not be done.
+        let holds = self.content.as_ref().is_some_and(|content| content.matches(&self.mark).unwrap_or(false));
+        if !holds {
+            self.live = None;
+            self.content = None;
+        }
         (self.mark.dev, self.mark.inode) = id;
         self.displaced = false;
         self.path = Some(path);
