@@ -71,7 +71,7 @@ fn serve(file: &Path) {
     last.write_all(deletion().as_bytes()).expect("written");
     let started = Instant::now();
     let service = Service::start(&site.config());
-    let told = || receiver.received().bodies.iter().any(|body| body.contains("the-last-secret"));
+    let told = || receiver.received().messages.iter().any(|(_, body)| body.contains("the-last-secret"));
     wait_until("the last event is told", Duration::from_mins(30), told);
     let took = started.elapsed().as_secs_f64();
     let peak = service.resident_peak_kib().unwrap_or(0);

@@ -6,3 +6,4 @@ mod commands;
 #[expect(dead_code, reason = "the benchmark uses the rest")]
 mod harness;
 mod kills;
+mod peers;

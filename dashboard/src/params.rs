@@ -129,6 +129,15 @@ impl Params {
         self.text(name).map(|text| text.parse().map_err(|error| bad(name, &error))).transpose()
     }
 
+    /// Whether events that repeat another record's access are asked for: `echoes=show`.
+    pub(crate) fn echoes(&self) -> Result<bool, Failure> {
+        match self.text("echoes") {
+            None => Ok(false),
+            Some("show") => Ok(true),
+            Some(_) => Err(bad("echoes", &"write `echoes=show`, or leave it away")),
+        }
+    }
+
     /// Which page of the list is asked for.
     pub(crate) fn page(&self) -> Result<Page, Failure> {
         Ok(Page { after: self.parsed::<Cursor>("after")?, limit: ROWS })
@@ -269,7 +278,7 @@ mod tests {
 
     fn read(query: &str) -> Result<Params, Failure> {
         let uri = format!("/events?{query}").parse().unwrap();
-        Params::read(&uri, &["since", "until", "last", "after", "principal", "secret"])
+        Params::read(&uri, &["since", "until", "last", "after", "principal", "secret", "echoes"])
     }
 
     fn now() -> DateTime<Utc> {
@@ -305,6 +314,7 @@ mod tests {
     fn check_bad(query: &str, want: &str) {
         let outcome = read(query).and_then(|params| {
             params.range(now(), "24h")?;
+            params.echoes()?;
             params.page().map(|_| ())
         });
         match outcome {
@@ -320,6 +330,7 @@ mod tests {
         check_bad("since=9999-01-01", "since");
         check_bad("since=2026-11-02&until=2026-11-01", "until");
         check_bad("after=x", "after");
+        check_bad("echoes=yes", "echoes");
         check_bad("levle=high", "levle");
         check_bad("secret=a&secret=b", "secret");
         check_bad(&format!("secret={}", "a".repeat(VALUE_BYTES_MAX + 1)), "secret");

@@ -288,6 +288,12 @@ pub(crate) async fn seed(store: &Store) {
         events.push((denied, Level::Warning));
     }
     events.push((hostile_event(), Level::High));
+    let mut decrypt = event("aws:echo-1", 14, READER, SECRET);
+    decrypt.service = "kms.amazonaws.com".into();
+    decrypt.operation = "Decrypt".into();
+    decrypt.class = Class::KeyUse;
+    decrypt.echo_of = Some("secretsmanager.amazonaws.com".into());
+    events.push((decrypt, Level::Info));
     let opened = |alert| AlertChange::Opened { alert, hold_secs: 0 };
     let title = "j.doe deleted prod/db/password";
     let changes = vec![
@@ -332,6 +338,7 @@ async fn commit(store: &Store, events: Vec<(AuditEvent<'_>, Level)>, changes: Ve
     ];
     let advances = [
         PositionChange { source: "trail", from: None, to: "s3://logs/2026/11/22#17" },
+        PositionChange { source: "file:/var/log/vault/audit.log", from: None, to: "{\"offset\":1}" },
         PositionChange { source: HOSTILE, from: None, to: HOSTILE },
     ];
     let batch = Incoming {

@@ -113,6 +113,15 @@ pub(crate) fn encoded(text: &str) -> String {
     url
 }
 
+/// Texts up to this many bytes are never broken for the reader.
+const WHOLE_BYTES_MAX: usize = 24;
+
+/// A text in the parts it may be broken between: a long id after `/`, `:` and `.`.
+pub(crate) fn parts(text: &str) -> impl Iterator<Item = &str> {
+    let long = text.len() > WHOLE_BYTES_MAX;
+    text.split_inclusive(move |character| long && matches!(character, '/' | ':' | '.'))
+}
+
 /// A number with its thousands set apart: `12,345`.
 pub(crate) fn grouped(number: u64) -> String {
     let digits = number.to_string();
@@ -310,6 +319,14 @@ mod tests {
             ["0", "999", "1,000", "1,234,567"]
         );
         assert_eq!(counted(1, "event", "events"), "1 event");
+    }
+
+    #[test]
+    fn long_ids_break_between_their_parts_and_short_ones_nowhere() {
+        let broken = |text: &str| parts(text).collect::<Vec<_>>().join("|");
+        assert_eq!(broken("aws:111122223333:secret/prod/db.key"), "aws:|111122223333:|secret/|prod/|db.|key");
+        assert_eq!(broken("secret.batch_read"), "secret.batch_read");
+        assert_eq!(broken(""), "");
     }
 
     #[test]

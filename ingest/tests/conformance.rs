@@ -51,7 +51,8 @@ fn normalize(batch: &Batch, lines: &mut BTreeMap<u64, Line>) {
 }
 
 fn truth(folder: &Path, name: &str) -> Vec<Value> {
-    let text = std::fs::read_to_string(folder.join(format!("{name}.truth.jsonl"))).expect("what is said of it");
+    let text =
+        std::fs::read_to_string(folder.join(format!("{name}.truth.jsonl"))).expect("what is said of it");
     text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect()
 }
 
@@ -61,7 +62,8 @@ fn every_record_of_every_recording_is_read_and_none_is_doubled() {
         println!("KEYWATCH_CORPUS names no folder: nothing was checked");
         return;
     };
-    let mut files: Vec<PathBuf> = std::fs::read_dir(&folder).expect("the folder").flatten().map(|e| e.path()).collect();
+    let mut files: Vec<PathBuf> =
+        std::fs::read_dir(&folder).expect("the folder").flatten().map(|e| e.path()).collect();
     files.retain(|path| path.to_string_lossy().ends_with(".events.jsonl"));
     files.sort();
     assert!(!files.is_empty(), "no recordings in {}", folder.display());
@@ -70,8 +72,16 @@ fn every_record_of_every_recording_is_read_and_none_is_doubled() {
         let (lines, skipped) = read(&path);
         let events: usize = lines.values().map(|line| line.events.len()).sum();
         let rejects: Vec<&String> = lines.values().flat_map(|line| &line.rejects).collect();
-        println!("{}: {wanted} lines, {events} events, {} rejects, {skipped} without an event", path.display(), rejects.len());
-        assert_eq!((1..=wanted).filter(|n| !lines.contains_key(n)).count() as u64, skipped, "every line is accounted for");
+        println!(
+            "{}: {wanted} lines, {events} events, {} rejects, {skipped} without an event",
+            path.display(),
+            rejects.len()
+        );
+        assert_eq!(
+            (1..=wanted).filter(|n| !lines.contains_key(n)).count() as u64,
+            skipped,
+            "every line is accounted for"
+        );
         for (number, line) in &lines {
             assert_eq!(line.events.len() + line.rejects.len(), 1, "line {number} holds one record: {line:?}");
         }
@@ -107,13 +117,17 @@ fn attacks_on_secrets_are_seen_as_reads_of_named_secrets() {
         return;
     }
     let reads = of("aws.credential-access.secretsmanager-retrieve-secrets");
-    let reads: Vec<_> = reads.iter().filter(|e| e.class == Class::SecretRead && e.outcome == Outcome::Ok).collect();
+    let reads: Vec<_> =
+        reads.iter().filter(|e| e.class == Class::SecretRead && e.outcome == Outcome::Ok).collect();
     assert_eq!(reads.len(), 20, "twenty secrets are read in this attack");
     assert!(reads.iter().all(|e| e.secrets.len() == 1 && e.source.ip.is_some()), "{reads:?}");
     let batches = of("aws.credential-access.secretsmanager-batch-retrieve-secrets");
     assert!(batches.iter().any(|e| e.class == Class::SecretBatchRead), "{batches:?}");
     let parameters = of("aws.credential-access.ssm-retrieve-securestring-parameters");
-    assert!(parameters.iter().any(|e| e.class == Class::SecretRead && e.store.as_deref() == Some("ssm")), "{parameters:?}");
+    assert!(
+        parameters.iter().any(|e| e.class == Class::SecretRead && e.store.as_deref() == Some("ssm")),
+        "{parameters:?}"
+    );
     let login = of("aws.initial-access.console-login-without-mfa");
     assert!(login.iter().all(|e| e.class == Class::AuthOk), "{login:?}");
 }
@@ -135,14 +149,19 @@ fn verdicts_of_others_on_our_rows_agree() {
     }
     for (said, event) in told("stratus_pages") {
         if said["technique"] == "gcp.credential-access.secretmanager-retrieve-secrets" {
-            assert_eq!((event.class, event.outcome, event.secrets.len()), (Class::SecretRead, Outcome::Ok, 1), "{event:?}");
+            assert_eq!(
+                (event.class, event.outcome, event.secrets.len()),
+                (Class::SecretRead, Outcome::Ok, 1),
+                "{event:?}"
+            );
         }
     }
 }
 
 #[test]
 fn a_vault_request_and_its_response_are_one_access() {
-    let events: Vec<AuditEvent<'static>> = told("vault_hashicorp_education").into_iter().map(|(_, e)| e).collect();
+    let events: Vec<AuditEvent<'static>> =
+        told("vault_hashicorp_education").into_iter().map(|(_, e)| e).collect();
     let call = |event: &AuditEvent<'_>| event.id.rsplit_once(':').map(|(call, _)| call.to_owned());
     let own: Vec<_> = events.iter().filter(|e| e.echo_of.is_none()).filter_map(call).collect();
     let distinct: std::collections::BTreeSet<_> = own.iter().collect();

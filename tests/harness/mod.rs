@@ -3,7 +3,7 @@
 pub(crate) mod logs;
 mod receiver;
 
-pub(crate) use receiver::Receiver;
+pub(crate) use receiver::{Receiver, SECRET};
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
@@ -124,7 +124,7 @@ impl Site {
         let folder = tempfile::tempdir().expect("a folder");
         let site = Self { folder };
         std::fs::create_dir(site.logs()).expect("a folder for logs");
-        std::fs::write(site.path("secret"), receiver::SECRET).expect("a secret");
+        std::fs::write(site.path("secret"), SECRET).expect("a secret");
         std::fs::write(site.config(), site.yaml(receiver)).expect("a configuration");
         site
     }

@@ -6,7 +6,7 @@ use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// The secret its messages are signed with.
-pub(super) const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwMfKQ9r8GKYo=";
+pub(crate) const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwMfKQ9r8GKYo=";
 
 /// What a receiver was sent: the alert, by message id.
 #[derive(Debug, Default)]
@@ -17,8 +17,8 @@ pub(crate) struct Received {
     failed: HashSet<String>,
     /// Requests in all.
     pub(crate) requests: u64,
-    /// Bodies that were accepted.
-    pub(crate) bodies: Vec<String>,
+    /// Messages that were accepted: headers by lower-case name, and the body.
+    pub(crate) messages: Vec<(HashMap<String, String>, String)>,
 }
 
 /// Listens until the test ends.
@@ -57,48 +57,45 @@ impl Receiver {
         let mut reader = BufReader::new(stream.try_clone().ok()?);
         let mut stream = stream;
         loop {
-            let (id, body) = request(&mut reader)?;
-            let status = self.take(&id, &body, faulty)?;
+            let (headers, body) = request(&mut reader)?;
+            let status = self.take(headers, body, faulty)?;
             write!(stream, "HTTP/1.1 {status}\r\ncontent-length: 0\r\n\r\n").ok()?;
         }
     }
 
     /// Decides about one message; `None` loses the reply.
-    fn take(&self, id: &str, body: &str, faulty: bool) -> Option<&'static str> {
+    fn take(&self, headers: HashMap<String, String>, body: String, faulty: bool) -> Option<&'static str> {
+        let id = headers.get("webhook-id")?.clone();
         let mut received = self.received();
         received.requests += 1;
         let lot = id.bytes().fold(7_u32, |lot, byte| lot.wrapping_mul(31).wrapping_add(byte.into())) % 20;
-        if faulty && lot < 3 && received.failed.insert(id.to_owned()) {
+        if faulty && lot < 3 && received.failed.insert(id.clone()) {
             return (lot < 2).then_some("500 Internal Server Error");
         }
-        received.bodies.push(body.to_owned());
         let alert = body.split_once("\"id\":\"").and_then(|(_, rest)| rest.split_once('"')).map(|(id, _)| id);
-        received.accepted.insert(id.to_owned(), alert.unwrap_or_default().to_owned());
+        let alert = alert.unwrap_or_default().to_owned();
+        received.accepted.insert(id, alert);
+        received.messages.push((headers, body));
         Some("204 No Content")
     }
 }
 
-/// One request: its message id and its body, whole.
-fn request(reader: &mut impl BufRead) -> Option<(String, String)> {
-    let (mut id, mut length) = (String::new(), 0);
+/// One request, whole: its headers by lower-case name, and its body.
+fn request(reader: &mut impl BufRead) -> Option<(HashMap<String, String>, String)> {
+    let mut headers = HashMap::new();
     loop {
         let mut line = String::new();
         if reader.read_line(&mut line).ok()? == 0 {
             return None;
         }
-        let Some((name, value)) = line.trim_end().split_once(": ") else {
-            if line == "\r\n" {
-                break;
-            }
-            continue;
-        };
-        match name.to_ascii_lowercase().as_str() {
-            "webhook-id" => value.clone_into(&mut id),
-            "content-length" => length = value.parse().ok()?,
-            _ => {}
+        match line.trim_end().split_once(": ") {
+            Some((name, value)) => drop(headers.insert(name.to_ascii_lowercase(), value.to_owned())),
+            None if line == "\r\n" => break,
+            None => {}
         }
     }
+    let length = headers.get("content-length")?.parse().ok()?;
     let mut body = vec![0; length];
     reader.read_exact(&mut body).ok()?;
-    (!id.is_empty()).then(|| (id, String::from_utf8_lossy(&body).into_owned()))
+    Some((headers, String::from_utf8_lossy(&body).into_owned()))
 }

@@ -104,12 +104,16 @@ fn test(root: &Path, setup: bool, args: &[String], progress: &Progress) -> Resul
         setup::install(root, Scope::Test, progress)?;
     }
     let mut tests = cargo(root);
+    if setup {
+        // Tests against real peers run where these are, and say so where they are not.
+        tests.env("KEYWATCH_SETUP", root.join(".setup"));
+    }
     if setup::has_nextest(root) {
         progress.say("running the tests with cargo-nextest");
         tests.args(["nextest", "run", "--workspace"]);
     } else {
         progress.say("running the tests with cargo test, as cargo-nextest is not there");
-        tests.args(["test", "--workspace", "--all-targets"]);
+        tests.args(["test", "--workspace", "--lib", "--bins", "--tests"]);
     }
     run::must(tests.args(args), "the tests")?;
     progress.say("running the examples in the documentation");

@@ -11,8 +11,8 @@ use std::process::Command;
 
 /// The reference package for webhook signatures on PyPI.
 const PYPI_VERSION: &str = "1.1.0";
-/// The same on npm.
-const NPM_VERSION: &str = "1.1.1";
+/// Packages of npm: the same, and what drives a browser for the tests of the pages.
+const NPM: &[(&str, &str)] = &[("standardwebhooks", "1.1.1"), ("playwright-core", "1.65.1")];
 
 /// Waits two minutes for another package manager to finish, as unattended upgrades do on a
 /// machine that has just started.
@@ -42,7 +42,7 @@ pub(crate) fn install(root: &Path, scope: Scope, progress: &Progress) -> Result<
                 progress,
             )?;
             python_package(&root.join(".setup/venv"), progress)?;
-            node_package(&root.join(".setup/node"), progress)?;
+            node_packages(&root.join(".setup/node"), progress)?;
             nextest(root, progress);
             Ok(())
         }
@@ -115,23 +115,24 @@ fn version_check() -> String {
     )
 }
 
-/// A folder with the reference package of npm.
-fn node_package(folder: &Path, progress: &Progress) -> Result<(), Failure> {
-    if installed_version(folder).as_deref() == Some(NPM_VERSION) {
+/// A folder with the packages of npm.
+fn node_packages(folder: &Path, progress: &Progress) -> Result<(), Failure> {
+    if NPM.iter().all(|(name, version)| installed_version(folder, name).as_deref() == Some(*version)) {
         return Ok(());
     }
-    let package = format!("standardwebhooks@{NPM_VERSION}");
-    progress.say(&format!("about to install {package} from npm into {}", folder.display()));
-    let steps = format!("npm install --prefix {} {package}", folder.display());
+    let packages: Vec<String> = NPM.iter().map(|(name, version)| format!("{name}@{version}")).collect();
+    let named = packages.join(" ");
+    progress.say(&format!("about to install {named} from npm into {}", folder.display()));
+    let steps = format!("npm install --prefix {} {named}", folder.display());
     let by_hand = |failure: Failure| package_by_hand(&failure, &steps);
     let made = std::fs::create_dir_all(folder);
     made.map_err(|error| Failure::new(format!("cannot create {}: {error}", folder.display())))?;
     let npm = ["install", "--no-audit", "--no-fund", "--loglevel=error", "--prefix"];
-    run::must(Command::new("npm").args(npm).arg(folder).arg(&package), "npm install").map_err(by_hand)
+    run::must(Command::new("npm").args(npm).arg(folder).args(&packages), "npm install").map_err(by_hand)
 }
 
-fn installed_version(folder: &Path) -> Option<String> {
-    let manifest: PathBuf = folder.join("node_modules/standardwebhooks/package.json");
+fn installed_version(folder: &Path, package: &str) -> Option<String> {
+    let manifest: PathBuf = folder.join("node_modules").join(package).join("package.json");
     version_in(&std::fs::read_to_string(manifest).ok()?).map(str::to_owned)
 }
 
@@ -173,7 +174,7 @@ mod tests {
 
     #[test]
     fn a_folder_without_the_package_has_no_version() {
-        assert_eq!(installed_version(Path::new("no-such-folder")), None);
+        assert_eq!(installed_version(Path::new("no-such-folder"), "standardwebhooks"), None);
     }
 
     #[test]

@@ -14,7 +14,7 @@ use axum::response::Response;
 use keywatch_event::{Class, Level, Outcome, Provider};
 use keywatch_store::{EventFilter, Span};
 
-const KNOWN: [&str; 13] = [
+const KNOWN: [&str; 14] = [
     "last",
     "since",
     "until",
@@ -28,9 +28,20 @@ const KNOWN: [&str; 13] = [
     "source",
     "operation",
     "account",
+    "echoes",
 ];
-const FILTERS: [&str; 9] =
-    ["level", "provider", "class", "outcome", "principal", "secret", "source", "operation", "account"];
+const FILTERS: [&str; 10] = [
+    "level",
+    "provider",
+    "class",
+    "outcome",
+    "principal",
+    "secret",
+    "source",
+    "operation",
+    "account",
+    "echoes",
+];
 
 /// A free-text filter of the form.
 struct Field {
@@ -54,6 +65,7 @@ struct EventsPage {
     chips: Vec<Chip>,
     menus: Vec<Menu>,
     fields: Vec<Field>,
+    echoes: bool,
     rows: Vec<EventLine>,
     next: Option<String>,
     first: Option<String>,
@@ -76,6 +88,7 @@ pub(crate) async fn list(
         chips: params.chips(&FILTERS),
         menus: menus(&params),
         fields: fields(&params),
+        echoes: params.echoes()?,
         rows: EventLine::all(&listed.rows, &params, now),
         next: params.next(listed.next),
         first: params.first(),
@@ -96,6 +109,7 @@ fn filter(params: &Params, span: Span) -> Result<EventFilter, Failure> {
         source: params.owned("source"),
         operation: params.owned("operation"),
         account: params.owned("account"),
+        echoes: params.echoes()?,
     })
 }
 
@@ -167,6 +181,8 @@ mod tests {
             ("last=1h&outcome=ok&class=secret.read&source=203.0.113.9".to_owned(), 7),
             ("since=2026-11-22T18:24:00&until=2026-11-22T18:25:00".to_owned(), 1),
             (format!("principal={}", encoded(READER)), 100),
+            ("operation=Decrypt".to_owned(), 0),
+            ("operation=Decrypt&echoes=show".to_owned(), 1),
         ] {
             let body = bench.get(&format!("/events?{query}")).await.body;
             assert_eq!(ids(&body).len(), want, "{query}");

@@ -22,6 +22,7 @@ struct PrincipalPage {
     id: String,
     kind: &'static str,
     range: Range,
+    echoes: bool,
     all_url: String,
     events: String,
     failed: u64,
@@ -44,13 +45,14 @@ pub(crate) async fn page(
     uri: Uri,
 ) -> Result<Response, Failure> {
     let id = super::id_of(path)?;
-    let params = Params::read(&uri, &["last", "since", "until", "after"])?;
+    let params = Params::read(&uri, &["last", "since", "until", "after", "echoes"])?;
     let now = app.now();
     let range = params.range(now, "all")?;
     let found = app.store.principal(&id).await?;
     let principal = found.ok_or_else(|| Failure::NotFound("such principal".to_owned()))?;
     let pairs = app.store.principal_secrets(&id, range.span).await?;
-    let listed = app.store.principal_access(&id, range.span, params.page()?).await?;
+    let echoes = params.echoes()?;
+    let listed = app.store.principal_access(&id, range.span, echoes, params.page()?).await?;
     let pair = |row: AccessSummary| {
         let both = history().and("principal", &id).with("secret", &row.id);
         let page = secret_url(&row.id);
@@ -72,6 +74,7 @@ pub(crate) async fn page(
         rows: EventLine::all(&listed.rows, &history(), now),
         next: params.next(listed.next),
         first: params.first(),
+        echoes,
         range,
         id,
     })
@@ -79,7 +82,7 @@ pub(crate) async fn page(
 
 #[cfg(test)]
 mod tests {
-    use crate::testing::{Bench, INTRUDER};
+    use crate::testing::{Bench, INTRUDER, READER};
     use crate::text::encoded;
 
     #[tokio::test]
@@ -90,5 +93,16 @@ mod tests {
         assert!(summary.contains(">prod/db/password<") && summary.contains(">prod/api/key<"), "{summary}");
         assert!(summary.contains("What j.doe accessed"));
         assert_eq!(events.matches("class=\"row-link\"").count(), 3);
+    }
+
+    #[tokio::test]
+    async fn an_echo_shows_only_when_asked_for() {
+        let bench = Bench::seeded().await;
+        let page = format!("/principals/{}", encoded(READER));
+        for (url, echoes) in [(format!("{page}?last=1h"), 0), (format!("{page}?last=1h&echoes=show"), 1)] {
+            let body = bench.get(&url).await.body;
+            assert_eq!(body.matches(">echo</span>").count(), echoes, "{url}");
+            assert_eq!(body.matches("class=\"row-link\"").count(), 7 + echoes, "{url}");
+        }
     }
 }

@@ -21,6 +21,7 @@ struct SecretPage {
     chrome: Chrome,
     id: String,
     range: Range,
+    echoes: bool,
     all_url: String,
     events: String,
     failed: u64,
@@ -43,12 +44,13 @@ pub(crate) async fn page(
     uri: Uri,
 ) -> Result<Response, Failure> {
     let id = super::id_of(path)?;
-    let params = Params::read(&uri, &["last", "since", "until", "after"])?;
+    let params = Params::read(&uri, &["last", "since", "until", "after", "echoes"])?;
     let now = app.now();
     let range = params.range(now, "all")?;
     let secret = app.store.secret(&id).await?.ok_or_else(|| Failure::NotFound("such secret".to_owned()))?;
     let pairs = app.store.secret_principals(&id, range.span).await?;
-    let listed = app.store.secret_access(&id, range.span, params.page()?).await?;
+    let echoes = params.echoes()?;
+    let listed = app.store.secret_access(&id, range.span, echoes, params.page()?).await?;
     let pair = |row: AccessSummary| {
         let both = history().and("secret", &id).with("principal", &row.id);
         let page = principal_url(&row.id);
@@ -69,6 +71,7 @@ pub(crate) async fn page(
         rows: EventLine::all(&listed.rows, &history(), now),
         next: params.next(listed.next),
         first: params.first(),
+        echoes,
         range,
         id,
     })
@@ -93,6 +96,26 @@ mod tests {
         assert!(intruder.contains(&pair), "{intruder}");
         assert!(summary.contains(">billing-api<"));
         assert_eq!(events.matches("class=\"row-link\"").count(), 52);
+    }
+
+    #[tokio::test]
+    async fn an_echo_shows_only_when_asked_for_and_is_never_counted() {
+        let bench = Bench::seeded().await;
+        let page = format!("/secrets/{}", encoded(SECRET));
+        let without = bench.get(&page).await.body;
+        let with = bench.get(&format!("{page}?echoes=show")).await.body;
+        let badge = ">echo</span>";
+        assert_eq!((without.matches(badge).count(), with.matches(badge).count()), (0, 1));
+        assert!(without.contains("value=\"show\">") && with.contains("value=\"show\" checked>"), "{with}");
+        let rows = |body: &str| body.matches("class=\"row-link\"").count();
+        assert_eq!((rows(&without), rows(&with)), (100, 100), "a page each, of 101 and 102");
+        let summary = |body: &str| {
+            body.split_once("summed up").unwrap().1.split("Event by event").next().map(str::to_owned)
+        };
+        assert_eq!(summary(&without), summary(&with));
+        let next = with.rsplit_once("\" rel=\"next\"").unwrap().0.rsplit_once('"').unwrap().1;
+        let rest = bench.get(&next.replace("&#38;", "&")).await.body;
+        assert_eq!((rows(&rest), next.contains("echoes=show")), (2, true), "{next}");
     }
 
     #[tokio::test]

@@ -59,11 +59,13 @@ const BLIND_SPOTS: [(&str, &str); 7] = [
     ),
 ];
 
+/// Files listed, those that moved last.
+const FILES_MAX: usize = 200;
+
 struct SourceLine {
     name: String,
     kind: String,
     configured: bool,
-    position: Option<String>,
     moved: Option<When>,
     last: Option<When>,
     quiet: bool,
@@ -72,11 +74,20 @@ struct SourceLine {
     notices: Vec<String>,
 }
 
+/// A file some source follows, or followed.
+struct FileLine {
+    path: String,
+    moved: When,
+}
+
 #[derive(Template)]
 #[template(path = "sources.html")]
 struct SourcesPage {
     chrome: Chrome,
     rows: Vec<SourceLine>,
+    files: Vec<FileLine>,
+    files_count: String,
+    files_max: bool,
     latest_event: Option<When>,
     latest_received: Option<When>,
     lag: Option<String>,
@@ -95,9 +106,14 @@ pub(crate) async fn page(
     let overview = app.store.overview(now).await?;
     let latest = overview.latest_received_at.zip(overview.latest_event_at);
     let lag = latest.map(|(received, event)| received.timestamp() - event.secs());
+    let (followed, positions): (Vec<_>, Vec<_>) =
+        overview.positions.into_iter().partition(|row| path_of(row).is_some());
     page::html(&SourcesPage {
         chrome: Chrome::new(&app, who, "/sources", "Sources"),
-        rows: lines((app.options.sources)(), overview.positions, now),
+        rows: lines((app.options.sources)(), positions, now),
+        files_count: grouped(followed.len() as u64),
+        files_max: followed.len() > FILES_MAX,
+        files: files(followed, now),
         latest_event: overview.latest_event_at.map(|at| When::event(at, now)),
         latest_received: overview.latest_received_at.map(|at| When::clock(at, now)),
         lag: lag.filter(|secs| *secs >= 0).map(|secs| grouped(secs.unsigned_abs())),
@@ -106,8 +122,24 @@ pub(crate) async fn page(
     })
 }
 
-/// Configured sources and stored positions under one name each: a source that is configured but
-/// never moved shows, and so does a position whose source is no longer configured.
+/// The file a position belongs to: sources of files keep one position per file.
+fn path_of(position: &PositionRow) -> Option<&str> {
+    position.source.strip_prefix("file:")
+}
+
+/// Followed files, the one that moved last first, at most [`FILES_MAX`].
+fn files(mut followed: Vec<PositionRow>, now: DateTime<Utc>) -> Vec<FileLine> {
+    followed.sort_by(|a, b| b.updated_at.cmp(&a.updated_at).then_with(|| a.source.cmp(&b.source)));
+    followed.truncate(FILES_MAX);
+    let line = |row: &PositionRow| {
+        let path = path_of(row).unwrap_or_default().to_owned();
+        FileLine { path, moved: When::clock(row.updated_at, now) }
+    };
+    followed.iter().map(line).collect()
+}
+
+/// Configured sources first, then positions whose source is no longer configured; each by name.
+/// A source that is configured but never moved shows too.
 fn lines(infos: Vec<SourceInfo>, positions: Vec<PositionRow>, now: DateTime<Utc>) -> Vec<SourceLine> {
     let mut merged: BTreeMap<String, (Option<SourceInfo>, Option<PositionRow>)> = BTreeMap::new();
     for info in infos {
@@ -118,7 +150,10 @@ fn lines(infos: Vec<SourceInfo>, positions: Vec<PositionRow>, now: DateTime<Utc>
         let name = position.source.clone();
         merged.entry(name).or_default().1 = Some(position);
     }
-    merged.into_iter().map(|(name, (info, position))| line(name, info, position, now)).collect()
+    let merged = merged.into_iter().map(|(name, (info, position))| line(name, info, position, now));
+    let mut lines = merged.collect::<Vec<_>>();
+    lines.sort_by_key(|line| !line.configured);
+    lines
 }
 
 fn line(
@@ -135,8 +170,7 @@ fn line(
         name,
         kind: info.kind,
         configured,
-        quiet: configured && fresh.is_none_or(|at| now.timestamp() - at.timestamp() > QUIET_SECS),
-        position: position.map(|position| position.position),
+        quiet: configured && fresh.is_some_and(|at| now.timestamp() - at.timestamp() > QUIET_SECS),
         moved: moved.map(|at| When::clock(at, now)),
         last: info.last_at.map(|at| When::clock(at, now)),
         records: grouped(info.records),
@@ -160,6 +194,7 @@ fn totals(totals: &Totals) -> Vec<(&'static str, String, Option<&'static str>)> 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::Bench;
 
     #[test]
     fn a_source_that_never_moved_and_one_no_longer_configured_both_show() {
@@ -168,6 +203,51 @@ mod tests {
         let old = PositionRow { source: "old".to_owned(), position: "17".to_owned(), updated_at: now };
         let lines = lines(vec![info], vec![old], now);
         let seen = lines.iter().map(|line| (line.name.as_str(), line.configured, line.quiet));
-        assert_eq!(seen.collect::<Vec<_>>(), [("new", true, true), ("old", false, false)]);
+        assert_eq!(seen.collect::<Vec<_>>(), [("new", true, false), ("old", false, false)]);
+    }
+
+    #[test]
+    fn configured_sources_come_first_and_say_when_they_are_quiet() {
+        let now = DateTime::UNIX_EPOCH + chrono::TimeDelta::days(1);
+        let info = |name: &str, secs: i64| SourceInfo {
+            name: name.to_owned(),
+            last_at: Some(now - chrono::TimeDelta::seconds(secs)),
+            ..SourceInfo::default()
+        };
+        let old = PositionRow { source: "a".to_owned(), position: "17".to_owned(), updated_at: now };
+        let lines = lines(vec![info("c", QUIET_SECS), info("b", QUIET_SECS + 1)], vec![old], now);
+        let seen = lines.iter().map(|line| (line.name.as_str(), line.quiet));
+        assert_eq!(seen.collect::<Vec<_>>(), [("b", true), ("c", false), ("a", false)]);
+    }
+
+    #[test]
+    fn followed_files_are_listed_newest_first_up_to_a_limit() {
+        let now = DateTime::UNIX_EPOCH + chrono::TimeDelta::days(1);
+        let row = |number: usize, secs: i64| PositionRow {
+            source: format!("file:/var/log/{number:03}.json"),
+            position: "{\"files\":[]}".to_owned(),
+            updated_at: now - chrono::TimeDelta::seconds(secs),
+        };
+        let mut followed = (0..FILES_MAX).map(|number| row(number, 60)).collect::<Vec<_>>();
+        followed.push(row(999, 5));
+        let lines = files(followed, now);
+        assert_eq!(lines.len(), FILES_MAX);
+        let seen = |at: usize| (lines[at].path.as_str(), lines[at].moved.age.as_str());
+        assert_eq!(
+            [seen(0), seen(1)],
+            [("/var/log/999.json", "5 s ago"), ("/var/log/000.json", "1 min ago")]
+        );
+        assert_eq!(seen(FILES_MAX - 1), ("/var/log/198.json", "1 min ago"));
+    }
+
+    #[tokio::test]
+    async fn the_page_shows_paths_and_no_raw_position() {
+        let bench = Bench::seeded().await;
+        let body = bench.get("/sources").await.body;
+        let (sources, files) = body.split_once("<details>").unwrap();
+        assert!(sources.contains("CloudTrail through SQS") && !sources.contains("audit.log"), "{sources}");
+        assert!(files.contains("Files followed: 1</summary>"), "{files}");
+        assert!(files.contains(">/var/log/vault/audit.log<"), "{files}");
+        assert!(!body.contains("file:/") && !body.contains("offset"), "{body}");
     }
 }

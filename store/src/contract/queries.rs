@@ -58,7 +58,7 @@ fn minutes(since: Option<i64>, until: Option<i64>) -> Span {
 #[tokio::test]
 async fn events_are_listed_newest_first_by_any_filter() {
     let stage = history().await;
-    let any = EventFilter::default;
+    let any = || EventFilter { echoes: true, ..EventFilter::default() };
     let some = |text: &str| Some(text.to_owned());
     for (filter, want) in [
         (any(), &["4", "3", "2", "1"][..]),
@@ -88,6 +88,9 @@ async fn events_are_listed_newest_first_by_any_filter() {
         ),
     ] {
         assert_eq!(ids(&stage, filter.clone()).await, want, "{filter:?}");
+        let real: Vec<&str> = want.iter().copied().filter(|id| *id != "4").collect();
+        let filter = EventFilter { echoes: false, ..filter };
+        assert_eq!(ids(&stage, filter.clone()).await, real, "4 is an echo: {filter:?}");
     }
 }
 
@@ -155,13 +158,55 @@ async fn a_secret_shows_who_touched_it_and_a_principal_what() {
     let who = short(stage.store.secret_principals("db", minutes(None, Some(2))).await.unwrap());
     assert_eq!(who, [("role/app".to_owned(), 1, 0, 1, 60)]);
     let what = short(stage.store.principal_secrets("role/job", all).await.unwrap());
-    assert_eq!(what, [("api".to_owned(), 2, 0, 1, 240), ("db".to_owned(), 1, 0, 0, 180)]);
+    assert_eq!(what, [("api".to_owned(), 1, 0, 0, 180), ("db".to_owned(), 1, 0, 0, 180)]);
     let what = short(stage.store.principal_secrets("role/job", minutes(Some(4), None)).await.unwrap());
-    assert_eq!(what, [("api".to_owned(), 1, 0, 1, 240)]);
-    let rows = stage.store.secret_access("db", minutes(Some(2), None), Page::first(1)).await.unwrap();
+    assert_eq!(what, [], "nothing but an echo");
+    let rows = stage.store.secret_access("db", minutes(Some(2), None), false, Page::first(1)).await.unwrap();
     assert_eq!((rows.rows[0].id.as_str(), rows.next.is_some()), ("3", true));
-    let rows = stage.store.principal_access("role/app", all, Page::first(9)).await.unwrap();
+    let rows = stage.store.principal_access("role/app", all, false, Page::first(9)).await.unwrap();
     assert_eq!(rows.rows.len(), 2);
+}
+
+#[tokio::test]
+async fn a_read_with_its_echo_is_one_access_from_every_side() {
+    let at = |id: &str, secs: i64| AuditEvent { time: EventTime::from_secs(NOON + secs), ..event(id) };
+    let decrypt = |id: &str, secs: i64| AuditEvent {
+        service: "kms.amazonaws.com".into(),
+        operation: "Decrypt".into(),
+        class: Class::KeyUse,
+        outcome: Outcome::Denied,
+        source: Source::from_text("secretsmanager.amazonaws.com".into()),
+        secrets: vec![secret("db"), secret("key")],
+        echo_of: Some("secretsmanager.amazonaws.com".into()),
+        ..at(id, secs)
+    };
+    let stage = Stage::open().await;
+    let batch = Batch::of([decrypt("before", -7200), at("read", 0), decrypt("echo", 1)]);
+    stage.commit(&batch).await.unwrap();
+    let (store, all) = (&stage.store, Span::default());
+    let pair = |rows: Vec<AccessSummary>| {
+        let one = |row: AccessSummary| {
+            (row.id, row.ok, row.failed, row.sources, row.first_at.secs() - NOON, row.last_at.secs() - NOON)
+        };
+        rows.into_iter().map(one).collect::<Vec<_>>()
+    };
+    let who = pair(store.secret_principals("db", all).await.unwrap());
+    assert_eq!(who, [("role/app".to_owned(), 1, 0, 1, 0, 0)]);
+    let what = pair(store.principal_secrets("role/app", all).await.unwrap());
+    assert_eq!(what, [("db".to_owned(), 1, 0, 1, 0, 0)]);
+    let db = store.secret("db").await.unwrap().unwrap();
+    assert_eq!((db.events, db.failed, db.first_at.secs(), db.last_at.secs()), (1, 0, NOON, NOON));
+    let app = store.principals(None, Page::first(9)).await.unwrap().rows.remove(0);
+    assert_eq!((app.events, app.failed, app.first_at.secs(), app.last_at.secs()), (1, 0, NOON, NOON));
+    let key = store.secret("key").await.unwrap().unwrap();
+    let times = (key.first_at.secs(), key.last_at.secs());
+    assert_eq!((key.events, times), (0, (NOON - 7200, NOON + 1)), "known by echoes only");
+    for (echoes, events) in [(false, 1), (true, 3)] {
+        let rows = store.secret_access("db", all, echoes, Page::first(9)).await.unwrap().rows;
+        assert_eq!(rows.len(), events, "{echoes}");
+        let rows = store.principal_access("role/app", all, echoes, Page::first(9)).await.unwrap().rows;
+        assert_eq!(rows.len(), events, "{echoes}");
+    }
 }
 
 #[tokio::test]
@@ -178,8 +223,8 @@ async fn secrets_and_principals_are_found_by_part_of_their_names() {
             (ids, names)
         }
     };
-    let (api, db) = (("api".to_owned(), 2, 0), ("db".to_owned(), 3, 1));
-    let (job, app) = (("role/job".to_owned(), 2, 0), ("role/app".to_owned(), 2, 1));
+    let (api, db) = (("api".to_owned(), 1, 0), ("db".to_owned(), 3, 1));
+    let (job, app) = (("role/job".to_owned(), 1, 0), ("role/app".to_owned(), 2, 1));
     assert_eq!(first(None).await, (vec![api.clone(), db], vec![job.clone(), app.clone()]));
     assert_eq!(first(Some("AP")).await, (vec![api], vec![app]));
     assert_eq!(first(Some("JOB (na")).await, (vec![], vec![job]));

@@ -7,34 +7,37 @@
 use super::events::push_hours;
 use super::{AccessSummary, Cursor, Listed, Page, PrincipalRow, SUMMARY_MAX, SecretRow, Span, unsigned};
 use crate::codes::Coded;
+use crate::key::HOUR_NANOS;
 use crate::{Store, StoreError};
 use keywatch_event::{EventTime, PrincipalKind};
 use sqlx::sqlite::SqliteRow;
 use sqlx::{QueryBuilder, Row, Sqlite};
 
-/// A list: its rows, and the accesses `x(time, ok)` of one row `p`.
+/// A list: its rows, and where the accesses of one row `p` stand.
 struct List {
     rows: &'static str,
     accesses: &'static str,
+    time: &'static str,
+    ok: &'static str,
 }
 
 const SECRETS: List = List {
     rows: "SELECT s.id, s.last_at, n.text AS key, r.text AS name, s.first_at, 0 AS kind
         FROM secrets s JOIN names n ON n.id = s.id JOIN names r ON r.id = s.name WHERE 1 = 1",
-    accesses: "SELECT a.time, a.ok FROM hours h CROSS JOIN event_secrets a ON a.hour = h.hour
-        CROSS JOIN events e ON e.id = a.event WHERE a.secret = p.id AND e.echo = 0",
+    accesses: "hours h CROSS JOIN event_secrets x ON x.hour = h.hour AND x.secret = p.id
+        CROSS JOIN events e ON e.id = x.event",
+    time: "x.time",
+    ok: "x.ok",
 };
 
 const PRINCIPALS: List = List {
     rows: "SELECT s.id, s.last_at, n.text AS key, r.text AS name, s.first_at, s.kind
         FROM principals s JOIN names n ON n.id = s.id LEFT JOIN names r ON r.id = s.name WHERE 1 = 1",
-    accesses: "SELECT e.time, e.outcome = 0 AS ok
-        FROM hours h CROSS JOIN events e INDEXED BY events_principal ON e.hour = h.hour
-        WHERE e.principal = p.id AND e.echo = 0",
+    accesses: "hours h CROSS JOIN events e INDEXED BY events_principal
+        ON e.hour = h.hour AND e.principal = p.id",
+    time: "e.time",
+    ok: "e.outcome = 0",
 };
-
-/// Nanoseconds of an hour, for [`List::select`]: the hours `h` that can hold an access of `p`.
-const HOURS_OF_ROW: &str = "h.hour BETWEEN p.first_at / 3600000000000 - 1 AND p.last_at / 3600000000000 + 1";
 
 /// Counts over rows `x(other, time, ok, source)`, one line per `other`.
 const SUMMARY: &str = "
@@ -48,7 +51,7 @@ impl Store {
     /// [`StoreError`] when the database cannot be read.
     pub async fn secrets(&self, search: Option<&str>, page: Page) -> Result<Listed<SecretRow>, StoreError> {
         let failed = |source| self.failed("list secrets", source);
-        let mut query = listing(SECRETS, search, page);
+        let mut query = listing(&SECRETS, search, page);
         let rows = query.build().fetch_all(self.readers()).await.map_err(failed)?;
         let paged = |row: &SqliteRow| Ok((cursor(row)?, secret_from(row)?));
         Ok(page.cut(rows.iter().map(paged).collect::<Result<_, _>>().map_err(failed)?))
@@ -60,7 +63,7 @@ impl Store {
     /// [`StoreError`] when the database cannot be read.
     pub async fn secret(&self, id: &str) -> Result<Option<SecretRow>, StoreError> {
         let failed = |source| self.failed("read a secret's counts", source);
-        let mut query = by_id(SECRETS, id);
+        let mut query = by_id(&SECRETS, id);
         let row = query.build().fetch_optional(self.readers()).await.map_err(failed)?;
         row.as_ref().map(secret_from).transpose().map_err(failed)
     }
@@ -76,7 +79,7 @@ impl Store {
         page: Page,
     ) -> Result<Listed<PrincipalRow>, StoreError> {
         let failed = |source| self.failed("list principals", source);
-        let mut query = listing(PRINCIPALS, search, page);
+        let mut query = listing(&PRINCIPALS, search, page);
         let rows = query.build().fetch_all(self.readers()).await.map_err(failed)?;
         let paged = |row: &SqliteRow| Ok((cursor(row)?, principal_from(row)?));
         Ok(page.cut(rows.iter().map(paged).collect::<Result<_, _>>().map_err(failed)?))
@@ -88,7 +91,7 @@ impl Store {
     /// [`StoreError`] when the database cannot be read.
     pub async fn principal(&self, id: &str) -> Result<Option<PrincipalRow>, StoreError> {
         let failed = |source| self.failed("read a principal's counts", source);
-        let mut query = by_id(PRINCIPALS, id);
+        let mut query = by_id(&PRINCIPALS, id);
         let row = query.build().fetch_optional(self.readers()).await.map_err(failed)?;
         row.as_ref().map(principal_from).transpose().map_err(failed)
     }
@@ -106,7 +109,8 @@ impl Store {
             "SELECT n.text, (SELECT text FROM names WHERE id = p.name), c.* FROM (
                 SELECT x.principal AS other, {SUMMARY}
                 FROM hours h CROSS JOIN event_secrets x ON x.hour = h.hour
-                WHERE x.secret = (SELECT id FROM names WHERE text = "
+                CROSS JOIN events e ON e.id = x.event
+                WHERE e.echo = 0 AND x.secret = (SELECT id FROM names WHERE text = "
         ));
         query.push_bind(secret.to_owned()).push(")");
         push_span(&mut query, "x", span);
@@ -131,7 +135,7 @@ impl Store {
                     SELECT j.value AS other, e.time, e.outcome = 0 AS ok, e.source
                     FROM hours h CROSS JOIN events e INDEXED BY events_principal ON e.hour = h.hour
                     CROSS JOIN json_each(e.secrets) j
-                    WHERE e.principal = (SELECT id FROM names WHERE text = "
+                    WHERE e.echo = 0 AND e.principal = (SELECT id FROM names WHERE text = "
         ));
         query.push_bind(principal.to_owned()).push(")");
         push_span(&mut query, "e", span);
@@ -162,8 +166,8 @@ fn push_span(query: &mut QueryBuilder<Sqlite>, rows: &str, span: Span) {
     }
 }
 
-fn listing(select: &str, search: Option<&str>, page: Page) -> QueryBuilder<Sqlite> {
-    let mut query = QueryBuilder::new(select);
+fn listing(list: &List, search: Option<&str>, page: Page) -> QueryBuilder<Sqlite> {
+    let mut query = begin(list);
     if let Some(search) = search.filter(|search| !search.is_empty()) {
         query.push(" AND (instr(lower(n.text), lower(").push_bind(search.to_owned());
         query.push(")) > 0 OR instr(lower(r.text), lower(").push_bind(search.to_owned());
@@ -175,12 +179,30 @@ fn listing(select: &str, search: Option<&str>, page: Page) -> QueryBuilder<Sqlit
         query.push(" AND s.id < ").push_bind(after.id).push("))");
     }
     query.push(" ORDER BY s.last_at DESC, s.id DESC LIMIT ").push_bind(page.read_max());
-    query
+    count(list, query)
 }
 
-fn by_id(select: &str, id: &str) -> QueryBuilder<Sqlite> {
-    let mut query = QueryBuilder::new(select);
+fn by_id(list: &List, id: &str) -> QueryBuilder<Sqlite> {
+    let mut query = begin(list);
     query.push(" AND s.id = (SELECT id FROM names WHERE text = ").push_bind(id.to_owned()).push(")");
+    count(list, query)
+}
+
+/// The rows of the page come first, so that only their accesses are counted.
+fn begin(list: &List) -> QueryBuilder<Sqlite> {
+    QueryBuilder::new(format!("WITH p AS MATERIALIZED ({}", list.rows))
+}
+
+/// Counts the accesses of every row chosen so far, within the hours that can hold them.
+fn count(list: &List, mut query: QueryBuilder<Sqlite>) -> QueryBuilder<Sqlite> {
+    let List { accesses, time, ok, .. } = list;
+    query.push(format!(
+        ") SELECT p.id, p.last_at, p.key, p.name, p.first_at, p.kind, (
+            SELECT json_array(count(*), count(*) FILTER (WHERE NOT ({ok})), min({time}), max({time}))
+            FROM {accesses} WHERE e.echo = 0
+                AND h.hour BETWEEN p.first_at / {HOUR_NANOS} - 1 AND p.last_at / {HOUR_NANOS})
+        FROM p ORDER BY p.last_at DESC, p.id DESC"
+    ));
     query
 }
 
@@ -188,27 +210,35 @@ fn cursor(row: &SqliteRow) -> Result<Cursor, sqlx::Error> {
     Ok(Cursor { at: row.try_get(1)?, id: row.try_get(0)? })
 }
 
-fn secret_from(row: &SqliteRow) -> Result<SecretRow, sqlx::Error> {
-    Ok(SecretRow {
-        id: row.try_get(2)?,
-        name: row.try_get(3)?,
-        events: unsigned(row.try_get(4)?),
-        failed: unsigned(row.try_get(5)?),
-        first_at: shown(row.try_get(6)?),
-        last_at: shown(row.try_get(1)?),
+/// What [`count`] counted for one row.
+struct Counted {
+    events: u64,
+    failed: u64,
+    first_at: EventTime,
+    last_at: EventTime,
+}
+
+fn counted_from(row: &SqliteRow) -> Result<Counted, sqlx::Error> {
+    let json: String = row.try_get(6)?;
+    let (events, failed, first, last): (u64, u64, Option<i64>, Option<i64>) =
+        serde_json::from_str(&json).map_err(|error| sqlx::Error::Decode(error.into()))?;
+    Ok(Counted {
+        events,
+        failed,
+        first_at: shown(first.map_or_else(|| row.try_get(4), Ok)?),
+        last_at: shown(last.map_or_else(|| row.try_get(1), Ok)?),
     })
 }
 
+fn secret_from(row: &SqliteRow) -> Result<SecretRow, sqlx::Error> {
+    let Counted { events, failed, first_at, last_at } = counted_from(row)?;
+    Ok(SecretRow { id: row.try_get(2)?, name: row.try_get(3)?, events, failed, first_at, last_at })
+}
+
 fn principal_from(row: &SqliteRow) -> Result<PrincipalRow, sqlx::Error> {
-    Ok(PrincipalRow {
-        id: row.try_get(2)?,
-        name: row.try_get(3)?,
-        kind: PrincipalKind::from_code(row.try_get(7)?)?,
-        events: unsigned(row.try_get(4)?),
-        failed: unsigned(row.try_get(5)?),
-        first_at: shown(row.try_get(6)?),
-        last_at: shown(row.try_get(1)?),
-    })
+    let Counted { events, failed, first_at, last_at } = counted_from(row)?;
+    let kind = PrincipalKind::from_code(row.try_get(5)?)?;
+    Ok(PrincipalRow { id: row.try_get(2)?, name: row.try_get(3)?, kind, events, failed, first_at, last_at })
 }
 
 fn summary_from(row: &SqliteRow) -> Result<AccessSummary, sqlx::Error> {

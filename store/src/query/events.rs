@@ -92,7 +92,8 @@ impl Store {
         echoes: bool,
         page: Page,
     ) -> Result<Listed<EventRow>, StoreError> {
-        let filter = EventFilter { principal: Some(principal.to_owned()), span, echoes, ..EventFilter::default() };
+        let filter =
+            EventFilter { principal: Some(principal.to_owned()), span, echoes, ..EventFilter::default() };
         self.events(&filter, page).await
     }
 

@@ -124,7 +124,7 @@ pub struct EventDetail {
     pub alerts: Vec<String>,
 }
 
-/// Accesses of one pair of secret and principal, seen from either side.
+/// Accesses of one pair of secret and principal, seen from either side; echoes are not among them.
 #[derive(Clone, Debug)]
 pub struct AccessSummary {
     /// The principal's id, or the secret's.
@@ -150,13 +150,13 @@ pub struct SecretRow {
     pub id: String,
     /// Its readable name, the latest one seen.
     pub name: String,
-    /// How many events touch it.
+    /// How many events touch it, echoes not counted.
     pub events: u64,
     /// How many of them did not end well.
     pub failed: u64,
-    /// Earliest event.
+    /// Earliest of them; of its echoes when there is none.
     pub first_at: EventTime,
-    /// Latest event.
+    /// Latest of them; of its echoes when there is none.
     pub last_at: EventTime,
 }
 
@@ -169,13 +169,13 @@ pub struct PrincipalRow {
     pub name: Option<String>,
     /// What it is.
     pub kind: PrincipalKind,
-    /// How many events it caused.
+    /// How many events it caused, echoes not counted.
     pub events: u64,
     /// How many of them did not end well.
     pub failed: u64,
-    /// Earliest event.
+    /// Earliest of them; of its echoes when there is none.
     pub first_at: EventTime,
-    /// Latest event.
+    /// Latest of them; of its echoes when there is none.
     pub last_at: EventTime,
 }
 

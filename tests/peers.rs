@@ -1,0 +1,82 @@
+//! Real peers: the reference packages of Standard Webhooks, and a browser.
+//!
+//! `cargo xtask test` installs them and says where (`KEYWATCH_SETUP`); without them these tests
+//! say that they did nothing.
+#![expect(clippy::print_stdout, reason = "a test that does nothing must say so")]
+
+use crate::harness::logs::{aws_read, vault_line};
+use crate::harness::{Receiver, SECRET, Service, Site, wait_until};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+fn installed() -> Option<PathBuf> {
+    let setup = std::env::var_os("KEYWATCH_SETUP").map(PathBuf::from);
+    if setup.is_none() {
+        println!("KEYWATCH_SETUP names no folder with peers: nothing was checked; run `cargo xtask test`");
+    }
+    setup
+}
+
+fn peer(script: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/peers").join(script)
+}
+
+/// Runs a script with `input`; whether it ended well, and what it said.
+fn runs(command: &mut Command, input: &str) -> (bool, String) {
+    let child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+    let mut child = child.expect("the peer starts");
+    child.stdin.take().expect("a pipe").write_all(input.as_bytes()).expect("written");
+    let output = child.wait_with_output().expect("the peer ends");
+    (output.status.success(), String::from_utf8_lossy(&output.stderr).into_owned())
+}
+
+fn node(setup: &Path, script: &str) -> Command {
+    let mut command = Command::new("node");
+    command.env("NODE_PATH", setup.join("node/node_modules")).arg(peer(script));
+    command
+}
+
+#[test]
+fn the_reference_packages_of_python_and_node_verify_what_was_delivered() {
+    let Some(setup) = installed() else { return };
+    let receiver = Receiver::start(false);
+    let site = Site::new(&receiver);
+    let line = vault_line(1, 0, "eve", "delete secret/data/caf\u{e9}", None);
+    std::fs::write(site.logs().join("audit.log"), line).expect("written");
+    let service = Service::start(&site.config());
+    wait_until("the deletion is told", Duration::from_secs(20), || !receiver.received().messages.is_empty());
+    assert_eq!(service.stop(), Some(0));
+    let (headers, body) = receiver.received().messages.first().cloned().expect("a message");
+    let message = serde_json::json!({"secret": SECRET, "headers": headers, "body": body});
+    let forged = serde_json::json!({"secret": SECRET, "headers": headers, "body": format!("{body} ")});
+    let python = setup.join("venv/bin/python");
+    for (input, genuine) in [(message.to_string(), true), (forged.to_string(), false)] {
+        let (verified, said) = runs(Command::new(&python).arg(peer("verify.py")), &input);
+        assert_eq!(verified, genuine, "PyPI: {said}");
+        let (verified, said) = runs(&mut node(&setup, "verify.js"), &input);
+        assert_eq!(verified, genuine, "npm: {said}");
+    }
+}
+
+#[test]
+fn every_page_stands_in_a_browser_whatever_the_records_say() {
+    let Some(setup) = installed() else { return };
+    let programs = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
+    let found = programs.iter().map(|name| Path::new("/usr/bin").join(name)).find(|path| path.exists());
+    let browser = found.expect("cargo xtask test installs Chromium");
+    let receiver = Receiver::start(false);
+    let site = Site::new(&receiver);
+    let hostile = "secret/data/<script>alert(1)</script>'onmouseover=alert(1) \\u202e\\u001b[31m/".to_owned()
+        + &"long".repeat(80);
+    let lines = vault_line(1, 0, "eve<img src=x onerror=alert(1)>", &format!("delete {hostile}"), None)
+        + &aws_read(1)
+        + "\nno record\n";
+    std::fs::write(site.logs().join("audit.log"), lines).expect("written");
+    let service = Service::start(&site.config());
+    wait_until("the deletion is told", Duration::from_secs(20), || !receiver.received().accepted.is_empty());
+    let (stands, said) = runs(node(&setup, "pages.js").arg(&service.login_link).arg(browser), "");
+    assert!(stands, "{said}");
+    assert_eq!(service.stop(), Some(0));
+}
