@@ -141,16 +141,15 @@ fn files(mut followed: Vec<PositionRow>, now: DateTime<Utc>) -> Vec<FileLine> {
 /// Configured sources first, then positions whose source is no longer configured; each by name.
 /// A source that is configured but never moved shows too.
 fn lines(infos: Vec<SourceInfo>, positions: Vec<PositionRow>, now: DateTime<Utc>) -> Vec<SourceLine> {
-    let mut merged: BTreeMap<String, (Option<SourceInfo>, Option<PositionRow>)> = BTreeMap::new();
+    let mut merged: BTreeMap<String, (Option<SourceInfo>, Option<DateTime<Utc>>)> = BTreeMap::new();
     for info in infos {
         let name = info.name.clone();
         merged.entry(name).or_default().0 = Some(info);
     }
     for position in positions {
-        let name = position.source.clone();
-        merged.entry(name).or_default().1 = Some(position);
+        merged.entry(position.source).or_default().1 = Some(position.updated_at);
     }
-    let merged = merged.into_iter().map(|(name, (info, position))| line(name, info, position, now));
+    let merged = merged.into_iter().map(|(name, (info, moved))| line(name, info, moved, now));
     let mut lines = merged.collect::<Vec<_>>();
     lines.sort_by_key(|line| !line.configured);
     lines
@@ -159,12 +158,11 @@ fn lines(infos: Vec<SourceInfo>, positions: Vec<PositionRow>, now: DateTime<Utc>
 fn line(
     name: String,
     info: Option<SourceInfo>,
-    position: Option<PositionRow>,
+    moved: Option<DateTime<Utc>>,
     now: DateTime<Utc>,
 ) -> SourceLine {
     let configured = info.is_some();
     let info = info.unwrap_or_default();
-    let moved = position.as_ref().map(|position| position.updated_at);
     let fresh = moved.max(info.last_at);
     SourceLine {
         name,
