@@ -28,17 +28,28 @@ static EVENT_SECRETS: LazyLock<Bulk> = LazyLock::new(|| {
     let into = "OR ROLLBACK INTO event_secrets (hour, secret, time, event, principal, source, ok)";
     Bulk::insert(into, 7, "")
 });
+/// First and last of what counts; of names that only echoes gave, the times of those. The names on
+/// the right are the values before the update.
+const TIMES: &str = "
+    first_at = CASE WHEN excluded.events = 0 AND events > 0 THEN first_at
+        WHEN events = 0 AND excluded.events > 0 THEN excluded.first_at
+        ELSE min(first_at, excluded.first_at) END,
+    last_at = CASE WHEN excluded.events = 0 AND events > 0 THEN last_at
+        WHEN events = 0 AND excluded.events > 0 THEN excluded.last_at
+        ELSE max(last_at, excluded.last_at) END";
 static SECRETS: LazyLock<Bulk> = LazyLock::new(|| {
-    let merge = "ON CONFLICT (id) DO UPDATE SET name = excluded.name, events = events + excluded.events,
-        failed = failed + excluded.failed, first_at = min(first_at, excluded.first_at),
-        last_at = max(last_at, excluded.last_at)";
-    Bulk::insert("INTO secrets (id, name, events, failed, first_at, last_at)", 6, merge)
+    let merge = format!(
+        "ON CONFLICT (id) DO UPDATE SET name = excluded.name, events = events + excluded.events,
+        failed = failed + excluded.failed, {TIMES}"
+    );
+    Bulk::insert("INTO secrets (id, name, events, failed, first_at, last_at)", 6, &merge)
 });
 static PRINCIPALS: LazyLock<Bulk> = LazyLock::new(|| {
-    let merge = "ON CONFLICT (id) DO UPDATE SET kind = excluded.kind, name = coalesce(excluded.name, name),
-        events = events + excluded.events, failed = failed + excluded.failed,
-        first_at = min(first_at, excluded.first_at), last_at = max(last_at, excluded.last_at)";
-    Bulk::insert("INTO principals (id, kind, name, events, failed, first_at, last_at)", 7, merge)
+    let merge = format!(
+        "ON CONFLICT (id) DO UPDATE SET kind = excluded.kind, name = coalesce(excluded.name, name),
+        events = events + excluded.events, failed = failed + excluded.failed, {TIMES}"
+    );
+    Bulk::insert("INTO principals (id, kind, name, events, failed, first_at, last_at)", 7, &merge)
 });
 static HOURS: LazyLock<Bulk> = LazyLock::new(|| {
     let merge = "ON CONFLICT (hour) DO UPDATE SET info = info + excluded.info,
@@ -184,14 +195,17 @@ impl Tally {
         let event = row.event();
         let time = event.time.unix_nanos();
         let ok = event.outcome == Outcome::Ok;
+        // An echo repeats an access that is counted by itself: it makes names known, and counts
+        // for nothing.
+        let counts = i64::from(event.echo_of.is_none());
         let principal = names.id(&event.principal.id)?;
         let source = event.source.raw.as_deref().map(|raw| names.id(raw)).transpose()?;
         let one = Count {
             id: principal,
             kind: event.principal.kind.code(),
             name: event.principal.name.as_deref().map(|name| names.id(name)).transpose()?,
-            events: 1,
-            failed: i64::from(!ok),
+            events: counts,
+            failed: counts * i64::from(!ok),
             first_at: time,
             last_at: time,
         };
@@ -208,7 +222,7 @@ impl Tally {
         }
         let levels = self.hours.entry(hour_of(time)).or_default();
         let level = usize::try_from(row.classified.level.code()).unwrap_or(0);
-        levels.get_mut(level).into_iter().for_each(|events| *events += 1);
+        levels.get_mut(level).into_iter().for_each(|events| *events += counts);
         Ok(())
     }
 
@@ -232,10 +246,13 @@ impl Count {
             .and_modify(|known| {
                 known.kind = self.kind;
                 known.name = self.name.or(known.name);
+                (known.first_at, known.last_at) = match (known.events, self.events) {
+                    (1.., 0) => (known.first_at, known.last_at),
+                    (0, 1..) => (self.first_at, self.last_at),
+                    _ => (known.first_at.min(self.first_at), known.last_at.max(self.last_at)),
+                };
                 known.events += self.events;
                 known.failed += self.failed;
-                known.first_at = known.first_at.min(self.first_at);
-                known.last_at = known.last_at.max(self.last_at);
             })
             .or_insert(self);
     }

@@ -1,43 +1,22 @@
 //! Secrets and principals, and who touched what.
 //!
-//! An access counts once: an event that repeats another record's access (an echo) is in no count
-//! and no time here. Only the order of the lists knows of it, and a name that nothing but echoes
-//! gave shows with no event, at their times.
+//! An access counts once: an event that repeats another record's access (an echo) is in no count.
 
 use super::events::push_hours;
 use super::{AccessSummary, Cursor, Listed, Page, PrincipalRow, SUMMARY_MAX, SecretRow, Span, unsigned};
 use crate::codes::Coded;
-use crate::key::HOUR_NANOS;
 use crate::{Store, StoreError};
 use keywatch_event::{EventTime, PrincipalKind};
 use sqlx::sqlite::SqliteRow;
 use sqlx::{QueryBuilder, Row, Sqlite};
 
-/// A list: its rows, and where the accesses of one row `p` stand.
-struct List {
-    rows: &'static str,
-    accesses: &'static str,
-    time: &'static str,
-    ok: &'static str,
-}
+const SECRETS: &str = "
+    SELECT s.id, s.last_at, n.text, r.text, s.events, s.failed, s.first_at
+    FROM secrets s JOIN names n ON n.id = s.id JOIN names r ON r.id = s.name WHERE 1 = 1";
 
-const SECRETS: List = List {
-    rows: "SELECT s.id, s.last_at, n.text AS key, r.text AS name, s.first_at, 0 AS kind
-        FROM secrets s JOIN names n ON n.id = s.id JOIN names r ON r.id = s.name WHERE 1 = 1",
-    accesses: "hours h CROSS JOIN event_secrets x ON x.hour = h.hour AND x.secret = p.id
-        CROSS JOIN events e ON e.id = x.event",
-    time: "x.time",
-    ok: "x.ok",
-};
-
-const PRINCIPALS: List = List {
-    rows: "SELECT s.id, s.last_at, n.text AS key, r.text AS name, s.first_at, s.kind
-        FROM principals s JOIN names n ON n.id = s.id LEFT JOIN names r ON r.id = s.name WHERE 1 = 1",
-    accesses: "hours h CROSS JOIN events e INDEXED BY events_principal
-        ON e.hour = h.hour AND e.principal = p.id",
-    time: "e.time",
-    ok: "e.outcome = 0",
-};
+const PRINCIPALS: &str = "
+    SELECT s.id, s.last_at, n.text, r.text, s.events, s.failed, s.first_at, s.kind
+    FROM principals s JOIN names n ON n.id = s.id LEFT JOIN names r ON r.id = s.name WHERE 1 = 1";
 
 /// Counts over rows `x(other, time, ok, source)`, one line per `other`.
 const SUMMARY: &str = "
@@ -51,7 +30,7 @@ impl Store {
     /// [`StoreError`] when the database cannot be read.
     pub async fn secrets(&self, search: Option<&str>, page: Page) -> Result<Listed<SecretRow>, StoreError> {
         let failed = |source| self.failed("list secrets", source);
-        let mut query = listing(&SECRETS, search, page);
+        let mut query = listing(SECRETS, search, page);
         let rows = query.build().fetch_all(self.readers()).await.map_err(failed)?;
         let paged = |row: &SqliteRow| Ok((cursor(row)?, secret_from(row)?));
         Ok(page.cut(rows.iter().map(paged).collect::<Result<_, _>>().map_err(failed)?))
@@ -63,7 +42,7 @@ impl Store {
     /// [`StoreError`] when the database cannot be read.
     pub async fn secret(&self, id: &str) -> Result<Option<SecretRow>, StoreError> {
         let failed = |source| self.failed("read a secret's counts", source);
-        let mut query = by_id(&SECRETS, id);
+        let mut query = by_id(SECRETS, id);
         let row = query.build().fetch_optional(self.readers()).await.map_err(failed)?;
         row.as_ref().map(secret_from).transpose().map_err(failed)
     }
@@ -79,7 +58,7 @@ impl Store {
         page: Page,
     ) -> Result<Listed<PrincipalRow>, StoreError> {
         let failed = |source| self.failed("list principals", source);
-        let mut query = listing(&PRINCIPALS, search, page);
+        let mut query = listing(PRINCIPALS, search, page);
         let rows = query.build().fetch_all(self.readers()).await.map_err(failed)?;
         let paged = |row: &SqliteRow| Ok((cursor(row)?, principal_from(row)?));
         Ok(page.cut(rows.iter().map(paged).collect::<Result<_, _>>().map_err(failed)?))
@@ -91,7 +70,7 @@ impl Store {
     /// [`StoreError`] when the database cannot be read.
     pub async fn principal(&self, id: &str) -> Result<Option<PrincipalRow>, StoreError> {
         let failed = |source| self.failed("read a principal's counts", source);
-        let mut query = by_id(&PRINCIPALS, id);
+        let mut query = by_id(PRINCIPALS, id);
         let row = query.build().fetch_optional(self.readers()).await.map_err(failed)?;
         row.as_ref().map(principal_from).transpose().map_err(failed)
     }
@@ -166,8 +145,8 @@ fn push_span(query: &mut QueryBuilder<Sqlite>, rows: &str, span: Span) {
     }
 }
 
-fn listing(list: &List, search: Option<&str>, page: Page) -> QueryBuilder<Sqlite> {
-    let mut query = begin(list);
+fn listing(select: &str, search: Option<&str>, page: Page) -> QueryBuilder<Sqlite> {
+    let mut query = QueryBuilder::new(select);
     if let Some(search) = search.filter(|search| !search.is_empty()) {
         query.push(" AND (instr(lower(n.text), lower(").push_bind(search.to_owned());
         query.push(")) > 0 OR instr(lower(r.text), lower(").push_bind(search.to_owned());
@@ -179,30 +158,12 @@ fn listing(list: &List, search: Option<&str>, page: Page) -> QueryBuilder<Sqlite
         query.push(" AND s.id < ").push_bind(after.id).push("))");
     }
     query.push(" ORDER BY s.last_at DESC, s.id DESC LIMIT ").push_bind(page.read_max());
-    count(list, query)
+    query
 }
 
-fn by_id(list: &List, id: &str) -> QueryBuilder<Sqlite> {
-    let mut query = begin(list);
+fn by_id(select: &str, id: &str) -> QueryBuilder<Sqlite> {
+    let mut query = QueryBuilder::new(select);
     query.push(" AND s.id = (SELECT id FROM names WHERE text = ").push_bind(id.to_owned()).push(")");
-    count(list, query)
-}
-
-/// The rows of the page come first, so that only their accesses are counted.
-fn begin(list: &List) -> QueryBuilder<Sqlite> {
-    QueryBuilder::new(format!("WITH p AS MATERIALIZED ({}", list.rows))
-}
-
-/// Counts the accesses of every row chosen so far, within the hours that can hold them.
-fn count(list: &List, mut query: QueryBuilder<Sqlite>) -> QueryBuilder<Sqlite> {
-    let List { accesses, time, ok, .. } = list;
-    query.push(format!(
-        ") SELECT p.id, p.last_at, p.key, p.name, p.first_at, p.kind, (
-            SELECT json_array(count(*), count(*) FILTER (WHERE NOT ({ok})), min({time}), max({time}))
-            FROM {accesses} WHERE e.echo = 0
-                AND h.hour BETWEEN p.first_at / {HOUR_NANOS} - 1 AND p.last_at / {HOUR_NANOS})
-        FROM p ORDER BY p.last_at DESC, p.id DESC"
-    ));
     query
 }
 
@@ -210,35 +171,27 @@ fn cursor(row: &SqliteRow) -> Result<Cursor, sqlx::Error> {
     Ok(Cursor { at: row.try_get(1)?, id: row.try_get(0)? })
 }
 
-/// What [`count`] counted for one row.
-struct Counted {
-    events: u64,
-    failed: u64,
-    first_at: EventTime,
-    last_at: EventTime,
-}
-
-fn counted_from(row: &SqliteRow) -> Result<Counted, sqlx::Error> {
-    let json: String = row.try_get(6)?;
-    let (events, failed, first, last): (u64, u64, Option<i64>, Option<i64>) =
-        serde_json::from_str(&json).map_err(|error| sqlx::Error::Decode(error.into()))?;
-    Ok(Counted {
-        events,
-        failed,
-        first_at: shown(first.map_or_else(|| row.try_get(4), Ok)?),
-        last_at: shown(last.map_or_else(|| row.try_get(1), Ok)?),
+fn secret_from(row: &SqliteRow) -> Result<SecretRow, sqlx::Error> {
+    Ok(SecretRow {
+        id: row.try_get(2)?,
+        name: row.try_get(3)?,
+        events: unsigned(row.try_get(4)?),
+        failed: unsigned(row.try_get(5)?),
+        first_at: shown(row.try_get(6)?),
+        last_at: shown(row.try_get(1)?),
     })
 }
 
-fn secret_from(row: &SqliteRow) -> Result<SecretRow, sqlx::Error> {
-    let Counted { events, failed, first_at, last_at } = counted_from(row)?;
-    Ok(SecretRow { id: row.try_get(2)?, name: row.try_get(3)?, events, failed, first_at, last_at })
-}
-
 fn principal_from(row: &SqliteRow) -> Result<PrincipalRow, sqlx::Error> {
-    let Counted { events, failed, first_at, last_at } = counted_from(row)?;
-    let kind = PrincipalKind::from_code(row.try_get(5)?)?;
-    Ok(PrincipalRow { id: row.try_get(2)?, name: row.try_get(3)?, kind, events, failed, first_at, last_at })
+    Ok(PrincipalRow {
+        id: row.try_get(2)?,
+        name: row.try_get(3)?,
+        kind: PrincipalKind::from_code(row.try_get(7)?)?,
+        events: unsigned(row.try_get(4)?),
+        failed: unsigned(row.try_get(5)?),
+        first_at: shown(row.try_get(6)?),
+        last_at: shown(row.try_get(1)?),
+    })
 }
 
 fn summary_from(row: &SqliteRow) -> Result<AccessSummary, sqlx::Error> {

@@ -153,6 +153,10 @@ fn a_list_that_breaks_off_keeps_its_members_and_sets_the_rest_aside() {
         "{\"t\":1,\"Records\":[{\"a\":1},{\"b\"",
         &[("document", "{\"a\":1}", 1, 1), ("syntax", "{\"b\"", 1, 2)],
     );
+    check(
+        "{\"t\":1,\"Records\":[{\"a\":1},{\"b\":\"x\n{\"c\":3}\n",
+        &[("document", "{\"a\":1}", 1, 1), ("syntax", "{\"b\":\"x", 1, 2), ("document", "{\"c\":3}", 2, 0)],
+    );
 }
 
 #[test]

@@ -118,6 +118,21 @@ fn a_line_torn_by_rotation_is_set_aside_when_nobody_completes_it() {
 }
 
 #[test]
+fn a_renamed_file_that_is_written_to_again_is_not_given_up() {
+    let mut world = World::new(&["log"]);
+    world.append("log", line(0).split_at(9).0);
+    world.read();
+    world.rename("log", "log.1");
+    world.append("log", line(1));
+    world.age("log.1", 1_000_000);
+    assert_eq!(world.read(), records(1..2));
+    world.append("log.1", line(0).split_at(9).1.split_at(9).0);
+    assert!(world.read().is_empty());
+    world.append("log.1", line(0).split_at(18).1);
+    assert_eq!(world.read(), records(0..1));
+}
+
+#[test]
 fn a_truncated_file_is_read_again_from_its_beginning_and_told() {
     let mut world = World::new(&["log"]);
     world.append("log", lines(0..50));
