@@ -96,7 +96,7 @@ pub(super) const fn escaped(backslash: u64, carry: &mut bool, len: usize) -> u64
     }
     let starts = backslash & !first;
     let runs = ((starts << 1) | ODD).wrapping_sub(starts) ^ ODD;
-    let escapes = runs & backslash & !first;
+    let escapes = runs & backslash;
     *carry = (escapes >> (len - 1)) & 1 == 1;
     runs ^ (backslash | first)
 }

@@ -44,9 +44,6 @@ impl Follower {
                 }
             }
         }
-        // What stands at the watched path is new for certain once its copies have found their
-        // owners.
-        strangers.sort_by_key(|(_, candidate)| candidate.role);
         for (watch, candidate) in strangers {
             self.receive(watch, candidate);
         }

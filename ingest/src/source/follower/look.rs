@@ -30,7 +30,7 @@ pub(super) struct Candidate {
 }
 
 /// How a file was come upon.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Role {
     /// Beside a watched file, with its name and more.
     Sibling,
