@@ -18,6 +18,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
@@ -67,8 +68,11 @@ pub(crate) async fn run(
         keywatch_dashboard::serve(listener, router, stopped(until)).await;
         Ok(())
     });
+    // Listened for before anybody is told that the service stands: unheard, SIGHUP would end it.
+    let reload = signal(SignalKind::hangup())?;
     started(&Running { login_link: dashboard.login_link(&base_url)?, base_url });
-    let fed = feed(&mut pipeline, &mut sources, &wake, &config, stop).await;
+    let feeding = Feed { pipeline: &mut pipeline, sources: &mut sources, wake: &wake, config: &config };
+    let fed = feeding.until(stop, reload).await;
     sources.stop();
     shut.send_replace(true);
     let ended = finish(tasks).await;
@@ -84,28 +88,32 @@ fn joined(problems: &[keywatch_alerting::Problem]) -> String {
     problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
 }
 
-/// Takes batches until told to stop. A batch that is being committed is finished.
-async fn feed(
-    pipeline: &mut Pipeline,
-    sources: &mut Sources,
-    wake: &Wake,
-    config: &Config,
-    stop: impl Future<Output = ()>,
-) -> anyhow::Result<()> {
-    let mut reload = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::hangup())?;
-    let mut stop = std::pin::pin!(stop);
-    loop {
-        let fed = tokio::select! {
-            biased;
-            () = &mut stop => return Ok(()),
-            _ = reload.recv() => {
-                reload_rules(pipeline, config).await?;
-                continue;
-            }
-            fed = sources.next() => fed,
-        };
-        let Some(fed) = fed else { anyhow::bail!("every source has ended; see the messages above") };
-        step(pipeline, sources, fed, wake).await?;
+/// What taking batches needs.
+struct Feed<'f> {
+    pipeline: &'f mut Pipeline,
+    sources: &'f mut Sources,
+    wake: &'f Wake,
+    config: &'f Config,
+}
+
+impl Feed<'_> {
+    /// Takes batches until told to stop. A batch that is being committed is finished.
+    async fn until(self, stop: impl Future<Output = ()>, mut reload: Signal) -> anyhow::Result<()> {
+        let Self { pipeline, sources, wake, config } = self;
+        let mut stop = std::pin::pin!(stop);
+        loop {
+            let fed = tokio::select! {
+                biased;
+                () = &mut stop => return Ok(()),
+                _ = reload.recv() => {
+                    reload_rules(pipeline, config).await?;
+                    continue;
+                }
+                fed = sources.next() => fed,
+            };
+            let Some(fed) = fed else { anyhow::bail!("every source has ended; see the messages above") };
+            step(pipeline, sources, fed, wake).await?;
+        }
     }
 }
 
@@ -177,7 +185,6 @@ async fn finish(mut tasks: JoinSet<anyhow::Result<()>>) -> anyhow::Result<()> {
 /// # Errors
 /// When the signals cannot be listened for.
 pub(crate) fn ended_by_signal() -> anyhow::Result<impl Future<Output = ()>> {
-    use tokio::signal::unix::{SignalKind, signal};
     let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
     Ok(async move {
         tokio::select! {

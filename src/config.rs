@@ -135,9 +135,10 @@ impl Reader<'_> {
         let text = self.overridable(table, "listen", "KEYWATCH_LISTEN").unwrap_or_else(|| LISTEN.to_owned());
         text.parse().unwrap_or_else(|_| {
             let at = table.get("listen").unwrap_or(table.node());
+            let from = (self.environment)("KEYWATCH_LISTEN").map_or("", |_| "in KEYWATCH_LISTEN, ");
             self.problems.add(
                 at,
-                format!("`{text}` is no address to listen on"),
+                format!("{from}`{text}` is no address to listen on"),
                 format!("write address and port, such as {LISTEN}"),
             );
             SocketAddr::from(([127, 0, 0, 1], 0))
@@ -163,6 +164,13 @@ impl Reader<'_> {
         let paths: Vec<PathBuf> = table.texts("files").into_iter().map(|(path, _)| path.into()).collect();
         if paths.is_empty() {
             self.problems.add(files, "`files` is empty", "name files or folders to follow");
+        }
+        for (path, at) in table.texts("files").iter().filter(|(path, _)| path.contains(['*', '?'])) {
+            self.problems.add(
+                at,
+                format!("`{path}` is a pattern, and patterns are not expanded"),
+                "name the folder",
+            );
         }
         Some(FileSource { name, paths })
     }

@@ -16,7 +16,10 @@ use clap::Parser;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    let arguments = cli::Arguments::parse();
+    let arguments = match cli::Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(usage) => return cli::report_usage(&usage),
+    };
     match cli::run(arguments) {
         Ok(code) => code,
         Err(error) => cli::report(&error),

@@ -28,7 +28,9 @@ fn listed(problems: &[Problem]) -> String {
 pub(crate) fn load(paths: &[PathBuf]) -> Result<RuleSet, RuleError> {
     let own = read(paths).map_err(RuleError::Unreadable)?;
     let shipped = builtin().iter().map(|(name, text)| (*name, *text));
-    let own = own.iter().map(|(name, text)| (name.as_str(), text.as_str()));
+    // A copy of a shipped file is that file.
+    let copies = |text: &str| builtin().iter().any(|(_, shipped)| *shipped == text);
+    let own = own.iter().map(|(name, text)| (name.as_str(), text.as_str())).filter(|(_, text)| !copies(text));
     compile(shipped.chain(own)).map_err(RuleError::Problems)
 }
 

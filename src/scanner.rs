@@ -23,6 +23,8 @@ pub(crate) struct Counts {
     pub(crate) duplicates: u64,
     /// Records that carry no event by design.
     pub(crate) skipped: u64,
+    /// Events whose own time cannot be read or lies ahead, placed at the time they were read.
+    pub(crate) misdated: u64,
     /// Rejects, by kind.
     pub(crate) rejects: BTreeMap<&'static str, u64>,
 }
@@ -75,6 +77,7 @@ impl Scanner {
             }
         }
         self.counts.events += events.len() as u64;
+        self.counts.misdated += events.iter().filter(|(event, _)| event.time_raw.is_some()).count() as u64;
         let seen = events.iter().filter_map(|(event, at)| {
             let record = batch.records.get(*at)?;
             Some(Seen { event, place: &record.place, raw: batch.raw(record) })

@@ -136,6 +136,21 @@ fn a_rule_with_a_mistake_is_named_with_line_and_column() {
 }
 
 #[test]
+fn every_mistake_of_a_rule_is_named_in_one_round() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("own.yml");
+    let rule = "title: Own\nname: OWN-1\nlevel: hihg\ndetection:\n  sel: {clas: x}\n  condition: sell\nkeywatch:\n  acton: x\n  \
+                incident: {key: [nope], keep_alive: 1x}\n  examples:\n    - {name: a, expect: loud, events: [{class: secret.reed}]}\n";
+    std::fs::write(&path, rule).expect("written");
+    let said = text(&run(&["rules", "check", path.to_str().expect("a path")]).stderr);
+    for part in
+        ["`hihg`", "`clas`", "`sell`", "`acton`", "`nope`", "`1x`", "`loud`", "`secret.reed`", "8 problem(s)"]
+    {
+        assert!(said.contains(part), "wanted `{part}` in {said}");
+    }
+}
+
+#[test]
 fn a_mistake_in_a_rule_leaves_the_running_rules_as_they_are() {
     let receiver = Receiver::start(false);
     let site = Site::new(&receiver);

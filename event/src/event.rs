@@ -173,7 +173,8 @@ impl<'a> Source<'a> {
     /// [`SourceKind::Opaque`]; providers decide which names are services.
     #[must_use]
     pub fn from_text(raw: Cow<'a, str>) -> Self {
-        let ip = raw.parse::<IpAddr>().ok();
+        // One address has one form: `::ffff:203.0.113.9` is 203.0.113.9.
+        let ip = raw.parse::<IpAddr>().ok().map(|ip| ip.to_canonical());
         let kind = match ip {
             Some(ip) if is_internal(ip) => SourceKind::Internal,
             Some(_) => SourceKind::Addr,
@@ -343,6 +344,8 @@ mod tests {
         check_source("fd00::1", SourceKind::Internal, true);
         check_source("::1", SourceKind::Internal, true);
         check_source("::ffff:10.0.0.1", SourceKind::Internal, true);
+        let mapped = Source::from_text(Cow::Borrowed("::ffff:203.0.113.9"));
+        assert_eq!(mapped.ip, "203.0.113.9".parse().ok());
         check_source("205.205.123.000", SourceKind::Opaque, false);
         check_source("private", SourceKind::Opaque, false);
         check_source("", SourceKind::Opaque, false);

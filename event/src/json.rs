@@ -284,10 +284,11 @@ impl<'a> Fields<'a> {
         as_text(raw).or_else(|| (!raw.starts_with(['{', '['])).then_some(Cow::Borrowed(raw)))
     }
 
-    /// A whole number, written as a number or as a string.
+    /// A whole number, written as a number (`7`, `7.0`) or as a string.
     #[must_use]
     pub fn int(&self, slot: usize) -> Option<i64> {
-        self.scalar(slot)?.parse().ok()
+        let text = self.scalar(slot)?;
+        text.strip_suffix(".0").unwrap_or(&text).parse().ok()
     }
 
     /// A truth value, written as `true` or `"true"`.

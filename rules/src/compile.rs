@@ -104,16 +104,15 @@ fn repeated_ids(set: &RuleSet) -> Vec<Problem> {
 struct Base<'n> {
     document: &'n Node,
     selections: Selections,
-    matcher: Matcher,
+    /// Nothing when the condition cannot be used, which is reported.
+    matcher: Option<Matcher>,
 }
 
 fn compile_file(file: &str, documents: &[Node], problems: &Problems) -> Vec<Rule> {
     let mut bases: Vec<(Vec<String>, Base<'_>)> = Vec::new();
     for document in documents.iter().filter(|document| document.get("detection").is_some()) {
-        if let Some(base) = base(document, problems) {
-            let names = ["name", "id"].iter().filter_map(|key| document.get(key)?.text()).collect();
-            bases.push((names, base));
-        }
+        let names = ["name", "id"].iter().filter_map(|key| document.get(key)?.text()).collect();
+        bases.extend(base(document, problems).map(|base| (names, base)));
     }
     let mut referenced = Vec::new();
     let mut rules = Vec::new();
@@ -138,15 +137,12 @@ fn compile_file(file: &str, documents: &[Node], problems: &Problems) -> Vec<Rule
 fn base<'n>(document: &'n Node, problems: &Problems) -> Option<Base<'n>> {
     let detection = document.get("detection")?;
     let selections = Selections::compile(detection, problems);
-    let Some(condition) = detection.get("condition") else {
-        problems.add(
-            detection,
-            "`condition` is missing",
-            "add `condition:` with the names of the selections",
-        );
-        return None;
-    };
-    let matcher = selections.matcher(condition, problems)?;
+    let condition = detection.get("condition");
+    if condition.is_none() {
+        let remedy = "add `condition:` with the names of the selections";
+        problems.add(detection, "`condition` is missing", remedy);
+    }
+    let matcher = condition.and_then(|condition| selections.matcher(condition, problems));
     Some(Base { document, selections, matcher })
 }
 
@@ -175,27 +171,29 @@ fn correlation_rules<'b, 'n>(
     used
 }
 
-/// The parts every rule has.
-fn frame(file: &str, table: &Table<'_>, kind: Kind, problems: &Problems) -> Option<Rule> {
-    let title = table.need("title", "add `title:`, one line")?.text()?;
-    let level = level(table, problems)?;
+/// The parts every rule has. They are read whether the rest of the rule can be used or not, so
+/// that every mistake is reported at once.
+fn frame(file: &str, table: &Table<'_>, kind: Option<Kind>, problems: &Problems) -> Option<Rule> {
+    let title = table.need("title", "add `title:`, one line").and_then(Node::text);
+    let level = level(table, problems);
     let extension = table.get("keywatch").and_then(|node| Table::open(node, EXTENSION, problems));
     let from_extension = |key| extension.as_ref().and_then(|e| e.text(key));
+    let (action, runbook) = (from_extension("action"), from_extension("runbook"));
+    let tags = table.texts("tags").into_iter().map(|(tag, _)| tag).collect();
+    let examples = extension.as_ref().map(|e| examples::compile(e.list("examples"), problems));
+    let (title, level, kind) = (title?, level?, kind?);
     let id = table.text("name").or_else(|| table.text("id")).unwrap_or_else(|| title.clone());
     Some(Rule {
         id: Arc::from(id),
         title,
         level,
-        action: from_extension("action").unwrap_or_else(|| "Review".to_owned()),
+        action: action.unwrap_or_else(|| "Review".to_owned()),
         description: table.text("description").unwrap_or_default().trim().to_owned(),
-        runbook: from_extension("runbook").unwrap_or_default().trim().to_owned(),
-        tags: table.texts("tags").into_iter().map(|(tag, _)| tag).collect(),
+        runbook: runbook.unwrap_or_default().trim().to_owned(),
+        tags,
         file: file.to_owned(),
         kind,
-        examples: extension
-            .as_ref()
-            .map(|e| examples::compile(e.list("examples"), problems))
-            .unwrap_or_default(),
+        examples: examples.unwrap_or_default(),
     })
 }
 
@@ -227,18 +225,18 @@ fn detected(file: &str, base: &Base<'_>, problems: &Problems) -> Option<Rule> {
     let table = Table::of(base.document, problems);
     let extension = table.get("keywatch").map(|node| Table::of(node, problems));
     let kind = match extension.as_ref().and_then(|e| e.get("first_seen")) {
-        Some(node) => Kind::FirstSeen(Box::new(first_seen_of(node, base, problems)?)),
-        None if level(&table, problems)? == Level::Info => Kind::Classify(base.matcher.clone()),
-        None => Kind::Count(Box::new(single(base, extension.as_ref(), problems))),
+        Some(node) => first_seen_of(node, base, problems).map(|spec| Kind::FirstSeen(Box::new(spec))),
+        None if level(&table, problems) == Some(Level::Info) => base.matcher.clone().map(Kind::Classify),
+        None => Some(Kind::Count(Box::new(single(base, extension.as_ref(), problems)))),
     };
-    frame(file, &table, kind, problems)
+    frame(file, &table, kind.filter(|_| base.matcher.is_some()), problems)
 }
 
 /// A detection rule on its own: every match is an incident or joins one.
 fn single(base: &Base<'_>, extension: Option<&Table<'_>>, problems: &Problems) -> Count {
     let reader = Reader { selections: &base.selections, problems };
     let count = Count {
-        hits: vec![base.matcher.clone()],
+        hits: base.matcher.iter().cloned().collect(),
         attach: None,
         group_by: Vec::new(),
         timespan_secs: 0,
@@ -264,25 +262,17 @@ fn correlated(
 ) -> Option<Rule> {
     let fields = Table::of(correlation, problems);
     let kind = fields.text("type").unwrap_or_default();
-    let Some(timespan_secs) =
-        fields.text("timespan").as_deref().and_then(duration_secs).filter(|secs| *secs <= TIMESPAN_SECS_MAX)
-    else {
-        problems.add(
-            correlation,
-            "`timespan` is missing or cannot be used",
-            "write `timespan: 10m`; at most 24h",
-        );
-        return None;
-    };
+    let timespan_secs = timespan(&fields, problems);
     let group_by = fields_of(&fields.texts("group-by"), problems);
-    let condition = threshold(&kind, correlation, problems)?;
+    let condition = threshold(&kind, correlation, problems);
+    let usable = timespan_secs.is_some() && condition.is_some() && !used.is_empty();
     let count = Count {
-        hits: used.iter().map(|base| base.matcher.clone()).collect(),
+        hits: used.iter().filter_map(|base| base.matcher.clone()).collect(),
         attach: None,
         incident: Incident { keys: vec![group_by.clone()], ..Incident::default() },
         group_by,
-        timespan_secs,
-        condition,
+        timespan_secs: timespan_secs.unwrap_or(0),
+        condition: condition.unwrap_or(Condition { of: Counted::Events, at_least: 1 }),
         any: Vec::new(),
         hold: None,
         lower: None,
@@ -294,7 +284,17 @@ fn correlated(
         }
         _ => count,
     };
-    frame(file, table, Kind::Count(Box::new(count)), problems)
+    frame(file, table, usable.then(|| Kind::Count(Box::new(count))), problems)
+}
+
+fn timespan(correlation: &Table<'_>, problems: &Problems) -> Option<i64> {
+    let written = correlation.text("timespan");
+    let secs = written.as_deref().and_then(duration_secs).filter(|secs| *secs <= TIMESPAN_SECS_MAX);
+    if secs.is_none() {
+        let at = correlation.get("timespan").unwrap_or(correlation.node());
+        problems.add(at, "`timespan` is missing or cannot be used", "write `timespan: 10m`; at most 24h");
+    }
+    secs
 }
 
 fn threshold(kind: &str, correlation: &Node, problems: &Problems) -> Option<Condition> {
@@ -461,7 +461,7 @@ fn first_seen_of(node: &Node, base: &Base<'_>, problems: &Problems) -> Option<Fi
     };
     let secs = |t: Option<&Table<'_>>, key, usual| t.and_then(|t| t.secs(key)).unwrap_or(usual);
     Some(FirstSeen {
-        reads: base.matcher.clone(),
+        reads: base.matcher.clone()?,
         taints: reader.named(&table, "taints")?,
         learn_secs: secs(Some(&table), "learn", 7 * 86_400),
         mature: Mature {

@@ -78,29 +78,30 @@ pub fn compile(list: &[Node], problems: &Problems) -> Vec<Example> {
 
 fn example(node: &Node, problems: &Problems) -> Option<Example> {
     let table = Table::open(node, &["name", "expect", "alerts", "events"], problems)?;
-    let name = table.need("name", "say in one sentence what the example shows")?.text()?;
-    let node = table.need("expect", "write silence, informational, medium, high or critical")?;
-    let expect = match node.text().unwrap_or_default().as_str() {
-        "silence" => Expect::Silence,
-        "informational" => Expect::Level(Level::Info),
-        "medium" => Expect::Level(Level::Warning),
-        "high" => Expect::Level(Level::High),
-        "critical" => Expect::Level(Level::Critical),
-        other => {
-            problems.add(
-                node,
-                format!("`{other}` cannot be expected"),
-                "write silence, informational, medium, high or critical",
-            );
-            return None;
-        }
-    };
+    let name = table.need("name", "say in one sentence what the example shows").and_then(Node::text);
+    let expect = table.need("expect", EXPECTED).and_then(|node| expected(node, problems));
     let alerts = table.int("alerts", 0..=1000).and_then(|n| usize::try_from(n).ok());
     let mut events = Vec::new();
     for step in table.list("events") {
         steps(step, &mut events, problems);
     }
-    Some(Example { name, expect, alerts, events })
+    Some(Example { name: name?, expect: expect?, alerts, events })
+}
+
+const EXPECTED: &str = "write silence, informational, medium, high or critical";
+
+fn expected(node: &Node, problems: &Problems) -> Option<Expect> {
+    match node.text().unwrap_or_default().as_str() {
+        "silence" => Some(Expect::Silence),
+        "informational" => Some(Expect::Level(Level::Info)),
+        "medium" => Some(Expect::Level(Level::Warning)),
+        "high" => Some(Expect::Level(Level::High)),
+        "critical" => Some(Expect::Level(Level::Critical)),
+        other => {
+            problems.add(node, format!("`{other}` cannot be expected"), EXPECTED);
+            None
+        }
+    }
 }
 
 fn steps(node: &Node, events: &mut Vec<AuditEvent<'static>>, problems: &Problems) {

@@ -1,7 +1,7 @@
 //! `keywatch config`: check the configuration.
 
 use super::say;
-use crate::config;
+use crate::{config, rulebook};
 use clap::Subcommand;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -11,22 +11,26 @@ use std::process::ExitCode;
 pub(crate) enum Config {
     /// Report every mistake, with line, column and what to write instead
     Check {
-        /// The configuration file
-        #[arg(long, short, default_value = "keywatch.yaml")]
-        config: PathBuf,
+        /// The configuration file [default: keywatch.yaml]
+        file: Option<PathBuf>,
+        /// The same, as the other commands take it
+        #[arg(long, short, conflicts_with = "file")]
+        config: Option<PathBuf>,
     },
 }
 
 impl Config {
     pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
-        let Self::Check { config: path } = self;
+        let Self::Check { file, config: named } = self;
+        let path = file.or(named).unwrap_or_else(|| PathBuf::from("keywatch.yaml"));
         let config = config::load(&path)?;
+        let rules = rulebook::load(&config.rules)?;
         say(&format!(
-            "{}: {} source(s), {} receiver(s), {} further rule path(s), no mistakes",
+            "{}: {} source(s), {} receiver(s), {} rule(s), no mistakes",
             path.display(),
             config.sources.len(),
             config.receivers.len(),
-            config.rules.len()
+            rules.rules.len()
         ));
         Ok(ExitCode::SUCCESS)
     }

@@ -23,10 +23,13 @@ pub(crate) const CONFIG_ERROR: u8 = 3;
 /// Nothing of the input could be read.
 pub(crate) const NOTHING_READABLE: u8 = 4;
 
+/// Anything else: a full disk, a lost database.
+pub(crate) const OTHER_ERROR: u8 = 5;
+
 /// Watches who touches an organisation's secrets.
 ///
-/// Exit codes: 0 done, 1 findings at or above --fail-level, 2 rule error, 3 configuration
-/// error, 4 nothing readable.
+/// Exit codes: 0 done, 1 findings at or above --fail-level, 2 rule error, 3 configuration or
+/// usage error, 4 nothing readable, 5 any other error.
 #[derive(Debug, Parser)]
 #[command(name = "keywatch", version, max_term_width = 100)]
 pub(crate) struct Arguments {
@@ -75,14 +78,22 @@ pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
     } else if error.is::<ConfigProblems>() {
         ExitCode::from(CONFIG_ERROR)
     } else {
-        ExitCode::FAILURE
+        ExitCode::from(OTHER_ERROR)
     }
+}
+
+/// Prints help or what is wrong with the command line.
+pub(crate) fn report_usage(usage: &clap::Error) -> ExitCode {
+    let _closed = usage.print();
+    if usage.use_stderr() { ExitCode::from(CONFIG_ERROR) } else { ExitCode::SUCCESS }
 }
 
 /// The reader of our output went away (`keywatch scan … | head`): no error of ours.
 fn is_closed_pipe(error: &anyhow::Error) -> bool {
-    let io = error.downcast_ref::<std::io::Error>();
-    io.is_some_and(|io| io.kind() == std::io::ErrorKind::BrokenPipe)
+    let closed = std::io::ErrorKind::BrokenPipe;
+    let json = error.downcast_ref::<serde_json::Error>().and_then(serde_json::Error::io_error_kind);
+    let io = error.downcast_ref::<std::io::Error>().map(std::io::Error::kind);
+    json == Some(closed) || io == Some(closed)
 }
 
 /// A line for the person at the terminal, on standard error.

@@ -49,6 +49,7 @@ fn list(rules: &[Rule]) -> anyhow::Result<ExitCode> {
 
 fn check(paths: &[PathBuf]) -> anyhow::Result<ExitCode> {
     let set = if paths.is_empty() { rulebook::load(&[])? } else { rulebook::load_only(paths)? };
+    rulebook::load(paths)?;
     say(&format!("{} rule(s), no mistakes", set.rules.len()));
     Ok(ExitCode::SUCCESS)
 }

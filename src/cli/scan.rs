@@ -87,6 +87,12 @@ impl Scan {
             bar.set_position(reader.progress().bytes_read);
         }
         bar.finish_and_clear();
+        if shown > REJECTS_SHOWN {
+            say(&format!(
+                "and {} more rejects; `keywatch normalize` names each of them",
+                shown - REJECTS_SHOWN
+            ));
+        }
     }
 
     fn exit_code(&self, scanner: &Scanner, failed: bool) -> ExitCode {
@@ -133,6 +139,12 @@ fn summary(scanner: &Scanner, rules: &RuleSet, bytes: u64, took: Duration) {
     if rejects > 0 {
         let kinds: Vec<String> = counts.rejects.iter().map(|(kind, n)| format!("{kind} {n}")).collect();
         say(&format!("  rejects: {}", kinds.join(", ")));
+    }
+    if counts.misdated > 0 {
+        let misdated = HumanCount(counts.misdated);
+        say(&format!(
+            "  {misdated} event(s) have a time that cannot be read or lies ahead; they count as happening now"
+        ));
     }
     let levels = scanner.levels();
     let level = |level: Level| format!("{level} {}", levels.get(&level).copied().unwrap_or(0));

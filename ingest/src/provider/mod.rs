@@ -51,7 +51,8 @@ impl Normalizer {
         let mut provider = recognise(&fields);
         if provider.is_none() {
             self.folding.read(record, &mut fields)?;
-            provider = recognise(&fields);
+            // Other spellings of the Azure and Vault keys are other formats, not lower-cased records.
+            provider = recognise(&fields).filter(|found| matches!(found, Provider::Aws | Provider::Gcp));
         }
         match provider {
             Some(Provider::Aws) => Ok(Some(told_apart(aws::event(&fields, record, received_at)))),

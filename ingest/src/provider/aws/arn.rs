@@ -149,13 +149,20 @@ fn until(text: &str, from: usize, stop: char) -> usize {
     text.get(from..).and_then(|rest| rest.find(stop)).map_or(text.len(), |at| from + at)
 }
 
+/// Whether six characters look like the random suffix: letters and digits, and not a word. One
+/// real suffix in two hundred is all lower-case letters and is then taken for a part of the name:
+/// such a secret has two ids. Taking every word for a suffix would give different secrets one id.
+fn is_random(suffix: &str) -> bool {
+    suffix.bytes().all(|b| b.is_ascii_alphanumeric()) && !suffix.bytes().all(|b| b.is_ascii_lowercase())
+}
+
 /// A name out of an ARN without the suffix. Secrets Manager itself takes every such ending for
 /// the suffix and advises against names that look like it.
 /// <https://docs.aws.amazon.com/secretsmanager/latest/userguide/troubleshoot.html>
 fn without_suffix(name: &str) -> &str {
-    let stem = name.rsplit_once('-').filter(|(stem, suffix)| {
-        !stem.is_empty() && suffix.len() == SUFFIX_CHARS && suffix.bytes().all(|b| b.is_ascii_alphanumeric())
-    });
+    let stem = name
+        .rsplit_once('-')
+        .filter(|(stem, suffix)| !stem.is_empty() && suffix.len() == SUFFIX_CHARS && is_random(suffix));
     stem.map_or(name, |(stem, _)| stem)
 }
 
