@@ -103,6 +103,8 @@ fn test(root: &Path, setup: bool, args: &[String], progress: &Progress) -> Resul
     if setup {
         setup::install(root, Scope::Test, progress)?;
     }
+    progress.say("running the examples in the documentation");
+    run::must(cargo(root).args(["test", "--doc", "--workspace"]), "the documentation's examples")?;
     let mut tests = cargo(root);
     if setup {
         // Tests against real peers run where these are, and say so where they are not.
@@ -116,8 +118,6 @@ fn test(root: &Path, setup: bool, args: &[String], progress: &Progress) -> Resul
         tests.args(["test", "--workspace", "--lib", "--bins", "--tests"]);
     }
     run::must(tests.args(args), "the tests")?;
-    progress.say("running the examples in the documentation");
-    run::must(cargo(root).args(["test", "--doc", "--workspace"]), "the documentation's examples")?;
     progress.say("all tests passed");
     Ok(())
 }
