@@ -93,7 +93,7 @@ fn root() -> PathBuf {
 
 fn demo(root: &Path, args: &[String], progress: &Progress) -> Result<(), Failure> {
     setup::install(root, Scope::Build, progress)?;
-    // Unoptimised: the sample logs are small, and the first build takes a third of the time.
+    // Unoptimised, as the tests are: one folder of compiled dependencies serves both commands.
     progress.say("building the program (minutes the first time, seconds after), then the demo");
     let mut command = cargo(root);
     command.args(["run", "--locked", "--package", "keywatch", "--", "demo"]).args(args);
