@@ -1,9 +1,9 @@
 //! `keywatch rules`: list, check and test rules.
 
 use super::{RULE_ERROR, say};
-use crate::rulebook;
+use crate::rulebook::{self, RuleError};
 use clap::Subcommand;
-use keywatch_rules::{Rule, examples};
+use keywatch_rules::{Rule, RuleSet, examples};
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -47,15 +47,21 @@ fn list(rules: &[Rule]) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// The rules named; the shipped ones when none is.
+fn asked(paths: &[PathBuf]) -> Result<RuleSet, RuleError> {
+    if paths.is_empty() { rulebook::load(&[]) } else { rulebook::load_only(paths) }
+}
+
 fn check(paths: &[PathBuf]) -> anyhow::Result<ExitCode> {
-    let set = if paths.is_empty() { rulebook::load(&[])? } else { rulebook::load_only(paths)? };
+    let set = asked(paths)?;
+    // Beside the shipped rules, where a name may be taken.
     rulebook::load(paths)?;
     say(&format!("{} rule(s), no mistakes", set.rules.len()));
     Ok(ExitCode::SUCCESS)
 }
 
 fn test(paths: &[PathBuf]) -> anyhow::Result<ExitCode> {
-    let set = if paths.is_empty() { rulebook::load(&[])? } else { rulebook::load_only(paths)? };
+    let set = asked(paths)?;
     let outcomes = examples::run(&set);
     let mut out = std::io::stdout().lock();
     let mut failed = 0;
