@@ -65,6 +65,10 @@ pub struct Alert {
     pub why: Why,
     /// ATT&CK and other tags of the rule.
     pub tags: Vec<String>,
+    /// How many seconds behind the newest event the one that opened it was, when that is worth
+    /// saying: the alert came late.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub late_secs: Option<u64>,
 }
 
 /// The principal an alert is about.

@@ -12,6 +12,17 @@ pub struct Evaluation {
     pub changes: Vec<AlertChange>,
     /// Learned state that changed and must survive a restart.
     pub learned: Vec<Learned>,
+    /// Events of earlier batches that matter longer than was said of them then.
+    pub kept: Vec<Kept>,
+}
+
+/// An event that became part of an incident after it was committed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Kept {
+    /// Its id.
+    pub event: String,
+    /// How long after its time, in seconds, it may now matter.
+    pub matters_secs: u32,
 }
 
 /// How one event was classified: the highest level any rule gave it, and those rules.
@@ -21,6 +32,9 @@ pub struct Classified {
     pub level: Level,
     /// Rules that matched the event, highest level first.
     pub rules: Vec<Arc<str>>,
+    /// How long after its time, in seconds, the event may matter to a window or an incident; 0:
+    /// never.
+    pub matters_secs: u32,
 }
 
 /// One piece of learned state (a principal's known networks), opaque to the store.

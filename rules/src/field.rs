@@ -4,7 +4,7 @@
 //! record. A field may have no value, one, or several (an event that names three secrets has
 //! three `secrets.id`).
 
-use crate::Seen;
+use crate::view::View;
 use keywatch_event::{AuditEvent, network_of};
 use std::borrow::Cow;
 
@@ -108,20 +108,20 @@ impl Field {
     }
 
     /// Calls `visit` with each value until it answers true; whether it did.
-    pub fn any(&self, seen: &Seen<'_>, visit: &mut dyn FnMut(&str) -> bool) -> bool {
+    pub fn any(&self, view: &View<'_>, visit: &mut dyn FnMut(&str) -> bool) -> bool {
         match self {
-            Self::Raw(path) => raw_any(seen.raw, path, visit),
-            Self::Normal(Normal::SecretsId) => seen.event.secrets.iter().any(|s| visit(&s.id)),
-            Self::Normal(Normal::SecretsName) => seen.event.secrets.iter().any(|s| visit(&s.name)),
-            Self::Normal(field) => field.value(seen.event).is_some_and(|value| visit(&value)),
+            Self::Raw(path) => raw_any(view.seen().raw, path, visit),
+            Self::Normal(Normal::SecretsId) => view.seen().event.secrets.iter().any(|s| visit(&s.id)),
+            Self::Normal(Normal::SecretsName) => view.seen().event.secrets.iter().any(|s| visit(&s.name)),
+            Self::Normal(field) => field.value(view.seen().event).is_some_and(|value| visit(&value)),
         }
     }
 
     /// Every value, owned.
     #[must_use]
-    pub fn values(&self, seen: &Seen<'_>) -> Vec<String> {
+    pub fn values(&self, view: &View<'_>) -> Vec<String> {
         let mut all = Vec::new();
-        self.any(seen, &mut |value| {
+        self.any(view, &mut |value| {
             all.push(value.to_owned());
             false
         });

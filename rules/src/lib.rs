@@ -1,26 +1,16 @@
-//! From events to findings. Pure: same rules, same events, same findings.
-//!
-//! Rules are Sigma with a small documented extension (`rules/README.md`). Nothing here performs
-//! I/O, reads a clock or knows where alerts go: time is the event's own.
-
-mod builtin;
-mod compile;
+//! x
 pub mod engine;
 pub mod examples;
 pub mod field;
 pub mod matcher;
 pub mod problem;
+pub mod plan;
 pub mod rule;
+pub mod surroundings;
+pub mod view;
 pub mod yaml;
-
-pub use builtin::builtin;
-pub use compile::{RuleSet, compile};
-pub use engine::{Engine, Gauges, Settings};
-pub use problem::Problem;
-pub use rule::Rule;
-
 use keywatch_event::{AuditEvent, Place};
-
+pub use engine::{Engine, Gauges, Settings};
 /// One event as the engine sees it.
 #[derive(Clone, Copy, Debug)]
 pub struct Seen<'a> {
@@ -30,4 +20,12 @@ pub struct Seen<'a> {
     pub place: &'a Place,
     /// Its raw record.
     pub raw: &'a [u8],
+}
+/// A stored event.
+#[derive(Clone, Debug)]
+pub struct Signal<'a> {
+    /// The event.
+    pub seen: Seen<'a>,
+    /// Ids of the rules it was classified with when it was stored.
+    pub rules: Vec<String>,
 }

@@ -4,7 +4,7 @@
 //! compare without regard to case unless `cased` is given, `*` and `?` are wildcards
 //! (Sigma specification 2.0, "Detection" and "Value Modifiers").
 
-use crate::Seen;
+use crate::view::View;
 use crate::field::{Field, Normal};
 use crate::problem::nearest;
 use crate::yaml::{Data, Node, Problems};
@@ -194,22 +194,22 @@ impl Matcher {
     /// Whether the event satisfies the condition. An echo never does, unless a selection of the
     /// condition names `echo_of`.
     #[must_use]
-    pub fn matches(&self, seen: &Seen<'_>) -> bool {
-        (self.reads_echoes || seen.event.echo_of.is_none()) && self.eval(&self.condition, seen)
+    pub fn matches(&self, view: &View<'_>) -> bool {
+        (self.reads_echoes || view.seen().event.echo_of.is_none()) && self.eval(&self.condition, view)
     }
 
-    fn eval(&self, expr: &ConditionExpr, seen: &Seen<'_>) -> bool {
+    fn eval(&self, expr: &ConditionExpr, view: &View<'_>) -> bool {
         match expr {
-            ConditionExpr::And(all) => all.iter().all(|e| self.eval(e, seen)),
-            ConditionExpr::Or(any) => any.iter().any(|e| self.eval(e, seen)),
-            ConditionExpr::Not(inner) => !self.eval(inner, seen),
-            ConditionExpr::Identifier(name) => self.selections.get(name).is_some_and(|s| s.matches(seen)),
+            ConditionExpr::And(all) => all.iter().all(|e| self.eval(e, view)),
+            ConditionExpr::Or(any) => any.iter().any(|e| self.eval(e, view)),
+            ConditionExpr::Not(inner) => !self.eval(inner, view),
+            ConditionExpr::Identifier(name) => self.selections.get(name).is_some_and(|s| s.matches(view)),
             ConditionExpr::Selector { quantifier, pattern } => {
                 let mut found = self.selections.matching(pattern);
                 match quantifier {
-                    Quantifier::Any => found.any(|s| s.matches(seen)),
-                    Quantifier::All => found.all(|s| s.matches(seen)),
-                    Quantifier::Count(n) => found.filter(|s| s.matches(seen)).count() as u64 >= *n,
+                    Quantifier::Any => found.any(|s| s.matches(view)),
+                    Quantifier::All => found.all(|s| s.matches(view)),
+                    Quantifier::Count(n) => found.filter(|s| s.matches(view)).count() as u64 >= *n,
                 }
             }
         }
@@ -221,8 +221,8 @@ impl Selection {
         Self { any_of: body.items().iter().map(|node| items(node, problems)).collect() }
     }
 
-    fn matches(&self, seen: &Seen<'_>) -> bool {
-        self.any_of.iter().any(|items| items.iter().all(|item| item.matches(seen)))
+    fn matches(&self, view: &View<'_>) -> bool {
+        self.any_of.iter().any(|items| items.iter().all(|item| item.matches(view)))
     }
 
     fn names_echo(&self) -> bool {
@@ -406,23 +406,23 @@ fn glob(text: &str, modifiers: &[Modifier]) -> Vec<StringPart> {
 }
 
 impl Item {
-    fn matches(&self, seen: &Seen<'_>) -> bool {
-        let holds = |test: &Test| test.holds(&self.field, seen);
+    fn matches(&self, view: &View<'_>) -> bool {
+        let holds = |test: &Test| test.holds(&self.field, view);
         if self.all { self.tests.iter().all(holds) } else { self.tests.iter().any(holds) }
     }
 }
 
 impl Test {
-    fn holds(&self, field: &Field, seen: &Seen<'_>) -> bool {
+    fn holds(&self, field: &Field, view: &View<'_>) -> bool {
         match self {
-            Self::Exists(wanted) => field.any(seen, &mut |_| true) == *wanted,
-            Self::Null => !field.any(seen, &mut |value| !value.is_empty()),
+            Self::Exists(wanted) => field.any(view, &mut |_| true) == *wanted,
+            Self::Null => !field.any(view, &mut |value| !value.is_empty()),
             Self::SameAs(other) => {
-                let others = other.values(seen);
-                field.any(seen, &mut |value| others.iter().any(|other| other == value))
+                let others = other.values(view);
+                field.any(view, &mut |value| others.iter().any(|other| other == value))
             }
             Self::Text { .. } | Self::Regex(_) | Self::Cidr(_) | Self::Compare(..) => {
-                field.any(seen, &mut |value| self.fits(value))
+                field.any(view, &mut |value| self.fits(value))
             }
         }
     }

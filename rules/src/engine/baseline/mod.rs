@@ -1,0 +1,275 @@
+//! What is normal for each principal, secret or whatever else, and therefore what is new.
+//!
+//! A baseline follows the order in which events are committed: the same sights in the same order
+//! give the same judgements, wherever batches end and restarts happen. (Windows do not depend on
+//! order; a baseline cannot help it: what is new depends on what came before.) It knows nothing
+//! of rules, fields or clocks; it is asked with plain values. Judging never learns, and learning
+//! is a call of its own, made when it is known what else the event raised.
+
+mod days;
+mod peer;
+mod room;
+mod value;
+
+#[cfg(test)]
+mod tests;
+
+pub(crate) use value::Value;
+
+use crate::rule::Baseline;
+use days::stamp;
+use hashbrown::HashMap;
+use keywatch_event::Learned;
+use peer::Peer;
+
+/// First byte of every stored state. State that begins otherwise was written by another version
+/// and is ignored. Below 0x80, which no state of the first format begins with.
+const VERSION: u8 = 1;
+
+/// One event as a baseline sees it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Sight<'s> {
+    /// For whom the value may be new; empty for everybody.
+    pub(crate) per: &'s str,
+    /// The value.
+    pub(crate) value: Value<'s>,
+    /// Event time, seconds since 1970.
+    pub(crate) now_secs: i64,
+    /// Whether an operator's list names the value: it is learned and never new.
+    pub(crate) exempt: bool,
+}
+
+/// What a sight is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Judgement {
+    /// Not known, and history is too short to say that it is new.
+    Learning,
+    /// Not known, and its `per` has not shown enough to be judged.
+    Immature,
+    /// Known.
+    Known,
+    /// Raised before, and seen on enough days since: known from now on.
+    Accepted,
+    /// Named by an operator's list.
+    Exempt,
+    /// Its `per` is too mobile to be judged.
+    Mobile,
+    /// Never seen, or not for so long that it was forgotten.
+    New {
+        /// The value as people write it: a network, or the text itself.
+        value: String,
+        /// How many values are known.
+        known: usize,
+    },
+    /// Seen before, and not for a long time.
+    Returned {
+        /// The value as people write it.
+        value: String,
+        /// Seconds since the last sight.
+        since_secs: i64,
+    },
+}
+
+impl Judgement {
+    /// The value, when it is news.
+    pub(crate) fn news(&self) -> Option<&str> {
+        match self {
+            Self::New { value, .. } | Self::Returned { value, .. } => Some(value),
+            Self::Learning | Self::Immature | Self::Known | Self::Accepted | Self::Exempt | Self::Mobile => {
+                None
+            }
+        }
+    }
+}
+
+/// What an event raised, in ascending order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Raised {
+    /// Nothing of level warning or above.
+    Nothing,
+    /// A warning, only through being new to this baseline.
+    Novelty,
+    /// A warning through something else.
+    Other,
+    /// Something high or critical, through whatever.
+    High,
+}
+
+/// The learned state of one baseline.
+#[derive(Debug)]
+pub(crate) struct Known {
+    /// Second of the earliest event ever seen: history begins here.
+    start: Option<i64>,
+    start_dirty: bool,
+    peers: HashMap<Box<str>, Peer>,
+    pers_max: usize,
+    /// How many of the peers are settled.
+    settled: usize,
+    /// Peers to be written, each once.
+    dirty: Vec<Box<str>>,
+    /// Evicted peers the store still has.
+    gone: Vec<Box<str>>,
+    evicted: u64,
+    unreadable: u64,
+}
+
+impl Known {
+    /// Nothing known yet. Remembers at most `pers_max`; each takes about 300 bytes with two
+    /// networks, and 12 more per value.
+    pub(crate) fn new(pers_max: usize) -> Self {
+        Self {
+            start: None,
+            start_dirty: false,
+            peers: HashMap::new(),
+            pers_max: pers_max.max(2),
+            settled: 0,
+            dirty: Vec::new(),
+            gone: Vec::new(),
+            evicted: 0,
+            unreadable: 0,
+        }
+    }
+
+    /// How many are known.
+    pub(crate) fn len(&self) -> usize {
+        self.peers.len()
+    }
+
+    /// How many were forgotten because of the limit.
+    pub(crate) fn evicted(&self) -> u64 {
+        self.evicted
+    }
+
+    /// How many stored states could not be read and were ignored.
+    pub(crate) fn unreadable(&self) -> u64 {
+        self.unreadable
+    }
+
+    /// The second from which on sights are judged; `None` before the first event.
+    pub(crate) fn judges_from(&self, spec: &Baseline) -> Option<i64> {
+        self.start.map(|start| start.saturating_add(spec.learn_secs))
+    }
+
+    /// Says what a sight is, and learns nothing.
+    pub(crate) fn judge(&self, spec: &Baseline, sight: &Sight<'_>) -> Judgement {
+        let learning = match self.judges_from(spec) {
+            Some(from) => sight.now_secs < from,
+            None => spec.learn_secs > 0,
+        };
+        match self.peers.get(sight.per) {
+            Some(peer) => peer.judge(spec, sight, learning),
+            None => Peer::default().judge(spec, sight, learning),
+        }
+    }
+
+    /// Learns from a sight that was judged, given what its event raised.
+    pub(crate) fn learn(
+        &mut self,
+        spec: &Baseline,
+        sight: &Sight<'_>,
+        judgement: &Judgement,
+        raised: Raised,
+    ) {
+        if self.start.is_none_or(|start| sight.now_secs < start) {
+            self.start = Some(sight.now_secs);
+            self.start_dirty = true;
+        }
+        let Some(peer) = self.peer(sight.per, sight.now_secs) else { return };
+        if !peer.learn(spec, sight, judgement, raised) {
+            return;
+        }
+        let settles = !peer.settled && peer.may_settle(spec);
+        self.is_dirty(sight.per);
+        if settles {
+            self.settle(sight.per, stamp(sight.now_secs));
+        }
+    }
+
+    /// The value is not learned for a day, whatever is known of its `per`.
+    pub(crate) fn taint(&mut self, per: &str, value: Value<'_>, now_secs: i64) {
+        let Some(peer) = self.peer(per, now_secs) else { return };
+        if peer.taint(value, stamp(now_secs)) {
+            self.is_dirty(per);
+        }
+    }
+
+    /// Something high or critical was raised for a `per` by an event this baseline does not
+    /// judge: values that wait to be accepted begin anew.
+    pub(crate) fn raised_high(&mut self, per: &str) {
+        if self.peers.get_mut(per).is_some_and(Peer::doubt_all) {
+            self.is_dirty(per);
+        }
+    }
+
+    /// Keeps a `per` until that second whatever happens: it has an open incident.
+    pub(crate) fn hold(&mut self, per: &str, until_secs: i64) {
+        if self.peers.get_mut(per).is_some_and(|peer| peer.hold(stamp(until_secs))) {
+            self.is_dirty(per);
+        }
+    }
+
+    /// State that changed since the last call, to be committed, ordered by key.
+    pub(crate) fn take_learned(&mut self, rule: &str) -> Vec<Learned> {
+        let mut learned = Vec::new();
+        if let Some(start) = self.start.filter(|_| std::mem::take(&mut self.start_dirty)) {
+            learned.push(Learned { key: rule.to_owned(), state: encode(&start) });
+        }
+        for per in std::mem::take(&mut self.gone) {
+            if !self.peers.contains_key(&per) {
+                learned.push(Learned { key: format!("{rule} {per}"), state: Vec::new() });
+            }
+        }
+        for per in std::mem::take(&mut self.dirty) {
+            let Some(peer) = self.peers.get_mut(&per) else { continue };
+            if std::mem::take(&mut peer.dirty) {
+                peer.stored = true;
+                learned.push(Learned { key: format!("{rule} {per}"), state: encode(peer) });
+            }
+        }
+        learned.sort_unstable_by(|one, other| one.key.cmp(&other.key));
+        learned
+    }
+
+    /// Takes back what [`Self::take_learned`] gave, in any order; state of other rules is
+    /// ignored, and state that cannot be read is ignored and counted.
+    pub(crate) fn restore(&mut self, rule: &str, learned: &Learned) {
+        let Some(rest) = learned.key.strip_prefix(rule) else { return };
+        if rest.is_empty() {
+            match decode(&learned.state) {
+                Some(start) => self.start = Some(start),
+                None => self.unreadable += 1,
+            }
+        } else if let Some(per) = rest.strip_prefix(' ') {
+            match decode::<Peer>(&learned.state) {
+                Some(peer) => self.put(per, peer),
+                None => self.unreadable += 1,
+            }
+        }
+    }
+
+    fn put(&mut self, per: &str, mut peer: Peer) {
+        peer.tidy();
+        peer.stored = true;
+        self.settled += usize::from(peer.settled);
+        if let Some(before) = self.peers.insert(per.into(), peer) {
+            self.settled -= usize::from(before.settled);
+        }
+    }
+
+    fn is_dirty(&mut self, per: &str) {
+        if let Some(peer) = self.peers.get_mut(per)
+            && !std::mem::replace(&mut peer.dirty, true)
+        {
+            self.dirty.push(per.into());
+        }
+    }
+}
+
+fn encode<T: serde::Serialize>(state: &T) -> Vec<u8> {
+    postcard::to_extend(state, vec![VERSION]).unwrap_or_default()
+}
+
+fn decode<T: serde::de::DeserializeOwned>(state: &[u8]) -> Option<T> {
+    let (version, rest) = state.split_first()?;
+    (*version == VERSION).then(|| postcard::from_bytes(rest).ok()).flatten()
+}

@@ -1,0 +1,3 @@
+//! stub
+#[derive(Debug, Default, Clone)]
+pub struct Surroundings;
