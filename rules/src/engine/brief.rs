@@ -37,8 +37,16 @@ pub(crate) struct Who {
 #[derive(Debug, Default)]
 pub(crate) struct Shared {
     hasher: hashbrown::DefaultHashBuilder,
-    whos: HashTable<(u64, Arc<Who>)>,
+    whos: HashTable<Caller>,
     secrets: HashTable<(u64, Arc<SecretRef<'static>>)>,
+}
+
+/// A shared [`Who`] with what it was made of.
+#[derive(Debug)]
+struct Caller {
+    hash: u64,
+    agent: Option<Box<str>>,
+    who: Arc<Who>,
 }
 
 /// Most shared values of a kind before those nobody uses any more are dropped.
@@ -64,15 +72,16 @@ impl Shared {
         (&event.principal.id, &event.principal.name, &event.account, &event.store).hash(&mut hasher);
         (event.source.ip, &event.source.raw, &event.user_agent).hash(&mut hasher);
         let hash = hasher.finish();
-        let found = self.whos.find(hash, |(known, who)| *known == hash && who.is(seen));
-        if let Some((_, who)) = found {
-            return Arc::clone(who);
+        let found = self.whos.find(hash, |known| known.hash == hash && known.is(seen));
+        if let Some(known) = found {
+            return Arc::clone(&known.who);
         }
         if self.whos.len() >= SHARED_MAX {
-            self.whos.retain(|(_, who)| Arc::strong_count(who) > 1);
+            self.whos.retain(|known| Arc::strong_count(&known.who) > 1);
         }
         let who = Arc::new(Who::of(seen));
-        self.whos.insert_unique(hash, (hash, Arc::clone(&who)), |(hash, _)| *hash);
+        let agent = event.user_agent.as_deref().map(Box::from);
+        self.whos.insert_unique(hash, Caller { hash, agent, who: Arc::clone(&who) }, |known| known.hash);
         who
     }
 
@@ -112,19 +121,21 @@ impl Who {
         }
     }
 
-    /// Whether it is what [`Self::of`] would make of the event. The actor is left to last: it is
-    /// the only part that must be put together.
+}
+
+impl Caller {
+    /// Whether [`Who::of`] would make the same of the event.
     fn is(&self, seen: &Seen<'_>) -> bool {
-        let event = seen.event;
-        self.principal.id == event.principal.id
-            && self.provider == event.provider
-            && self.account.as_deref() == event.account.as_deref()
-            && self.store.as_deref() == event.store.as_deref()
-            && self.source.ip == event.source.ip
-            && self.source.raw.as_deref() == event.source.raw.as_deref()
-            && self.source.kind == event.source.kind
-            && self.principal.kind == event.principal.kind
-            && self.principal.name.as_deref() == event.principal.name.as_deref()
-            && *self.actor == *event.actor_fingerprint()
+        let (event, who) = (seen.event, &*self.who);
+        who.principal.id == event.principal.id
+            && who.provider == event.provider
+            && who.account.as_deref() == event.account.as_deref()
+            && who.store.as_deref() == event.store.as_deref()
+            && who.source.ip == event.source.ip
+            && who.source.raw.as_deref() == event.source.raw.as_deref()
+            && who.source.kind == event.source.kind
+            && who.principal.kind == event.principal.kind
+            && who.principal.name.as_deref() == event.principal.name.as_deref()
+            && self.agent.as_deref() == event.user_agent.as_deref()
     }
 }
