@@ -82,6 +82,8 @@ normal_fields! {
     SecretsName = "secrets.name",
     /// What the record repeats, for echoes.
     EchoOf = "echo_of",
+    /// Planned.
+    Planned = "planned",
     /// Network and user-agent family of the caller.
     Actor = "actor",
 }
@@ -91,7 +93,10 @@ impl Field {
     ///
     /// # Errors
     /// What to write instead.
-    pub fn parse(name: &str) -> Result<Self, String> {
+    pub fn parse(name: &str, source: &crate::log_source::LogSource) -> Result<Self, String> {
+        if source.origin() != crate::log_source::Origin::Keywatch {
+            return Ok(Self::Raw(name.split('.').map(str::to_owned).collect()));
+        }
         if let Some(path) = name.strip_prefix("raw.") {
             return Ok(Self::Raw(path.split('.').map(str::to_owned).collect()));
         }
@@ -160,6 +165,7 @@ impl Normal {
             Self::SecretsId => some(event.secrets.first().map(|s| &s.id)),
             Self::SecretsName => some(event.secrets.first().map(|s| &s.name)),
             Self::EchoOf => some(event.echo_of.as_ref()),
+            Self::Planned => None,
             Self::Actor => Some(Cow::Owned(event.actor_fingerprint())),
         }
     }

@@ -1,16 +1,31 @@
-//! x
+//! From events to findings. Pure: same rules, same events, same findings.
+//!
+//! Rules are Sigma with a documented extension (`rules/README.md`). Nothing here performs I/O,
+//! reads a clock or knows where alerts go: time is the event's own.
+
+mod builtin;
+mod compile;
 pub mod engine;
 pub mod examples;
 pub mod field;
+pub mod log_source;
 pub mod matcher;
-pub mod problem;
+pub mod pattern;
 pub mod plan;
+pub mod problem;
 pub mod rule;
 pub mod surroundings;
 pub mod view;
 pub mod yaml;
-use keywatch_event::{AuditEvent, Place};
+
+pub use builtin::builtin;
+pub use compile::compile;
 pub use engine::{Engine, Gauges, Settings};
+pub use problem::Problem;
+pub use rule::{Rule, RuleSet};
+
+use keywatch_event::{AuditEvent, Place};
+
 /// One event as the engine sees it.
 #[derive(Clone, Copy, Debug)]
 pub struct Seen<'a> {
@@ -21,7 +36,8 @@ pub struct Seen<'a> {
     /// Its raw record.
     pub raw: &'a [u8],
 }
-/// A stored event.
+
+/// A stored event that may still matter to windows.
 #[derive(Clone, Debug)]
 pub struct Signal<'a> {
     /// The event.

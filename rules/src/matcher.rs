@@ -6,6 +6,7 @@
 
 use crate::view::View;
 use crate::field::{Field, Normal};
+use crate::log_source::LogSource;
 use crate::problem::nearest;
 use crate::yaml::{Data, Node, Problems};
 use ipnet::IpNet;
@@ -89,14 +90,14 @@ pub struct Matcher {
 impl Selections {
     /// Compiles the `detection` mapping without its condition.
     #[must_use]
-    pub fn compile(detection: &Node, problems: &Problems) -> Self {
+    pub fn compile(detection: &Node, source: &LogSource, problems: &Problems) -> Self {
         let Data::Map(entries) = &detection.data else {
             problems.add(detection, format!("`detection` must be a mapping, not {}", detection.kind()), "");
             return Self::default();
         };
         let named = entries.iter().filter_map(|(key, body)| Some((key.text()?, body)));
         let selections = named.filter(|(name, _)| name != "condition" && name != "timeframe");
-        Self(selections.map(|(name, body)| (name, Selection::compile(body, problems))).collect())
+        Self(selections.map(|(name, body)| (name, Selection::compile(body, source, problems))).collect())
     }
 
     /// The names, for messages.
@@ -108,7 +109,9 @@ impl Selections {
     /// A matcher for `condition` over these selections.
     #[must_use]
     pub fn matcher(&self, condition: &Node, problems: &Problems) -> Option<Matcher> {
-        let Some(text) = condition.text() else {
+        let texts: Vec<String> =
+            condition.items().iter().filter_map(Node::text).map(|t| format!("({t})")).collect();
+        let Some(text) = (!texts.is_empty()).then(|| texts.join(" or ")) else {
             problems.add(condition, "`condition` must be text", "for example `selection and not filter`");
             return None;
         };
@@ -217,8 +220,8 @@ impl Matcher {
 }
 
 impl Selection {
-    fn compile(body: &Node, problems: &Problems) -> Self {
-        Self { any_of: body.items().iter().map(|node| items(node, problems)).collect() }
+    fn compile(body: &Node, source: &LogSource, problems: &Problems) -> Self {
+        Self { any_of: body.items().iter().map(|node| items(node, source, problems)).collect() }
     }
 
     fn matches(&self, view: &View<'_>) -> bool {
@@ -230,19 +233,14 @@ impl Selection {
     }
 }
 
-fn items(node: &Node, problems: &Problems) -> Vec<Item> {
+fn items(node: &Node, source: &LogSource, problems: &Problems) -> Vec<Item> {
     let Data::Map(entries) = &node.data else {
-        problems.add(
-            node,
-            "keyword searches over whole records are not read",
-            "name a field: `operation|contains: …`",
-        );
         return Vec::new();
     };
-    entries.iter().filter_map(|(key, value)| item(key, value, problems)).collect()
+    entries.iter().filter_map(|(key, value)| item(key, value, source, problems)).collect()
 }
 
-fn item(key: &Node, value: &Node, problems: &Problems) -> Option<Item> {
+fn item(key: &Node, value: &Node, source: &LogSource, problems: &Problems) -> Option<Item> {
     let name = key.text()?;
     let spec = match parse_field_spec(&name) {
         Ok(spec) => spec,
@@ -251,7 +249,10 @@ fn item(key: &Node, value: &Node, problems: &Problems) -> Option<Item> {
             return None;
         }
     };
-    let field = match Field::parse(spec.name.as_deref().unwrap_or_default()) {
+    if spec.name.is_none() {
+        return None;
+    }
+    let field = match Field::parse(spec.name.as_deref().unwrap_or_default(), source) {
         Ok(field) => field,
         Err(remedy) => {
             let name = spec.name.unwrap_or_default();
@@ -261,12 +262,18 @@ fn item(key: &Node, value: &Node, problems: &Problems) -> Option<Item> {
     };
     let values = value.items();
     let tests: Vec<Test> =
-        values.iter().filter_map(|value| test(&field, &spec.modifiers, value, problems)).collect();
+        values.iter().filter_map(|value| test(&field, &spec.modifiers, value, source, problems)).collect();
     let all = spec.modifiers.contains(&Modifier::All);
     (tests.len() == values.len()).then_some(Item { field, tests, all })
 }
 
-fn test(field: &Field, modifiers: &[Modifier], value: &Node, problems: &Problems) -> Option<Test> {
+fn test(
+    field: &Field,
+    modifiers: &[Modifier],
+    value: &Node,
+    source: &LogSource,
+    problems: &Problems,
+) -> Option<Test> {
     let has = |modifier| modifiers.contains(&modifier);
     let refuse = |message: String, remedy: &str| {
         problems.add(value, message, remedy);
@@ -300,7 +307,7 @@ fn test(field: &Field, modifiers: &[Modifier], value: &Node, problems: &Problems
         });
     }
     if has(Modifier::FieldRef) {
-        return Field::parse(&text).map_or_else(
+        return Field::parse(&text, source).map_or_else(
             |remedy| refuse(format!("unknown field `{text}`"), &remedy),
             |other| Some(Test::SameAs(other)),
         );
@@ -462,7 +469,7 @@ mod tests {
     fn check(rule: &str, value: &str, want: bool) {
         let problems = Problems::new("r");
         let documents = parse("r", &format!("user_agent{rule}")).unwrap();
-        let items = items(&documents[0], &problems);
+        let items = items(&documents[0], &LogSource::default(), &problems);
         assert!(problems.is_empty(), "{rule}");
         let got = items[0].tests.iter().any(|test| test.fits(value));
         assert_eq!(got, want, "{rule} on {value}");

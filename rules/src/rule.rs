@@ -194,6 +194,9 @@ pub struct Lagged {
     /// Most the learned bound may grow within seven days, as a factor: a climb by small steps
     /// does not lift it without limit.
     pub growth_weekly_max: f64,
+    /// Whether the rule says nothing before `days_min` days are known, instead of using the
+    /// fixed bound.
+    pub silent: bool,
 }
 
 /// How past daily values become a bound.

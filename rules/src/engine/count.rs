@@ -6,7 +6,7 @@ use super::brief::Brief;
 use super::entry::{Entry, Part, Role, combined, shared_values};
 use super::explain::Explanations;
 use super::group::{Arrival, Change, Group, Sweep};
-use super::lagged::Lag;
+use super::lagged::{Lag, Measured};
 use super::lives::Lives;
 use crate::rule::{Count, Hold, Rule};
 use hashbrown::HashMap;
@@ -198,7 +198,7 @@ impl CountState {
         self.held = self.groups.values().map(Group::len).sum();
         if self.held > target {
             let (held, groups) = (self.held, &mut self.groups);
-            groups.values_mut().for_each(|group| drop(group.shed((group.len() * target / held).max(1), count)));
+            groups.values_mut().for_each(|group| _ = group.shed((group.len() * target / held).max(1), count));
             self.held = self.groups.values().map(Group::len).sum();
         }
         before.saturating_sub(self.held)
@@ -218,11 +218,30 @@ fn swept<T>(
         _ => false,
     };
     let level = |entry: &Entry| alerts::lowered(rule, count, own(count, lives, &entry.brief));
-    let bound = |time: EventTime| lag.borrow_mut().bound_for(count, group, time);
+    let bound = |time: EventTime| learned_bound(count, &lag.borrow(), group, time);
     let observe = |time: EventTime, value: f64, alerted: bool| {
-        lag.borrow_mut().observe_for(count, group, (time, value, alerted));
+        if let Some(lagged) = &count.lagged {
+            lag.borrow_mut().observe(lagged, group, day_of(time), Measured { value, alerted });
+        }
     };
     work(&Sweep { rule, count, explained: &explained, level: &level, bound: &bound, observe: &observe })
+}
+
+/// What the group's past says must be met on that day; `None` when the rule's own bound is all
+/// there is.
+fn learned_bound(count: &Count, lag: &Lag, group: &str, time: EventTime) -> Option<(f64, String)> {
+    let lagged = count.lagged.as_ref()?;
+    let fixed = count.condition.bounds.first().map_or(0.0, |(_, bound)| *bound);
+    match lag.bound(lagged, group, day_of(time), fixed) {
+        (bound, Some(words)) => Some((bound, words)),
+        (_, None) if lagged.silent => Some((f64::INFINITY, "too few days are known".to_owned())),
+        (_, None) => None,
+    }
+}
+
+/// Days since 1970 in UTC.
+fn day_of(time: EventTime) -> i32 {
+    i32::try_from(time.secs().div_euclid(86_400)).unwrap_or(i32::MAX)
 }
 
 fn hold_key(hold: &Hold, context: &Context<'_, '_>) -> Box<str> {

@@ -130,8 +130,7 @@ impl Case<'_, '_> {
             Kind::Silence(silence) => {
                 let brief = self.brief();
                 if let Some(State::Silence(quiet)) = self.engine.states.get_mut(at) {
-                    let change = quiet.take(rule, silence, self.context, &brief);
-                    self.verdicts.changes.extend(change);
+                    quiet.take(silence, self.context, &brief);
                 }
                 None
             }

@@ -19,7 +19,10 @@ mod judge;
 mod lagged;
 mod lives;
 mod quiet;
+mod risk;
 mod risks;
+mod shelf;
+mod silence;
 mod verdicts;
 mod window;
 

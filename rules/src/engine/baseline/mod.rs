@@ -16,15 +16,11 @@ mod tests;
 
 pub(crate) use value::Value;
 
+use super::shelf::{Shelf, decode, encode};
 use crate::rule::Baseline;
 use days::stamp;
-use hashbrown::HashMap;
 use keywatch_event::Learned;
 use peer::Peer;
-
-/// First byte of every stored state. State that begins otherwise was written by another version
-/// and is ignored. Below 0x80, which no state of the first format begins with.
-const VERSION: u8 = 1;
 
 /// One event as a baseline sees it.
 #[derive(Clone, Copy, Debug)]
@@ -101,33 +97,17 @@ pub(crate) struct Known {
     /// Second of the earliest event ever seen: history begins here.
     start: Option<i64>,
     start_dirty: bool,
-    peers: HashMap<Box<str>, Peer>,
+    peers: Shelf<Peer>,
     pers_max: usize,
     /// How many of the peers are settled.
     settled: usize,
-    /// Peers to be written, each once.
-    dirty: Vec<Box<str>>,
-    /// Evicted peers the store still has.
-    gone: Vec<Box<str>>,
-    evicted: u64,
-    unreadable: u64,
 }
 
 impl Known {
     /// Nothing known yet. Remembers at most `pers_max`; each takes about 300 bytes with two
     /// networks, and 12 more per value.
     pub(crate) fn new(pers_max: usize) -> Self {
-        Self {
-            start: None,
-            start_dirty: false,
-            peers: HashMap::new(),
-            pers_max: pers_max.max(2),
-            settled: 0,
-            dirty: Vec::new(),
-            gone: Vec::new(),
-            evicted: 0,
-            unreadable: 0,
-        }
+        Self { start: None, start_dirty: false, peers: Shelf::new(), pers_max: pers_max.max(2), settled: 0 }
     }
 
     /// How many are known.
@@ -137,12 +117,12 @@ impl Known {
 
     /// How many were forgotten because of the limit.
     pub(crate) fn evicted(&self) -> u64 {
-        self.evicted
+        self.peers.evicted()
     }
 
     /// How many stored states could not be read and were ignored.
     pub(crate) fn unreadable(&self) -> u64 {
-        self.unreadable
+        self.peers.unreadable()
     }
 
     /// The second from which on sights are judged; `None` before the first event.
@@ -179,7 +159,7 @@ impl Known {
             return;
         }
         let settles = !peer.settled && peer.may_settle(spec);
-        self.is_dirty(sight.per);
+        self.peers.changed(sight.per);
         if settles {
             self.settle(sight.per, stamp(sight.now_secs));
         }
@@ -187,9 +167,8 @@ impl Known {
 
     /// The value is not learned for a day, whatever is known of its `per`.
     pub(crate) fn taint(&mut self, per: &str, value: Value<'_>, now_secs: i64) {
-        let Some(peer) = self.peer(per, now_secs) else { return };
-        if peer.taint(value, stamp(now_secs)) {
-            self.is_dirty(per);
+        if self.peer(per, now_secs).is_some_and(|known| known.taint(value, stamp(now_secs))) {
+            self.peers.changed(per);
         }
     }
 
@@ -197,37 +176,23 @@ impl Known {
     /// judge: values that wait to be accepted begin anew.
     pub(crate) fn raised_high(&mut self, per: &str) {
         if self.peers.get_mut(per).is_some_and(Peer::doubt_all) {
-            self.is_dirty(per);
+            self.peers.changed(per);
         }
     }
 
     /// Keeps a `per` until that second whatever happens: it has an open incident.
     pub(crate) fn hold(&mut self, per: &str, until_secs: i64) {
         if self.peers.get_mut(per).is_some_and(|peer| peer.hold(stamp(until_secs))) {
-            self.is_dirty(per);
+            self.peers.changed(per);
         }
     }
 
-    /// State that changed since the last call, to be committed, ordered by key.
+    /// State that changed since the last call, to be committed, ordered by key; an empty state
+    /// is one to delete.
     pub(crate) fn take_learned(&mut self, rule: &str) -> Vec<Learned> {
-        let mut learned = Vec::new();
-        if let Some(start) = self.start.filter(|_| std::mem::take(&mut self.start_dirty)) {
-            learned.push(Learned { key: rule.to_owned(), state: encode(&start) });
-        }
-        for per in std::mem::take(&mut self.gone) {
-            if !self.peers.contains_key(&per) {
-                learned.push(Learned { key: format!("{rule} {per}"), state: Vec::new() });
-            }
-        }
-        for per in std::mem::take(&mut self.dirty) {
-            let Some(peer) = self.peers.get_mut(&per) else { continue };
-            if std::mem::take(&mut peer.dirty) {
-                peer.stored = true;
-                learned.push(Learned { key: format!("{rule} {per}"), state: encode(peer) });
-            }
-        }
-        learned.sort_unstable_by(|one, other| one.key.cmp(&other.key));
-        learned
+        let changed_start = self.start.filter(|_| std::mem::take(&mut self.start_dirty));
+        let start = changed_start.map(|start| Learned { key: rule.to_owned(), state: encode(&start) });
+        start.into_iter().chain(self.peers.take(|per| format!("{rule} {per}"))).collect()
     }
 
     /// Takes back what [`Self::take_learned`] gave, in any order; state of other rules is
@@ -237,39 +202,22 @@ impl Known {
         if rest.is_empty() {
             match decode(&learned.state) {
                 Some(start) => self.start = Some(start),
-                None => self.unreadable += 1,
+                None => self.peers.could_not_read(),
             }
         } else if let Some(per) = rest.strip_prefix(' ') {
-            match decode::<Peer>(&learned.state) {
-                Some(peer) => self.put(per, peer),
-                None => self.unreadable += 1,
-            }
+            self.put(per, &learned.state);
         }
     }
 
-    fn put(&mut self, per: &str, mut peer: Peer) {
-        peer.tidy();
-        peer.stored = true;
-        self.settled += usize::from(peer.settled);
-        if let Some(before) = self.peers.insert(per.into(), peer) {
-            self.settled -= usize::from(before.settled);
+    fn put(&mut self, per: &str, state: &[u8]) {
+        let was_settled = self.peers.get(per).is_some_and(|peer| peer.settled);
+        if !self.peers.put(per, state) {
+            return;
+        }
+        self.settled -= usize::from(was_settled);
+        if let Some(known) = self.peers.get_mut(per) {
+            known.tidy();
+            self.settled += usize::from(known.settled);
         }
     }
-
-    fn is_dirty(&mut self, per: &str) {
-        if let Some(peer) = self.peers.get_mut(per)
-            && !std::mem::replace(&mut peer.dirty, true)
-        {
-            self.dirty.push(per.into());
-        }
-    }
-}
-
-fn encode<T: serde::Serialize>(state: &T) -> Vec<u8> {
-    postcard::to_extend(state, vec![VERSION]).unwrap_or_default()
-}
-
-fn decode<T: serde::de::DeserializeOwned>(state: &[u8]) -> Option<T> {
-    let (version, rest) = state.split_first()?;
-    (*version == VERSION).then(|| postcard::from_bytes(rest).ok()).flatten()
 }

@@ -33,12 +33,6 @@ pub(crate) struct Peer {
     rung: Rung,
     /// Whether it has a place among the settled, which newcomers cannot take.
     pub(crate) settled: bool,
-    /// Whether it is listed to be written.
-    #[serde(skip)]
-    pub(crate) dirty: bool,
-    /// Whether the store has it.
-    #[serde(skip)]
-    pub(crate) stored: bool,
 }
 
 /// One known value.
@@ -345,8 +339,7 @@ impl Peer {
 
     fn climb_if_mobile(&mut self, spec: &Baseline, now: u32) {
         let Novel::Network { mobile_networks, mobile_within_secs } = spec.of else { return };
-        let recent =
-            |known: &&Sighted| i64::from(now.saturating_sub(known.last)) <= mobile_within_secs;
+        let recent = |known: &&Sighted| i64::from(now.saturating_sub(known.last)) <= mobile_within_secs;
         let networks = self.values.iter().filter(|known| !self.is_aside(spec, known.print));
         if mobile_networks > 0 && networks.filter(recent).count() >= mobile_networks {
             self.climb();

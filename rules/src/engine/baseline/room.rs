@@ -14,14 +14,14 @@ impl Known {
     /// The state of a `per`, made when it is new; `None` when there is no place for it, because
     /// every other has an open incident.
     pub(super) fn peer(&mut self, per: &str, now_secs: i64) -> Option<&mut Peer> {
-        if self.peers.len() >= self.pers_max && !self.peers.contains_key(per) {
+        if self.peers.len() >= self.pers_max && !self.peers.contains(per) {
             self.make_room(stamp(now_secs));
             if self.peers.len() >= self.pers_max {
-                self.evicted += 1;
+                self.peers.refused();
                 return None;
             }
         }
-        Some(self.peers.entry_ref(per).or_default())
+        Some(self.peers.entry(per))
     }
 
     /// Gives somebody a place among the settled, if need be that of the longest unseen of them.
@@ -55,25 +55,9 @@ impl Known {
     /// Forgets the longest unseen of a tier.
     fn evict(&mut self, settled: bool, count: usize, now: u32) {
         let may_go = |peer: &Peer| peer.settled == settled && !peer.is_held(now);
-        let mut tier: Vec<(u32, &str)> =
-            self.peers.iter().filter(|(_, peer)| may_go(peer)).map(|(per, peer)| (peer.last(), &**per)).collect();
-        if count < tier.len() {
-            tier.select_nth_unstable(count);
-            tier.truncate(count);
+        let gone = self.peers.evict(count, |peer| may_go(peer).then(|| peer.last()));
+        if settled {
+            self.settled -= gone;
         }
-        let names: Vec<Box<str>> = tier.into_iter().map(|(_, per)| per.into()).collect();
-        for per in names {
-            if let Some(peer) = self.peers.remove(&per) {
-                self.evicted += 1;
-                self.settled -= usize::from(peer.settled);
-                if peer.stored {
-                    self.gone.push(per);
-                }
-            }
-        }
-        // A batch may make and forget any number; what is to be written stays as bounded as
-        // what is known.
-        let peers = &self.peers;
-        self.dirty.retain(|per| peers.get(per).is_some_and(|peer| peer.dirty));
     }
 }

@@ -1,0 +1,1 @@
+//! Tables of rule texts and what is said of them.

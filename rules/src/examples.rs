@@ -1,2 +1,0 @@
-//! x
-#[derive(Clone, Debug)] pub struct Example;
