@@ -9,20 +9,31 @@ pub mod engine;
 pub mod examples;
 pub mod field;
 pub mod log_source;
+pub mod lookup;
 pub mod matcher;
 pub mod pattern;
 pub mod plan;
 pub mod problem;
+mod record;
 pub mod rule;
 pub mod surroundings;
+#[cfg(test)]
+mod testing;
+mod text;
 pub mod view;
 pub mod yaml;
 
 pub use builtin::builtin;
 pub use compile::compile;
 pub use engine::{Engine, Gauges, Settings};
+pub use log_source::LogSource;
+pub use lookup::{AddressData, AddressDataError};
+pub use plan::Plan;
 pub use problem::Problem;
-pub use rule::{Rule, RuleSet};
+pub use record::Scope;
+pub use rule::{MatcherId, Rule, RuleSet};
+pub use surroundings::{Lists, Planned, Surroundings};
+pub use view::View;
 
 use keywatch_event::{AuditEvent, Place};
 

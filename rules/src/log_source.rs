@@ -80,7 +80,7 @@ mod tests {
     fn check(product: &str, service: &str, want: Origin, blind: Option<&str>) {
         let service = (!service.is_empty()).then_some(service);
         let source = LogSource::parse(Some(product), service, None);
-        assert_eq!((source.origin(), source.blindness().as_deref()), (want, blind), "{product}/{service:?}");
+        assert_eq!((source.origin(), source.blindness().as_deref()), (want, blind), "{product}/{service}");
     }
 
     #[test]

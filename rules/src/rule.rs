@@ -3,6 +3,7 @@
 use crate::examples::Example;
 use crate::field::Field;
 use crate::matcher::Matcher;
+pub use crate::plan::MatcherId;
 use keywatch_event::Level;
 use std::sync::Arc;
 
@@ -16,10 +17,6 @@ pub struct RuleSet {
     /// Every baseline, by [`BaselineId`].
     pub baselines: Vec<Baseline>,
 }
-
-/// Place of a matcher in [`RuleSet::matchers`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct MatcherId(pub usize);
 
 /// Place of a baseline in [`RuleSet::baselines`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -379,6 +376,32 @@ pub enum RiskBy {
     Source,
 }
 
+impl RuleSet {
+    /// Fields whose values are asked for once a rule matched: what groups, counts and joins.
+    #[must_use]
+    pub fn fields(&self) -> Vec<Field> {
+        let mut fields: Vec<Field> = self.baselines.iter().flat_map(Baseline::fields).cloned().collect();
+        for rule in &self.rules {
+            match &rule.kind {
+                Kind::Count(count) => fields.extend(count.fields().cloned()),
+                Kind::Silence(silence) => fields.extend(silence.hit.group_by.iter().cloned()),
+                Kind::Classify(_) | Kind::Risk(_) => {}
+            }
+        }
+        fields
+    }
+}
+
+impl Baseline {
+    fn fields(&self) -> impl Iterator<Item = &Field> {
+        let of = match &self.of {
+            Novel::Values(fields) => fields.as_slice(),
+            Novel::Network { .. } => &[],
+        };
+        self.per.iter().chain(of)
+    }
+}
+
 impl Kind {
     /// Matchers an event must match, one of them, to mean anything to the rule.
     #[must_use]
@@ -419,7 +442,26 @@ impl Kind {
     }
 }
 
+impl Counted {
+    fn fields(&self) -> Vec<&Field> {
+        match self {
+            Self::Distinct(per_hit) => per_hit.iter().flatten().collect(),
+            Self::Ordered(steps) => steps.iter().filter_map(|step| step.of.as_ref()).collect(),
+            Self::Sum(field) | Self::Average(field) | Self::Percentile(field, _) => vec![field],
+            Self::Events | Self::Matching(_) | Self::All(_) => Vec::new(),
+        }
+    }
+}
+
 impl Count {
+    fn fields(&self) -> impl Iterator<Item = &Field> {
+        let groups = self.hits.iter().flat_map(|hit| &hit.group_by);
+        let joins = self.attach.iter().flat_map(|attach| &attach.on);
+        let holds = self.hold.iter().flat_map(|hold| &hold.on);
+        let counted = self.measured().flat_map(Counted::fields);
+        groups.chain(self.incident.keys.iter().flatten()).chain(joins).chain(holds).chain(counted)
+    }
+
     fn matchers(&self) -> Vec<MatcherId> {
         let hits = self.hits.iter().map(|hit| hit.matcher);
         let attached = self.attach.iter().map(|attach| attach.matcher);

@@ -73,7 +73,9 @@ impl<'s> Book<'s> {
     fn note_used(&self, expression: &ConditionExpr) {
         match expression {
             ConditionExpr::And(all) | ConditionExpr::Or(all) => {
-                all.iter().for_each(|inner| self.note_used(inner));
+                for inner in all {
+                    self.note_used(inner);
+                }
             }
             ConditionExpr::Not(inner) => self.note_used(inner),
             ConditionExpr::Identifier(name) => drop(self.used.borrow_mut().insert(name.clone())),
@@ -121,13 +123,13 @@ fn fits(pattern: &SelectorPattern, name: &str) -> bool {
 
 /// Where an extension's selection names are looked up: the first book that has them.
 #[derive(Clone, Debug)]
-pub(super) struct Shelf<'b, 's> {
+pub(super) struct Library<'b, 's> {
     pub(super) books: Vec<&'b Book<'s>>,
     pub(super) tables: &'b Tables,
     pub(super) problems: &'b Problems,
 }
 
-impl Shelf<'_, '_> {
+impl Library<'_, '_> {
     /// The matcher of a selection, or of a condition over the selections of one book.
     pub(super) fn matcher(&self, node: &Node) -> Option<MatcherId> {
         let Some(text) = node.text() else {

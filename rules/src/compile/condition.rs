@@ -1,6 +1,6 @@
 //! Numeric conditions of correlations: what is counted, and its bounds.
 
-use super::correlation::{Correlation, Type};
+use super::correlation::{Correlation, Measure, Type};
 use crate::field::Field;
 use crate::rule::{Condition, Counted, Op};
 use crate::yaml::{Data, Node, Problems, Table};
@@ -44,52 +44,63 @@ fn is_contradiction(bounds: &[(Op, f64)]) -> bool {
 pub(super) fn numeric(correlation: &Correlation<'_>, kind: Type) -> Option<Condition> {
     let problems = correlation.document.problems;
     let example = match kind {
-        Type::EventCount => "for example `condition: {gte: 5}`",
         Type::ValueCount => "for example `condition: {field: secrets.id, gte: 5}`",
-        _ => "for example `condition: {field: raw.bytes, gte: 1000}`",
+        Type::Measure(_) => "for example `condition: {field: secrets.count, gte: 100}`",
+        Type::EventCount | Type::Temporal | Type::Ordered => "for example `condition: {gte: 5}`",
     };
-    let node = correlation.table.need("condition", example)?;
-    let table = Table::open(node, KEYS, problems)?;
-    if kind != Type::Percentile
+    let table = Table::open(correlation.table.need("condition", example)?, KEYS, problems)?;
+    if kind != Type::Measure(Measure::Percentile)
         && let Some(at) = table.get("percentile")
     {
         let remedy = "write `type: value_percentile`, or remove it";
         problems.add(at, "`percentile` belongs to value_percentile", remedy);
     }
-    let of = counted(correlation, kind, &table, example);
+    let of = match kind {
+        Type::ValueCount => values(correlation, &table, example),
+        Type::Measure(measure) => measured(correlation, measure, &table, example),
+        Type::EventCount | Type::Temporal | Type::Ordered => Some(events(&table, problems)),
+    };
     let bounds = bounds(&table, problems);
     Some(Condition { of: of?, bounds: bounds? })
 }
 
-fn counted(correlation: &Correlation<'_>, kind: Type, table: &Table<'_>, example: &str) -> Option<Counted> {
-    let problems = correlation.document.problems;
-    if kind == Type::EventCount {
-        if let Some(at) = table.get("field") {
-            let remedy = "write `type: value_count` to count distinct values";
-            problems.add(at, "event_count counts events, whatever their fields", remedy);
-        }
-        return Some(Counted::Events);
+fn events(table: &Table<'_>, problems: &Problems) -> Counted {
+    if let Some(at) = table.get("field") {
+        let remedy = "write `type: value_count` to count distinct values";
+        problems.add(at, "event_count counts events, whatever their fields", remedy);
     }
-    let at = table.need("field", example)?;
+    Counted::Events
+}
+
+fn values(correlation: &Correlation<'_>, table: &Table<'_>, example: &str) -> Option<Counted> {
+    table.need("field", example)?;
     let names = table.texts("field");
-    if kind == Type::ValueCount {
-        refuse_grouped(correlation, &names);
-        return correlation.fields(&names).map(Counted::Distinct);
-    }
+    refuse_grouped(correlation, &names);
+    correlation.fields(&names).map(Counted::Distinct)
+}
+
+fn measured(
+    correlation: &Correlation<'_>,
+    measure: Measure,
+    table: &Table<'_>,
+    example: &str,
+) -> Option<Counted> {
+    let at = table.need("field", example)?;
     if matches!(at.data, Data::List(_)) {
-        problems.add(at, "only value_count takes several fields", "name one field");
+        correlation.document.problems.add(at, "only value_count takes several fields", "name one field");
         return None;
     }
-    let field = the_one(correlation, &names, at)?;
-    match kind {
-        Type::Sum => Some(Counted::Sum(field)),
-        Type::Average => Some(Counted::Average(field)),
-        Type::Median => Some(Counted::Percentile(field, 50.0)),
-        _ => {
+    let field = the_one(correlation, &table.texts("field"), at);
+    let rank = match measure {
+        Measure::Sum => return field.map(Counted::Sum),
+        Measure::Average => return field.map(Counted::Average),
+        Measure::Median => 50.0,
+        Measure::Percentile => {
             table.need("percentile", "say which, as `percentile: 95`")?;
-            table.number("percentile", 0.0..=100.0).map(|rank| Counted::Percentile(field, rank))
+            table.number("percentile", 0.0..=100.0)?
         }
-    }
+    };
+    field.map(|field| Counted::Percentile(field, rank))
 }
 
 /// A group has one value of each field it is grouped by: counting those counts to one.

@@ -1,6 +1,6 @@
 //! Correlations: detections counted together over a window.
 
-use super::book::{Book, Shelf};
+use super::book::{Book, Library};
 use super::condition::numeric;
 use super::detection::{Detected, RAISING, log_source};
 use super::document::{Document, Shape, Standing};
@@ -25,6 +25,12 @@ pub(super) enum Type {
     ValueCount,
     Temporal,
     Ordered,
+    Measure(Measure),
+}
+
+/// What is measured of a numeric field.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Measure {
     Sum,
     Average,
     Percentile,
@@ -36,10 +42,10 @@ const TYPES: &[(&str, Type)] = &[
     ("value_count", Type::ValueCount),
     ("temporal", Type::Temporal),
     ("temporal_ordered", Type::Ordered),
-    ("value_sum", Type::Sum),
-    ("value_avg", Type::Average),
-    ("value_percentile", Type::Percentile),
-    ("value_median", Type::Median),
+    ("value_sum", Type::Measure(Measure::Sum)),
+    ("value_avg", Type::Measure(Measure::Average)),
+    ("value_percentile", Type::Measure(Measure::Percentile)),
+    ("value_median", Type::Measure(Measure::Median)),
 ];
 
 /// One correlation being read.
@@ -70,8 +76,8 @@ pub(super) fn rule<'s>(document: &'s Document<'s>, node: &'s Node, scope: &Scope
     }
     let correlation =
         Table::open(node, KEYS, document.problems).map(|table| Correlation::read(document, table, scope));
-    let blind = correlation.as_ref().and_then(Correlation::blind);
-    let count = correlation.and_then(|correlation| correlation.count(scope));
+    let count = correlation.as_ref().and_then(|correlation| correlation.count(scope));
+    let blind = correlation.zip(count.as_ref()).and_then(|(read, count)| read.blind(&count.condition.of));
     let kind = count.map(|count| Kind::Count(Box::new(count)));
     document.frame(kind, level.map(|level| Standing { level, blind }))
 }
@@ -92,11 +98,11 @@ impl<'s> Correlation<'s> {
         let own = self.own_book();
         let mut books: Vec<&Book<'_>> = self.feeds.iter().map(|feed| &feed.book).collect();
         books.extend(&own);
-        let shelf = Shelf { books, tables: scope.tables, problems };
+        let library = Library { books, tables: scope.tables, problems };
         let condition = kind.and_then(|kind| match kind {
             Type::Temporal => sequence::temporal(self),
             Type::Ordered => sequence::ordered(self),
-            _ => numeric(self, kind),
+            Type::EventCount | Type::ValueCount | Type::Measure(_) => numeric(self, kind),
         });
         if kind != Some(Type::Ordered) {
             let why = "only temporal_ordered has steps";
@@ -109,7 +115,7 @@ impl<'s> Correlation<'s> {
             groups.unwrap_or_default(),
         );
         let count = match self.document.extension() {
-            Some(table) => Extension { table, shelf: &shelf, hits: self.feeds.len() }.apply(count),
+            Some(table) => Extension { table, library: &library, hits: self.feeds.len() }.apply(count),
             None => count,
         };
         own.iter().for_each(Book::report_unused);
@@ -234,26 +240,25 @@ impl<'s> Correlation<'s> {
             let message = "the `detection` of a correlation holds selections only";
             self.document.problems.add(condition, message, "remove the condition");
         }
-        let source = log_source(self.document, false);
+        let source = log_source(self.document);
         Some(Book::read(detection, &source, self.document.problems))
     }
 
-    /// Why it can never find anything: the detections it cannot do without never match.
-    fn blind(&self) -> Option<String> {
-        let blind: Vec<Option<String>> = self.feeds.iter().map(|feed| feed.blind()).collect();
-        let all_needed = self.kind_is_sequence() && !self.has_expression();
-        let works =
-            if all_needed { blind.iter().all(Option::is_none) } else { blind.iter().any(Option::is_none) };
-        if works { None } else { blind.into_iter().flatten().next() }
-    }
-
-    fn kind_is_sequence(&self) -> bool {
-        let written = self.table.get("type").and_then(Node::text);
-        matches!(written.as_deref(), Some("temporal" | "temporal_ordered"))
-    }
-
-    fn has_expression(&self) -> bool {
-        self.table.get("condition").is_some_and(|node| matches!(node.data, Data::Text(_)))
+    /// Why it can never find anything: detections it cannot do without never match.
+    fn blind(&self, of: &Counted) -> Option<String> {
+        let reasons: Vec<Option<String>> = self.feeds.iter().map(|feed| feed.blind()).collect();
+        let seeing: Vec<bool> = reasons.iter().map(Option::is_none).collect();
+        let works = match of {
+            Counted::All(presence) => sequence::can_hold(presence, &seeing),
+            Counted::Ordered(_) => seeing.iter().all(|seeing| *seeing),
+            Counted::Events
+            | Counted::Matching(_)
+            | Counted::Distinct(_)
+            | Counted::Sum(_)
+            | Counted::Average(_)
+            | Counted::Percentile(..) => seeing.iter().any(|seeing| *seeing),
+        };
+        if works { None } else { reasons.into_iter().flatten().next() }
     }
 }
 

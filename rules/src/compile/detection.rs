@@ -1,7 +1,7 @@
 //! Detections: events that match a condition over selections. Alone they classify or raise; a
 //! correlation may use them instead.
 
-use super::book::{Book, Shelf};
+use super::book::{Book, Library};
 use super::document::{Document, Shape, Standing};
 use super::extension::{Extension, usual_incident};
 use super::scope::{Scope, Tables, Use};
@@ -31,7 +31,7 @@ impl<'s> Detected<'s> {
     pub(super) fn read(document: &'s Document<'s>, tables: &Tables) -> Option<Self> {
         let Shape::Detection = document.shape else { return None };
         let detection = document.node.get("detection")?;
-        let source = log_source(document, true);
+        let source = log_source(document);
         let book = Book::read(detection, &source, document.problems);
         let condition = detection.get("condition");
         if condition.is_none() {
@@ -39,8 +39,8 @@ impl<'s> Detected<'s> {
             document.problems.add(detection, "`condition` is missing", remedy);
         }
         let matcher = condition.and_then(|condition| book.matcher(condition, tables, document.problems));
-        let shelf = Shelf { books: vec![&book], tables, problems: document.problems };
-        let novel = matcher.and_then(|events| first_seen::read(document, events, &shelf));
+        let library = Library { books: vec![&book], tables, problems: document.problems };
+        let novel = matcher.and_then(|events| first_seen::read(document, events, &library));
         Some(Self { document, source, book, matcher, novel })
     }
 
@@ -66,19 +66,20 @@ impl<'s> Detected<'s> {
             "a risk rule has no detection",
             "give it a document of its own, with a title and a level",
         );
-        let feeds = used.by.filter(|_| !used.generate);
+        let silent = document.extension().is_some_and(|extension| extension.get("silence").is_some());
+        let feeds = used.by.filter(|_| !used.generate && !silent);
         let level = match feeds {
             Some(_) => document.level(false).map(|_| Level::Info).or(Some(Level::Info)),
             None => document.level(true),
         };
-        let shelf = Shelf { books: vec![&self.book], tables: scope.tables, problems: document.problems };
-        let kind = if document.extension().is_some_and(|extension| extension.get("silence").is_some()) {
-            silence::read(self, level, &shelf).map(|silence| Kind::Silence(Box::new(silence)))
+        let library = Library { books: vec![&self.book], tables: scope.tables, problems: document.problems };
+        let kind = if silent {
+            silence::read(self, level, &library).map(|silence| Kind::Silence(Box::new(silence)))
         } else if level == Some(Level::Info) {
             self.refuse_raising(feeds);
             self.hit(Vec::new()).map(Kind::Classify)
         } else {
-            self.single(&shelf).map(|count| Kind::Count(Box::new(count)))
+            self.single(&library).map(|count| Kind::Count(Box::new(count)))
         };
         document.frame(kind, level.map(|level| Standing { level, blind: self.blind() }))
     }
@@ -99,7 +100,7 @@ impl<'s> Detected<'s> {
     }
 
     /// A detection on its own: every match is an incident or joins one.
-    fn single(&self, shelf: &Shelf<'_, '_>) -> Option<Count> {
+    fn single(&self, library: &Library<'_, '_>) -> Option<Count> {
         let principal = Field::parse("principal.id", &fields::normalised()).into_iter().collect();
         let count = Count {
             hits: self.hit(Vec::new()).into_iter().collect(),
@@ -114,23 +115,21 @@ impl<'s> Detected<'s> {
             escalate: Vec::new(),
         };
         let count = match self.document.extension() {
-            Some(table) => Extension { table, shelf, hits: 1 }.apply(count),
+            Some(table) => Extension { table, library, hits: 1 }.apply(count),
             None => count,
         };
         (!count.hits.is_empty()).then_some(count)
     }
 }
 
-/// The log source of a document; a missing one is reported when it is `needed`, and otherwise
-/// means Keywatch's own.
-pub(super) fn log_source(document: &Document<'_>, needed: bool) -> LogSource {
-    let remedy = "for Keywatch's own fields write `logsource: {product: keywatch, category: audit}`";
-    let table = document.table();
-    let node = if needed { table.need("logsource", remedy) } else { table.get("logsource") };
-    let Some(node) = node else { return fields::normalised() };
+/// The log source of a document; none is Keywatch's own, whose field names are all known, so a
+/// published rule that lost its log source does not pass unnoticed.
+pub(super) fn log_source(document: &Document<'_>) -> LogSource {
+    let Some(node) = document.table().get("logsource") else { return fields::normalised() };
     let table = Table::of(node, document.problems);
     let [product, service, category] = ["product", "service", "category"].map(|key| table.text(key));
     if product.is_none() && service.is_none() && category.is_none() {
+        let remedy = "for Keywatch's own fields write `logsource: {product: keywatch, category: audit}`";
         document.problems.add(node, "the log source names no product, service or category", remedy);
     }
     LogSource::parse(product.as_deref(), service.as_deref(), category.as_deref())

@@ -1,6 +1,6 @@
 //! The parts under `keywatch:` that shape how events become incidents.
 
-use super::book::Shelf;
+use super::book::Library;
 use super::condition::bounds;
 use super::document::level_of;
 use super::fields::all_own;
@@ -24,7 +24,7 @@ pub(super) fn usual_incident(keys: Vec<Vec<Field>>) -> Incident {
 /// The extension of a rule that counts.
 pub(super) struct Extension<'e, 'b, 's> {
     pub(super) table: Table<'e>,
-    pub(super) shelf: &'e Shelf<'b, 's>,
+    pub(super) library: &'e Library<'b, 's>,
     /// How many detections the rule listens to.
     pub(super) hits: usize,
 }
@@ -51,7 +51,7 @@ impl<'e> Extension<'e, '_, '_> {
     }
 
     fn problems(&self) -> &'e Problems {
-        self.shelf.problems
+        self.library.problems
     }
 
     fn section(&self, key: &str, known: &[&str]) -> Option<Table<'e>> {
@@ -64,7 +64,7 @@ impl<'e> Extension<'e, '_, '_> {
     }
 
     fn matcher(&self, table: &Table<'_>, key: &str) -> Option<MatcherId> {
-        self.shelf.matcher(table.need(key, "name a selection of the detection")?)
+        self.library.matcher(table.need(key, "name a selection of the detection")?)
     }
 
     fn fields(&self, table: &Table<'_>, key: &str) -> Vec<Field> {
@@ -92,7 +92,7 @@ impl<'e> Extension<'e, '_, '_> {
         if let Data::Text(_) = node.data {
             let at = [("secrets.id".to_owned(), node)];
             let on = all_own(&at, self.problems());
-            return Some(Attach { matcher: self.shelf.matcher(node)?, on, raise_to: None });
+            return Some(Attach { matcher: self.library.matcher(node)?, on, raise_to: None });
         }
         let table = Table::open(node, &["when", "on", "to"], self.problems())?;
         let remedy = "name the fields the event shares with the incident, as `on: [secrets.id]`";
@@ -125,7 +125,7 @@ impl<'e> Extension<'e, '_, '_> {
             let fields = self.fields(table, "distinct");
             return (!fields.is_empty()).then(|| Counted::Distinct(vec![fields; self.hits]));
         }
-        table.get("matching").and_then(|node| self.shelf.matcher(node)).map(Counted::Matching)
+        table.get("matching").and_then(|node| self.library.matcher(node)).map(Counted::Matching)
     }
 
     fn hold(&self, table: &Table<'_>) -> Option<Hold> {

@@ -1,6 +1,6 @@
 //! `keywatch.first_seen`: what is normal, and therefore what is new.
 
-use super::book::Shelf;
+use super::book::Library;
 use super::document::Document;
 use super::fields::{all_own, own};
 use crate::field::Field;
@@ -25,16 +25,20 @@ const NETWORK: &str = "source.network";
 const DAY: i64 = 86_400;
 
 /// The baseline a detection asks for, when it does.
-pub(super) fn read(document: &Document<'_>, events: MatcherId, shelf: &Shelf<'_, '_>) -> Option<BaselineId> {
+pub(super) fn read(
+    document: &Document<'_>,
+    events: MatcherId,
+    library: &Library<'_, '_>,
+) -> Option<BaselineId> {
     let extension = document.extension()?;
     let table = Table::open(extension.get("first_seen")?, KEYS, document.problems)?;
-    let baseline = Reader { table, shelf }.baseline(document, events)?;
-    Some(shelf.tables.add_baseline(baseline))
+    let baseline = Reader { table, library }.baseline(document, events)?;
+    Some(library.tables.add_baseline(baseline))
 }
 
 struct Reader<'r, 'b, 's> {
     table: Table<'r>,
-    shelf: &'r Shelf<'b, 's>,
+    library: &'r Library<'b, 's>,
 }
 
 impl Reader<'_, '_, '_> {
@@ -42,7 +46,7 @@ impl Reader<'_, '_, '_> {
         let of = self.of();
         let network = matches!(of, Some(Novel::Network { .. }));
         let per = self.per(network);
-        let matcher = |key| self.table.get(key).map(|node| self.shelf.matcher(node));
+        let matcher = |key| self.table.get(key).map(|node| self.library.matcher(node));
         let (taints, unless) = (matcher("taints"), matcher("unless"));
         let mature = self.mature(network);
         let returns_after_secs = self.table.secs("returns_after");
@@ -63,7 +67,7 @@ impl Reader<'_, '_, '_> {
     }
 
     fn of(&self) -> Option<Novel> {
-        let problems = self.shelf.problems;
+        let problems = self.library.problems;
         let remedy = "name fields, as `of: [secrets.id]`, or source.network";
         let node = self.table.need("of", remedy)?;
         let names = self.table.texts("of");
@@ -90,7 +94,7 @@ impl Reader<'_, '_, '_> {
     }
 
     fn network(&self, mobile: Option<&Node>) -> Novel {
-        let table = mobile.and_then(|node| Table::open(node, &["networks", "within"], self.shelf.problems));
+        let table = mobile.and_then(|node| Table::open(node, &["networks", "within"], self.library.problems));
         let networks = table.as_ref().and_then(|table| table.int("networks", 2..=1000)).unwrap_or(12);
         Novel::Network {
             mobile_networks: usize::try_from(networks).unwrap_or(12),
@@ -99,7 +103,7 @@ impl Reader<'_, '_, '_> {
     }
 
     fn per(&self, network: bool) -> Vec<Field> {
-        let problems = self.shelf.problems;
+        let problems = self.library.problems;
         let fields = match self.table.get("per") {
             Some(_) => all_own(&self.table.texts("per"), problems),
             None if network => own("principal.id", self.table.node(), problems).into_iter().collect(),
@@ -119,7 +123,8 @@ impl Reader<'_, '_, '_> {
         let usual =
             if network { Mature { age_secs: 7 * DAY, events: 10, days: 3 } } else { Mature::default() };
         let node = self.table.get("mature");
-        let table = node.and_then(|node| Table::open(node, &["age", "events", "days"], self.shelf.problems));
+        let table =
+            node.and_then(|node| Table::open(node, &["age", "events", "days"], self.library.problems));
         let Some(table) = table else { return usual };
         let events = table.int("events", 0..=1_000_000).and_then(|number| u32::try_from(number).ok());
         let days = table.int("days", 0..=8).and_then(|number| usize::try_from(number).ok());
@@ -139,7 +144,7 @@ impl Reader<'_, '_, '_> {
             && decay <= returns
         {
             let message = "a value would be forgotten before it can return";
-            self.shelf.problems.add(node, message, "write `decay` longer than `returns_after`");
+            self.library.problems.add(node, message, "write `decay` longer than `returns_after`");
         }
         decay.unwrap_or(usual.max(returns.saturating_mul(4)))
     }

@@ -13,10 +13,8 @@ pub(super) fn temporal(correlation: &Correlation<'_>) -> Option<Condition> {
     let everything = Presence::And((0..correlation.feeds.len()).map(Presence::Hit).collect());
     let presence = match correlation.table.get("condition") {
         None => Some(everything),
-        Some(node) => match node.data {
-            Data::Text(_) => expression(correlation, node),
-            _ => counts_all(correlation, node).then_some(everything),
-        },
+        Some(node) if matches!(node.data, Data::Text(_)) => expression(correlation, node),
+        Some(node) => counts_all(correlation, node).then_some(everything),
     };
     presence.map(|presence| holds(Counted::All(presence)))
 }
@@ -121,7 +119,9 @@ impl Reader<'_, '_> {
             self.correlation.document.problems.add(self.node, message, suggest(name, &known));
             return None;
         };
-        used.get_mut(place).into_iter().for_each(|used| *used = true);
+        if let Some(used) = used.get_mut(place) {
+            *used = true;
+        }
         Some(Presence::Hit(place))
     }
 
@@ -146,7 +146,7 @@ impl Reader<'_, '_> {
         let problems = self.correlation.document.problems;
         match quantifier {
             _ if hits.is_empty() => {
-                problems.add(self.node, format!("no rule matches `{pattern}`"), suggest("", &[]));
+                problems.add(self.node, format!("no rule matches `{pattern}`"), "name one of `rules`");
                 None
             }
             Quantifier::Any | Quantifier::Count(1) => Some(Presence::Or(hits)),
@@ -173,6 +173,26 @@ fn holds_of_nothing(presence: &Presence) -> bool {
     }
 }
 
+/// Whether an expression can hold when only the detections that are `seeing` ever occur.
+pub(super) fn can_hold(presence: &Presence, seeing: &[bool]) -> bool {
+    match presence {
+        Presence::Hit(place) => seeing.get(*place).copied().unwrap_or(false),
+        Presence::And(all) => all.iter().all(|inner| can_hold(inner, seeing)),
+        Presence::Or(any) => any.iter().any(|inner| can_hold(inner, seeing)),
+        Presence::Not(inner) => can_fail(inner, seeing),
+    }
+}
+
+fn can_fail(presence: &Presence, seeing: &[bool]) -> bool {
+    match presence {
+        // An event that may occur may also not occur.
+        Presence::Hit(_) => true,
+        Presence::And(all) => all.iter().any(|inner| can_fail(inner, seeing)),
+        Presence::Or(any) => any.iter().all(|inner| can_fail(inner, seeing)),
+        Presence::Not(inner) => can_hold(inner, seeing),
+    }
+}
+
 /// What each step needs: one event, unless `keywatch.steps` says otherwise.
 fn steps(correlation: &Correlation<'_>) -> Option<Vec<Step>> {
     let problems = correlation.document.problems;
@@ -190,7 +210,9 @@ fn steps(correlation: &Correlation<'_>) -> Option<Vec<Step>> {
         let name = key.text().unwrap_or_default();
         let place = correlation.feeds.iter().position(|feed| feed.document.is_called(&name));
         if let Some(slot) = place.and_then(|place| steps.get_mut(place)) {
-            step(correlation, body).into_iter().for_each(|step| *slot = step);
+            if let Some(step) = step(correlation, body) {
+                *slot = step;
+            }
         } else if !known.contains(&name) {
             let known: Vec<&str> = known.iter().map(String::as_str).collect();
             let message = format!("the step `{name}` is not among the `rules` of this correlation");

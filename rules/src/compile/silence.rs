@@ -1,6 +1,6 @@
 //! `keywatch.silence`: a stream that stops, or an event whose follower never comes.
 
-use super::book::Shelf;
+use super::book::Library;
 use super::detection::{Detected, RAISING};
 use super::fields::all_own;
 use crate::rule::{Hit, Silence};
@@ -11,7 +11,11 @@ use std::sync::Arc;
 const KEYS: &[&str] = &["for_at_least", "times_p99", "gaps_min", "per", "followed_by"];
 
 /// What the silence of a detection means.
-pub(super) fn read(detected: &Detected<'_>, level: Option<Level>, shelf: &Shelf<'_, '_>) -> Option<Silence> {
+pub(super) fn read(
+    detected: &Detected<'_>,
+    level: Option<Level>,
+    library: &Library<'_, '_>,
+) -> Option<Silence> {
     let document = detected.document;
     let problems = document.problems;
     let extension = document.extension()?;
@@ -30,7 +34,7 @@ pub(super) fn read(detected: &Detected<'_>, level: Option<Level>, shelf: &Shelf<
             }
         }
         let rule = Arc::clone(&document.id);
-        let matcher = shelf.matcher(node)?;
+        let matcher = library.matcher(node)?;
         Some(Hit { rule, matcher, novel: None, group_by: group_by.clone() })
     });
     if followed_by.is_some() && group_by.is_empty() {

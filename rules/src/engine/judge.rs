@@ -4,7 +4,7 @@ use super::alerts;
 use super::baseline::{Judgement, Raised, Sight, Value};
 use super::brief::Brief;
 use super::count::{CountState, Counting, Effect};
-use super::entry::{Part, combined};
+use super::entry::Part;
 use super::group::Change;
 use super::verdicts::Verdicts;
 use super::{Context, Engine, State};
@@ -13,6 +13,7 @@ use crate::field::Field;
 use crate::rule::{Baseline, Count, Hit, Incident, Kind, Novel, Rule};
 use crate::view::View;
 use keywatch_event::{AlertChange, Level};
+use std::net::IpAddr;
 use std::sync::Arc;
 
 /// How long a baseline is kept whatever happens after something was raised about it: the longest
@@ -44,8 +45,8 @@ impl Engine {
     /// Judges one event.
     pub(super) fn judge(&mut self, at: usize, seen: &Seen<'_>, said: Said<'_>, verdicts: &mut Verdicts) {
         let around = Arc::clone(&self.settings.surroundings);
-        let view = View::new(seen, &around);
         let dispatch = Arc::clone(&self.dispatch);
+        let view = View::new(seen, &around, dispatch.plan.scope());
         let mut scratch = std::mem::take(&mut self.scratch);
         scratch.found.clear();
         dispatch.plan.matching(&view, &mut scratch.found.ids);
@@ -248,35 +249,63 @@ impl Raising {
 }
 
 /// Calls `visit` with each thing a baseline may learn from the event: one per combination of for
-/// whom and of what.
+/// whom and of what. Who is not told is nobody, one and the same; what is not told is never new,
+/// but the event still counts for how well its `per` is known.
 fn each_sight(spec: &Baseline, context: &Context<'_, '_>, visit: &mut dyn FnMut(&Sight<'_>)) {
     let now_secs = context.seen().event.time.secs();
     let exempt = spec.unless.is_some_and(|unless| context.found.has(unless));
     each(&spec.per, context, &mut |per| match &spec.of {
         Novel::Network { .. } => {
             if let Some(ip) = context.seen().event.source.ip {
-                let value = Value::Address { ip, asn: context.view.asn() };
+                let value = Value::Address { ip, asn: autonomous_system(context, ip) };
                 visit(&Sight { per, value, now_secs, exempt });
             }
         }
-        Novel::Values(fields) => each(fields, context, &mut |value| {
-            visit(&Sight { per, value: Value::Text(value), now_secs, exempt });
-        }),
+        Novel::Values(fields) => {
+            let told = fields.iter().all(|field| field.any(context.view, &mut |_| true));
+            each(fields, context, &mut |value| {
+                visit(&Sight { per, value: Value::Text(value), now_secs, exempt: exempt || !told });
+            });
+        }
     });
 }
 
-/// Calls `visit` with each combination of the fields' values; without fields, once with nothing.
+fn autonomous_system(context: &Context<'_, '_>, ip: IpAddr) -> Option<u32> {
+    context.view.around().asn.as_ref()?.asn(ip)?.parse().ok()
+}
+
+/// Calls `visit` with each combination of the fields' values, a missing one as no text; without
+/// fields, once with nothing.
 fn each(fields: &[Field], context: &Context<'_, '_>, visit: &mut dyn FnMut(&str)) {
     match fields {
         [] => visit(""),
         [field] => {
+            let mut none = true;
             field.any(context.view, &mut |value| {
+                none = false;
                 visit(value);
                 false
             });
+            if none {
+                visit("");
+            }
         }
-        fields => combined(fields, context.view).iter().for_each(|all| visit(all.trim_end_matches('\u{1f}'))),
+        fields => blanks_combined(fields, context.view).iter().for_each(|all| visit(all)),
     }
+}
+
+/// As [`super::entry::combined`], with a missing value as no text.
+fn blanks_combined(fields: &[Field], view: &View<'_>) -> Vec<String> {
+    let mut all = vec![String::new()];
+    for (at, field) in fields.iter().enumerate() {
+        let mut values = field.values(view);
+        if values.is_empty() {
+            values.push(String::new());
+        }
+        let joint = if at == 0 { "" } else { " " };
+        all = all.iter().flat_map(|one| values.iter().map(move |value| format!("{one}{joint}{value}"))).collect();
+    }
+    all
 }
 
 impl Verdicts {

@@ -179,7 +179,7 @@ impl Found {
 impl Dispatch {
     fn new(rules: &RuleSet) -> Self {
         let mut dispatch = Self {
-            plan: Plan::new(&rules.matchers),
+            plan: Plan::reading(&rules.matchers, rules.fields().iter()),
             rules: vec![Vec::new(); rules.matchers.len()],
             baselines: vec![Vec::new(); rules.matchers.len()],
             novel: Vec::new(),

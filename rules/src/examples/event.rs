@@ -123,11 +123,11 @@ impl Line<'_> {
 
     fn secrets(&self, number: &str) -> Vec<SecretRef<'static>> {
         let names = self.table.texts("secrets").into_iter().chain(self.table.texts("secret"));
-        let named = |(name, _): (String, &Node)| {
+        let secret = |(name, _): (String, &Node)| {
             let name = name.replace("{n}", number);
             SecretRef { id: Cow::Owned(name.clone()), name: Cow::Owned(name), version: None }
         };
-        names.map(named).collect()
+        names.map(secret).collect()
     }
 
     fn raw(&self, number: &str) -> Vec<u8> {

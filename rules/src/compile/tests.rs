@@ -1,1 +1,0 @@
-//! Tables of rule texts and what is said of them.
