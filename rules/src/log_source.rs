@@ -78,8 +78,7 @@ mod tests {
 
     #[track_caller]
     fn check(product: &str, service: &str, want: Origin, blind: Option<&str>) {
-        let service = (!service.is_empty()).then_some(service);
-        let source = LogSource::parse(Some(product), service, None);
+        let source = LogSource::parse(Some(product), (!service.is_empty()).then_some(service), None);
         assert_eq!((source.origin(), source.blindness().as_deref()), (want, blind), "{product}/{service}");
     }
 

@@ -105,7 +105,6 @@ pub(crate) mod mmdb {
 
     fn text(text: &str) -> Vec<u8> {
         let len = u8::try_from(text.len()).unwrap();
-        assert!(len < 29 + 255);
         let mut bytes = if len < 29 { vec![0x40 | len] } else { vec![0x5d, len - 29] };
         bytes.extend(text.as_bytes());
         bytes

@@ -125,7 +125,7 @@ fn alerts(batches: &[&[&AuditEvent<'static>]], restart_at: Option<usize>) -> BTr
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(400))]
+    #![proptest_config(ProptestConfig::with_cases(300))]
 
     #[test]
     fn order_batches_duplicates_and_restarts_change_no_alert(

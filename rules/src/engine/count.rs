@@ -89,6 +89,7 @@ impl CountState {
                 Arrival::Beyond => effect.beyond += 1,
                 Arrival::Swept(level) => effect.raised = effect.raised.max(level),
             }
+            self.look_at_neighbours(counting, part, brief.time, &group);
         }
         effect
     }
@@ -104,6 +105,16 @@ impl CountState {
             self.dirty.push(name.into());
         }
         arrival
+    }
+
+    /// Events that wait together are explained only while they are few: one more may change what
+    /// the others are.
+    fn look_at_neighbours(&mut self, counting: Counting<'_>, part: &Part, at: EventTime, group: &str) {
+        if let (Role::Waiting(key), Some(hold)) = (&part.role, &counting.count.hold)
+            && self.explanations.waiting_near(key, at.secs(), hold.secs) > 1
+        {
+            self.look_again(counting, group, at.plus_secs(-hold.secs - 1));
+        }
     }
 
     fn look_again(&mut self, counting: Counting<'_>, name: &str, from: EventTime) {

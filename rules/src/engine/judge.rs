@@ -295,7 +295,7 @@ fn each(fields: &[Field], context: &Context<'_, '_>, visit: &mut dyn FnMut(&str)
 }
 
 /// As [`super::entry::combined`], with a missing value as no text.
-fn blanks_combined(fields: &[Field], view: &View<'_>) -> Vec<String> {
+pub(super) fn blanks_combined(fields: &[Field], view: &View<'_>) -> Vec<String> {
     let mut all = vec![String::new()];
     for (at, field) in fields.iter().enumerate() {
         let mut values = field.values(view);

@@ -272,6 +272,9 @@ impl Engine {
     pub fn evaluate(&mut self, events: &[Seen<'_>]) -> Evaluation {
         let mut verdicts = Verdicts::new(events.len());
         self.batch += 1;
+        if let Some(first) = events.first().filter(|_| self.newest.is_none()) {
+            self.baselines.iter_mut().for_each(|known| known.began(first.event.time.secs()));
+        }
         for (at, seen) in events.iter().enumerate() {
             self.newest = self.newest.max(Some(seen.event.time));
             self.judge(at, seen, None, &mut verdicts);

@@ -3,7 +3,7 @@
 use super::Context;
 use super::alerts::spoken;
 use super::brief::Brief;
-use super::entry::combined;
+use super::judge::blanks_combined;
 use super::incident::alert_id;
 use super::silence::pairs::{Pairs, Unfollowed};
 use super::silence::rhythm::{Rhythms, Silent};
@@ -84,7 +84,7 @@ impl Quiet {
     fn stopped(&self, rule: &Rule, silent: &Silent) -> Option<AlertChange> {
         let last = self.last.get(&*silent.key)?;
         let mut alert = alert(rule, last, &silent.key);
-        let stream = silent.key.trim_end_matches('\u{1f}').replace('\u{1f}', " ");
+        let stream = silent.key.trim();
         alert.title = format!("{}: {stream}", rule.title);
         alert.opened_at = EventTime::from_secs(silent.last_secs.saturating_add(silent.limit_secs));
         alert.principal = None;
@@ -136,7 +136,7 @@ impl Quiet {
 }
 
 fn keys(hit: &Hit, context: &Context<'_, '_>) -> Vec<String> {
-    combined(&hit.group_by, context.view)
+    blanks_combined(&hit.group_by, context.view)
 }
 
 fn row(brief: &Brief) -> Evidence {

@@ -156,7 +156,7 @@ fn the_keys_of_a_correlation_are_checked() {
     refused(
         &correlation("type: event_count, rules: [a, a], timespan: 1h", ""),
         &[
-            "a.yml:12:15: `condition` is missing; for example `condition: {gte: 5}`",
+            "a.yml:12:14: `condition` is missing; for example `condition: {gte: 5}`",
             "a.yml:12:45: `a` stands twice; name each detection once",
         ],
     );

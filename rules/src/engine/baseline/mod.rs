@@ -43,7 +43,11 @@ pub(crate) enum Judgement {
     /// Not known, and its `per` has not shown enough to be judged.
     Immature,
     /// Known.
-    Known,
+    Known {
+        /// Whether everything the sight could teach is noted already: learning from it is then
+        /// free, unless its event raised something high.
+        noted: bool,
+    },
     /// Raised before, and seen on enough days since: known from now on.
     Accepted,
     /// Named by an operator's list.
@@ -71,9 +75,12 @@ impl Judgement {
     pub(crate) fn news(&self) -> Option<&str> {
         match self {
             Self::New { value, .. } | Self::Returned { value, .. } => Some(value),
-            Self::Learning | Self::Immature | Self::Known | Self::Accepted | Self::Exempt | Self::Mobile => {
-                None
-            }
+            Self::Learning
+            | Self::Immature
+            | Self::Known { .. }
+            | Self::Accepted
+            | Self::Exempt
+            | Self::Mobile => None,
         }
     }
 }
@@ -130,6 +137,15 @@ impl Known {
         self.start.map(|start| start.saturating_add(spec.learn_secs))
     }
 
+    /// History begins here at the latest, whether this baseline had anything to see or not: what
+    /// is rare is new all the same.
+    pub(crate) fn began(&mut self, secs: i64) {
+        if self.start.is_none() {
+            self.start = Some(secs);
+            self.start_dirty = true;
+        }
+    }
+
     /// Says what a sight is, and learns nothing.
     pub(crate) fn judge(&self, spec: &Baseline, sight: &Sight<'_>) -> Judgement {
         let learning = match self.judges_from(spec) {
@@ -153,6 +169,9 @@ impl Known {
         if self.start.is_none_or(|start| sight.now_secs < start) {
             self.start = Some(sight.now_secs);
             self.start_dirty = true;
+        }
+        if *judgement == (Judgement::Known { noted: true }) && raised < Raised::High {
+            return;
         }
         let Some(peer) = self.peer(sight.per, sight.now_secs) else { return };
         if !peer.learn(spec, sight, judgement, raised) {

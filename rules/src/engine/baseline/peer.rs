@@ -17,7 +17,7 @@ const TAINTED_MAX: usize = 32;
 const TAINT_REFRESH_SECS: u32 = 60;
 
 /// One `per`. 64 bytes, 12 per value, and a box for what is in doubt.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Peer {
     /// Ordered by print.
     values: Vec<Sighted>,
@@ -44,7 +44,7 @@ struct Sighted {
 }
 
 /// What only few have: values in doubt, and an open incident.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct Doubts {
     /// Values that raised, with the days they were seen on since, in order of first sight.
     pending: Vec<(Print, Days)>,
@@ -93,7 +93,8 @@ impl Peer {
         }
         let Some(print) = Print::of(sight.value, self.rung) else { return Judgement::Mobile };
         let now = stamp(sight.now_secs);
-        let idle = self.last_sight(print).map(|last| now.saturating_sub(last));
+        let last = self.last_sight(print);
+        let idle = last.map(|last| now.saturating_sub(last));
         let is_new = match (spec.returns_after_secs, idle) {
             (Some(_), None) => false,
             (Some(after), Some(idle)) => i64::from(idle) >= after,
@@ -101,7 +102,8 @@ impl Peer {
             (None, Some(idle)) => i64::from(idle) > spec.decay_secs,
         };
         if !is_new {
-            return Judgement::Known;
+            let is_fresh = |last: u32| now < last.saturating_add(refresh_secs(spec));
+            return Judgement::Known { noted: last.is_some_and(is_fresh) && self.has_counted(spec, now) };
         }
         if learning {
             return Judgement::Learning;
@@ -140,7 +142,9 @@ impl Peer {
         let learned = match judgement {
             Judgement::Mobile => false,
             Judgement::Exempt => true,
-            Judgement::Known => self.last_sight(print).is_some() || (clean && raised <= Raised::Novelty),
+            Judgement::Known { .. } => {
+                self.last_sight(print).is_some() || (clean && raised <= Raised::Novelty)
+            }
             Judgement::Learning | Judgement::Immature => clean && raised == Raised::Nothing,
             Judgement::Accepted => clean && raised < Raised::High,
             Judgement::New { .. } | Judgement::Returned { .. } if spec.accept_days == 0 => {
@@ -210,25 +214,27 @@ impl Peer {
             && self.days.len() >= mature.days.min(Days::MAX)
     }
 
+    /// Whether counting an event of that second would change nothing.
+    fn has_counted(&self, spec: &Baseline, now: u32) -> bool {
+        self.events >= spec.mature.events.max(1)
+            && (self.days.len() >= spec.mature.days.min(Days::MAX) || self.days.contains(now))
+            && (self.first..self.last.saturating_add(refresh_secs(spec))).contains(&now)
+    }
+
     /// Counts an event towards being judged; whether the state changed.
     fn count(&mut self, spec: &Baseline, now: u32) -> bool {
-        let mut changed = false;
-        if self.events == 0 || now < self.first {
-            self.first = now;
-            changed = true;
+        if self.has_counted(spec, now) {
+            return false;
         }
+        self.first = if self.events == 0 { now } else { self.first.min(now) };
         if self.events < spec.mature.events.max(1) {
             self.events += 1;
-            changed = true;
         }
         if self.days.len() < spec.mature.days.min(Days::MAX) {
-            changed |= self.days.add(now);
+            self.days.add(now);
         }
-        if changed || now >= self.last.saturating_add(refresh_secs(spec)) {
-            changed = true;
-            self.last = self.last.max(now);
-        }
-        changed
+        self.last = self.last.max(now);
+        true
     }
 
     fn last_sight(&self, print: Print) -> Option<u32> {
