@@ -3,6 +3,7 @@
 //! Rules are Sigma with a documented extension (`rules/README.md`). Nothing here performs I/O,
 //! reads a clock or knows where alerts go: time is the event's own.
 
+mod blind;
 mod builtin;
 mod compile;
 pub mod engine;

@@ -6,13 +6,20 @@
 
 use maxminddb::Reader;
 use serde::Deserialize;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 
 /// An address database in memory.
 #[derive(Clone)]
-pub struct AddressData(Arc<Reader<Vec<u8>>>);
+pub struct AddressData(Arc<Kept>);
+
+enum Kept {
+    File(Reader<Vec<u8>>),
+    /// One answer for each address: what a rule's example says of its events.
+    Table(BTreeMap<IpAddr, String>),
+}
 
 /// Bytes that are no MaxMind DB.
 #[derive(Debug, thiserror::Error)]
@@ -49,18 +56,29 @@ impl AddressData {
     /// # Errors
     /// [`AddressDataError`] when the bytes are none.
     pub fn from_bytes(bytes: Vec<u8>) -> Result<Self, AddressDataError> {
-        Reader::from_source(bytes).map(|reader| Self(Arc::new(reader))).map_err(AddressDataError)
+        Reader::from_source(bytes).map(|reader| Self(Arc::new(Kept::File(reader)))).map_err(AddressDataError)
+    }
+
+    /// A database of these answers; nothing when there are none.
+    pub(crate) fn of_table(answers: BTreeMap<IpAddr, String>) -> Option<Self> {
+        (!answers.is_empty()).then(|| Self(Arc::new(Kept::Table(answers))))
     }
 
     /// What the file calls itself: `GeoLite2-ASN`.
     #[must_use]
     pub fn database_type(&self) -> &str {
-        &self.0.metadata().database_type
+        match &*self.0 {
+            Kept::File(reader) => &reader.metadata().database_type,
+            Kept::Table(_) => "table",
+        }
     }
 
     /// The number of the autonomous system, without `AS`.
     #[must_use]
     pub fn asn(&self, ip: IpAddr) -> Option<String> {
+        if let Kept::Table(answers) = &*self.0 {
+            return answers.get(&ip).cloned();
+        }
         let entry = self.entry(ip)?;
         let named = || entry.asn?.strip_prefix("AS").map(str::to_owned);
         entry.autonomous_system_number.map(|number| number.to_string()).or_else(named)
@@ -69,6 +87,9 @@ impl AddressData {
     /// The country, as two letters (ISO 3166-1).
     #[must_use]
     pub fn country(&self, ip: IpAddr) -> Option<String> {
+        if let Kept::Table(answers) = &*self.0 {
+            return answers.get(&ip).cloned();
+        }
         let entry = self.entry(ip)?;
         let coded = match entry.country {
             Some(Country::Coded { iso_code }) => iso_code,
@@ -78,7 +99,10 @@ impl AddressData {
     }
 
     fn entry(&self, ip: IpAddr) -> Option<Entry<'_>> {
-        self.0.lookup(ip).ok()?.decode().ok()?
+        match &*self.0 {
+            Kept::File(reader) => reader.lookup(ip).ok()?.decode().ok()?,
+            Kept::Table(_) => None,
+        }
     }
 }
 

@@ -228,7 +228,9 @@ impl<'a> Visitor<'a> for Walk<'_, 'a> {
             }
             let value = map.next_value::<&'a RawValue>()?;
             self.take(child, value);
-            more.into_iter().for_each(|child| self.take(child, value));
+            for child in more {
+                self.take(child, value);
+            }
         }
         Ok(true)
     }

@@ -426,6 +426,15 @@ impl Kind {
         }
     }
 
+    /// Whether one new value is enough for it to raise.
+    #[must_use]
+    pub fn is_for_novelty_alone(&self) -> bool {
+        match self {
+            Self::Count(count) => count.hits.len() == 1 && count.condition.bounds.iter().all(|(_, bound)| *bound <= 1.0),
+            Self::Classify(_) | Self::Silence(_) | Self::Risk(_) => true,
+        }
+    }
+
     /// How long, in seconds, one event may matter to another.
     #[must_use]
     pub fn span_secs(&self) -> i64 {

@@ -73,9 +73,11 @@ pub(crate) mod mmdb {
         for (at, bit) in (1_u32..).zip(&bits) {
             // A record points to the next node, to nothing (the number of nodes), or past it
             // into the data.
-            let next = if at == nodes { nodes + 16 } else { at };
-            let pair = if *bit { [nodes, next] } else { [next, nodes] };
-            pair.iter().for_each(|record| bytes.extend(&record.to_be_bytes()[1..]));
+            let below = if at == nodes { nodes + 16 } else { at };
+            let pair = if *bit { [nodes, below] } else { [below, nodes] };
+            for record in pair {
+                bytes.extend(&record.to_be_bytes()[1..]);
+            }
         }
         bytes.extend([0; 16]);
         bytes.extend(entry);

@@ -68,6 +68,12 @@ impl<'v> View<'v> {
         self.around
     }
 
+    /// The record paths that are read together.
+    #[must_use]
+    pub const fn scope(&self) -> &'v Scope {
+        self.scope
+    }
+
     /// Calls `visit` with each value at a path of the raw record until it answers true; whether
     /// it did.
     pub fn raw_any(&self, path: &str, visit: &mut dyn FnMut(&str) -> bool) -> bool {

@@ -125,7 +125,7 @@ fn alerts(batches: &[&[&AuditEvent<'static>]], restart_at: Option<usize>) -> BTr
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(300))]
+    #![proptest_config(ProptestConfig { cases: 200, max_shrink_iters: 60, ..ProptestConfig::default() })]
 
     #[test]
     fn order_batches_duplicates_and_restarts_change_no_alert(

@@ -35,8 +35,7 @@ fn compiled(line: usize, block: &str) -> Result<RuleSet, String> {
 fn every_rule_in_the_documentation_compiles() {
     let rules = rules();
     assert!(rules.len() >= 14, "only {} rules were found", rules.len());
-    let wrong: Vec<String> =
-        rules.iter().filter_map(|(line, block)| compiled(*line, block).err()).collect();
+    let wrong: Vec<String> = rules.iter().filter_map(|(line, block)| compiled(*line, block).err()).collect();
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 

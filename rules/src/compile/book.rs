@@ -29,7 +29,7 @@ impl<'s> Book<'s> {
         let selections = Selections::compile(detection, source, problems);
         let names = names(detection);
         for (name, body) in &names {
-            if is_empty(body) {
+            if matches!(&body.data, Data::Map(items) if items.is_empty()) {
                 let remedy = "name the fields and values an event must have";
                 problems.add(body, format!("the selection `{name}` is empty"), remedy);
             }
@@ -103,15 +103,6 @@ fn names(detection: &Node) -> Vec<(String, &Node)> {
     let Data::Map(entries) = &detection.data else { return Vec::new() };
     let named = entries.iter().filter_map(|(key, body)| Some((key.text()?, body)));
     named.filter(|(name, _)| !NO_SELECTION.contains(&name.as_str())).collect()
-}
-
-fn is_empty(body: &Node) -> bool {
-    match &body.data {
-        Data::Null => true,
-        Data::List(items) => items.is_empty(),
-        Data::Map(entries) => entries.is_empty(),
-        Data::Bool(_) | Data::Int(_) | Data::Float(_) | Data::Text(_) => false,
-    }
 }
 
 fn fits(pattern: &SelectorPattern, name: &str) -> bool {

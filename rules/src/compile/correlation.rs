@@ -8,6 +8,7 @@ use super::extension::{Extension, usual_incident};
 use super::fields::field_in;
 use super::scope::Scope;
 use super::sequence;
+use crate::blind::blind_count;
 use crate::field::Field;
 use crate::problem::suggest;
 use crate::rule::{Condition, Count, Counted, Kind, Op, Rule};
@@ -77,7 +78,9 @@ pub(super) fn rule<'s>(document: &'s Document<'s>, node: &'s Node, scope: &Scope
     let correlation =
         Table::open(node, KEYS, document.problems).map(|table| Correlation::read(document, table, scope));
     let count = correlation.as_ref().and_then(|correlation| correlation.count(scope));
-    let blind = correlation.zip(count.as_ref()).and_then(|(read, count)| read.blind(&count.condition.of));
+    let reasons = |read: Correlation<'_>| read.feeds.iter().map(|feed| feed.blind()).collect();
+    let reasons: Vec<Option<String>> = correlation.map(reasons).unwrap_or_default();
+    let blind = count.as_ref().and_then(|count| blind_count(&count.condition.of, reasons));
     let kind = count.map(|count| Kind::Count(Box::new(count)));
     document.frame(kind, level.map(|level| Standing { level, blind }))
 }
@@ -242,23 +245,6 @@ impl<'s> Correlation<'s> {
         }
         let source = log_source(self.document);
         Some(Book::read(detection, &source, self.document.problems))
-    }
-
-    /// Why it can never find anything: detections it cannot do without never match.
-    fn blind(&self, of: &Counted) -> Option<String> {
-        let reasons: Vec<Option<String>> = self.feeds.iter().map(|feed| feed.blind()).collect();
-        let seeing: Vec<bool> = reasons.iter().map(Option::is_none).collect();
-        let works = match of {
-            Counted::All(presence) => sequence::can_hold(presence, &seeing),
-            Counted::Ordered(_) => seeing.iter().all(|seeing| *seeing),
-            Counted::Events
-            | Counted::Matching(_)
-            | Counted::Distinct(_)
-            | Counted::Sum(_)
-            | Counted::Average(_)
-            | Counted::Percentile(..) => seeing.iter().any(|seeing| *seeing),
-        };
-        if works { None } else { reasons.into_iter().flatten().next() }
     }
 }
 

@@ -173,26 +173,6 @@ fn holds_of_nothing(presence: &Presence) -> bool {
     }
 }
 
-/// Whether an expression can hold when only the detections that are `seeing` ever occur.
-pub(super) fn can_hold(presence: &Presence, seeing: &[bool]) -> bool {
-    match presence {
-        Presence::Hit(place) => seeing.get(*place).copied().unwrap_or(false),
-        Presence::And(all) => all.iter().all(|inner| can_hold(inner, seeing)),
-        Presence::Or(any) => any.iter().any(|inner| can_hold(inner, seeing)),
-        Presence::Not(inner) => can_fail(inner, seeing),
-    }
-}
-
-fn can_fail(presence: &Presence, seeing: &[bool]) -> bool {
-    match presence {
-        // An event that may occur may also not occur.
-        Presence::Hit(_) => true,
-        Presence::And(all) => all.iter().any(|inner| can_fail(inner, seeing)),
-        Presence::Or(any) => any.iter().all(|inner| can_fail(inner, seeing)),
-        Presence::Not(inner) => can_hold(inner, seeing),
-    }
-}
-
 /// What each step needs: one event, unless `keywatch.steps` says otherwise.
 fn steps(correlation: &Correlation<'_>) -> Option<Vec<Step>> {
     let problems = correlation.document.problems;

@@ -373,6 +373,7 @@ impl Group {
         if count == 0 {
             return;
         }
+        self.forget_expired(count);
         self.entries.drain(..count);
         self.sealed -= count;
         self.window.first -= count;
@@ -380,6 +381,18 @@ impl Group {
             if let Act::Opened(taken) = &mut step.act {
                 *taken = taken.iter().filter_map(|(at, owner)| Some((at.checked_sub(count)?, *owner))).collect();
             }
+        }
+    }
+
+    /// The oldest `count` entries go: steps that would bring them back into the window when they
+    /// are wound back do so no more. No entry that may still come has them in its window.
+    fn forget_expired(&mut self, count: usize) {
+        let expired: usize = self.steps.iter().filter_map(|step| usize::try_from(step.expired).ok()).sum();
+        let mut lacking = count.saturating_sub(self.window.first.saturating_sub(expired));
+        for step in &mut self.steps {
+            let less = lacking.min(usize::try_from(step.expired).unwrap_or(0));
+            step.expired -= u32::try_from(less).unwrap_or(0);
+            lacking -= less;
         }
     }
 

@@ -37,8 +37,12 @@ impl Novelties {
 /// What the event raised so far, and through what.
 #[derive(Clone, Copy, Debug, Default)]
 struct Raising {
+    /// By rules that know nothing of novelty.
     by_others: Option<Level>,
+    /// By being new.
     by_novelty: Option<Level>,
+    /// By what is new being many, or in a sequence.
+    by_more: Option<Level>,
 }
 
 impl Engine {
@@ -110,8 +114,13 @@ impl Case<'_, '_> {
         }
         let novelties = if self.said.is_none() { self.judge_novelty(&set.baselines, baselines) } else { nothing };
         for at in rules.iter().filter(|rule| listens(rule)) {
-            let level = set.rules.get(*at).and_then(|rule| self.apply(*at, rule, &novelties));
-            raising.by_novelty = raising.by_novelty.max(level);
+            let Some(rule) = set.rules.get(*at) else { continue };
+            let level = self.apply(*at, rule, &novelties);
+            if rule.kind.is_for_novelty_alone() {
+                raising.by_novelty = raising.by_novelty.max(level);
+            } else {
+                raising.by_more = raising.by_more.max(level);
+            }
         }
         if self.said.is_none() {
             self.learn(&set.baselines, baselines, novelties, raising);
@@ -238,12 +247,13 @@ impl Case<'_, '_> {
 
 impl Raising {
     fn raised(self) -> Raised {
-        let all = self.by_others.max(self.by_novelty);
-        match (all, self.by_others) {
-            (Some(Level::High | Level::Critical), _) => Raised::High,
-            (_, Some(Level::Warning)) => Raised::Other,
-            (Some(Level::Warning), _) => Raised::Novelty,
-            _ => Raised::Nothing,
+        let grave = |level: Option<Level>| level >= Some(Level::High);
+        let warned = |level: Option<Level>| level >= Some(Level::Warning);
+        match self {
+            Self { by_others, by_more, .. } if grave(by_others) || grave(by_more) => Raised::High,
+            Self { by_others, .. } if warned(by_others) => Raised::Other,
+            Self { by_novelty, by_more, .. } if warned(by_novelty) || warned(by_more) => Raised::Novelty,
+            Self { .. } => Raised::Nothing,
         }
     }
 }

@@ -114,7 +114,7 @@ enum State {
 /// The plan, and who listens to which of its matchers.
 #[derive(Debug)]
 struct Dispatch {
-    plan: Plan,
+    plan: Arc<Plan>,
     /// By matcher: rules to whom it means something.
     rules: Vec<Vec<usize>>,
     /// By matcher: baselines to whom it means something.
@@ -177,9 +177,9 @@ impl Found {
 }
 
 impl Dispatch {
-    fn new(rules: &RuleSet) -> Self {
+    fn new(rules: &RuleSet, plan: Arc<Plan>) -> Self {
         let mut dispatch = Self {
-            plan: Plan::reading(&rules.matchers, rules.fields().iter()),
+            plan,
             rules: vec![Vec::new(); rules.matchers.len()],
             baselines: vec![Vec::new(); rules.matchers.len()],
             novel: Vec::new(),
@@ -225,6 +225,12 @@ impl Engine {
     /// An engine that remembers nothing yet.
     #[must_use]
     pub fn new(rules: Arc<RuleSet>, settings: Settings) -> Self {
+        let plan = Arc::new(Plan::reading(&rules.matchers, rules.fields().iter()));
+        Self::planned(rules, settings, plan)
+    }
+
+    /// As [`Self::new`], with a plan that was made of the same matchers before.
+    pub(crate) fn planned(rules: Arc<RuleSet>, settings: Settings, plan: Arc<Plan>) -> Self {
         let states = rules.rules.iter().map(|rule| match &rule.kind {
             Kind::Classify(_) => State::None,
             Kind::Count(_) => State::Count(Box::new(CountState::new(settings.principals_max))),
@@ -234,7 +240,7 @@ impl Engine {
         Self {
             states: states.collect(),
             baselines: rules.baselines.iter().map(|_| Known::new(settings.principals_max)).collect(),
-            dispatch: Arc::new(Dispatch::new(&rules)),
+            dispatch: Arc::new(Dispatch::new(&rules, plan)),
             rules,
             settings,
             shared: Shared::default(),
@@ -318,7 +324,7 @@ impl Engine {
     #[must_use]
     pub fn revise(&self, late: &[Seen<'_>], history: &[Signal<'_>]) -> Evaluation {
         let settings = Settings { entries_max: usize::MAX, late_from_secs: None, ..self.settings.clone() };
-        let mut past = Self::new(Arc::clone(&self.rules), settings);
+        let mut past = Self::planned(Arc::clone(&self.rules), settings, Arc::clone(&self.dispatch.plan));
         past.restore(&[], history);
         let mut verdicts = Verdicts::new(late.len());
         past.batch += 1;

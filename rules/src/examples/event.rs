@@ -27,6 +27,8 @@ const STEP: &[&str] = &[
     "principal",
     "kind",
     "ip",
+    "country",
+    "asn",
     "agent",
     "secret",
     "secrets",
@@ -118,7 +120,8 @@ impl Line<'_> {
             secrets: self.secrets(&number),
             echo_of: text("echo_of"),
         };
-        ExampleEvent { event, raw: self.raw(&number) }
+        let (country, asn) = (text("country").map(Into::into), text("asn").map(Into::into));
+        ExampleEvent { event, raw: self.raw(&number), country, asn }
     }
 
     fn secrets(&self, number: &str) -> Vec<SecretRef<'static>> {
@@ -175,4 +178,15 @@ fn word<T: std::str::FromStr>(
         problems.add(node, format!("`{written}` is no {key}"), suggest(&written, known));
         usual
     })
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn every_key_of_an_event_is_documented() {
+        let text = include_str!("../../README.md");
+        for key in super::STEP {
+            assert!(text.contains(&format!("`{key}`")), "`{key}` is not in rules/README.md");
+        }
+    }
 }

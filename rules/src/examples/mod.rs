@@ -6,6 +6,7 @@ mod run;
 
 pub use run::{Outcomes, apply, run};
 
+use crate::lookup::AddressData;
 use crate::pattern::Pattern;
 use crate::surroundings::{Lists, Planned, Surroundings};
 use crate::yaml::{Data, Node, Problems, Table};
@@ -34,6 +35,10 @@ pub struct ExampleEvent {
     pub event: AuditEvent<'static>,
     /// Its raw record: JSON, `{}` unless the example gives one.
     pub raw: Vec<u8>,
+    /// The country its address lies in, two letters.
+    pub country: Option<String>,
+    /// The autonomous system its address belongs to, without `AS`.
+    pub asn: Option<String>,
 }
 
 /// What an example expects of its rule.
@@ -67,8 +72,19 @@ fn example(node: &Node, problems: &Problems) -> Option<Example> {
         event::steps(step, &mut events, problems);
     }
     let planned = table.list("planned").iter().filter_map(|node| planned(node, problems)).collect();
-    let surroundings = Surroundings { lists: lists(&table, problems), planned, ..Surroundings::default() };
+    let surroundings = Surroundings {
+        lists: lists(&table, problems),
+        planned,
+        asn: addresses(&events, |event| event.asn.as_ref()),
+        country: addresses(&events, |event| event.country.as_ref()),
+    };
     Some(Example { name: name?, expect: expect?, alerts, events, surroundings })
+}
+
+/// What the events say of their addresses, as the databases an operator would supply.
+fn addresses(events: &[ExampleEvent], said: impl Fn(&ExampleEvent) -> Option<&String>) -> Option<AddressData> {
+    let of_event = |event: &ExampleEvent| Some((event.event.source.ip?, said(event)?.clone()));
+    AddressData::of_table(events.iter().filter_map(of_event).collect())
 }
 
 fn expected(node: &Node, problems: &Problems) -> Option<Expect> {

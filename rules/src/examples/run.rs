@@ -3,6 +3,7 @@
 use super::{Example, Expect, START};
 use crate::Seen;
 use crate::engine::{Engine, Settings};
+use crate::plan::Plan;
 use crate::rule::{Hit, Kind, Rule, RuleSet};
 use keywatch_event::{Alert, AlertChange, EventTime, Level, Place};
 use std::collections::BTreeMap;
@@ -26,13 +27,14 @@ const AFTERWARDS_SECS: i64 = 86_400;
 /// Runs every example of every rule, each alone with its rule and what feeds it.
 #[must_use]
 pub fn run(set: &RuleSet) -> Vec<Outcomes> {
+    let plan = Arc::new(Plan::reading(&set.matchers, set.fields().iter()));
     let with_examples = set.rules.iter().filter(|rule| !rule.examples.is_empty());
-    with_examples.flat_map(|rule| run_rule(set, rule)).collect()
+    with_examples.flat_map(|rule| run_rule(set, &plan, rule)).collect()
 }
 
-fn run_rule(set: &RuleSet, rule: &Rule) -> Vec<Outcomes> {
+fn run_rule(set: &RuleSet, plan: &Arc<Plan>, rule: &Rule) -> Vec<Outcomes> {
     let alone = Arc::new(alone(set, rule));
-    rule.examples.iter().map(|example| run_one(&alone, rule, example)).collect()
+    rule.examples.iter().map(|example| run_one(&alone, plan, rule, example)).collect()
 }
 
 /// The rule and the rules that feed it, over the same tables. A risk rule is fed by all.
@@ -50,9 +52,9 @@ fn alone(set: &RuleSet, rule: &Rule) -> RuleSet {
     RuleSet { rules, matchers: set.matchers.clone(), baselines: set.baselines.clone() }
 }
 
-fn run_one(set: &Arc<RuleSet>, rule: &Rule, example: &Example) -> Outcomes {
+fn run_one(set: &Arc<RuleSet>, plan: &Arc<Plan>, rule: &Rule, example: &Example) -> Outcomes {
     let surroundings = Arc::new(example.surroundings.clone());
-    let mut engine = Engine::new(Arc::clone(set), Settings { surroundings, ..Settings::default() });
+    let mut engine = Engine::planned(Arc::clone(set), Settings { surroundings, ..Settings::default() }, Arc::clone(plan));
     let mut standing = BTreeMap::new();
     let mut said = None;
     let place = Place { name: Arc::from("example"), line: 1, record: 0 };

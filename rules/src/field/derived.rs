@@ -13,17 +13,16 @@ pub(super) const WEEKDAYS: &[&str] = &["mon", "tue", "wed", "thu", "fri", "sat",
 /// What was computed so far.
 #[derive(Debug, Default)]
 pub(crate) struct Derived {
-    texts: [OnceCell<Option<Box<str>>>; TEXTS],
+    /// By place in [`COMPUTED`].
+    texts: [OnceCell<Option<Box<str>>>; COMPUTED.len()],
     grantees: OnceCell<Vec<Grantee>>,
 }
 
-/// Computed fields that are one text.
-const TEXTS: usize = 13;
-
 impl Derived {
     pub(crate) fn text(&self, field: Normal, view: &View<'_>) -> Option<&str> {
-        let cell = place(field).and_then(|place| self.texts.get(place))?;
-        cell.get_or_init(|| compute(field, view).map(Into::into)).as_deref()
+        let place = COMPUTED.iter().position(|(known, _)| *known == field)?;
+        let (_, compute) = COMPUTED.get(place)?;
+        self.texts.get(place)?.get_or_init(|| compute(view).map(Into::into)).as_deref()
     }
 
     pub(crate) fn grantees(&self, view: &View<'_>) -> &[Grantee] {
@@ -31,45 +30,27 @@ impl Derived {
     }
 }
 
-const fn place(field: Normal) -> Option<usize> {
-    Some(match field {
-        Normal::SecretsCount => 0,
-        Normal::PrincipalSessionFamily => 1,
-        Normal::SourceIp => 2,
-        Normal::SourceNetwork => 3,
-        Normal::SourceAsn => 4,
-        Normal::SourceCountry => 5,
-        Normal::UserAgentFamily => 6,
-        Normal::Actor => 7,
-        Normal::TimeHour => 8,
-        Normal::TimeWeekday => 9,
-        Normal::TimeDelay => 10,
-        Normal::TimeMisdated => 11,
-        Normal::Planned => 12,
-        _ => return None,
-    })
-}
+type Compute = fn(&View<'_>) -> Option<String>;
 
-fn compute(field: Normal, view: &View<'_>) -> Option<String> {
-    let event = view.event();
-    let (ip, around) = (event.source.ip, view.around());
-    match field {
-        Normal::SecretsCount => Some(event.secrets.len().to_string()),
-        Normal::PrincipalSessionFamily => event.principal.session.as_deref().map(session_family),
-        Normal::SourceIp => ip.map(|ip| ip.to_string()),
-        Normal::SourceNetwork => ip.map(network_of),
-        Normal::SourceAsn => around.asn.as_ref()?.asn(ip?),
-        Normal::SourceCountry => around.country.as_ref()?.country(ip?),
-        Normal::UserAgentFamily => event.user_agent.as_deref().map(agent_family),
-        Normal::Actor => Some(event.actor_fingerprint()),
-        Normal::TimeHour => Some(format!("{:02}", event.time.to_chrono().hour())),
-        Normal::TimeWeekday => Some(weekday(event).to_owned()),
-        Normal::TimeDelay => Some((event.received_at.secs() - event.time.secs()).to_string()),
-        Normal::TimeMisdated => Some(event.time_raw.is_some().to_string()),
-        Normal::Planned => Some(around.plans(event).to_string()),
-        _ => None,
-    }
-}
+/// The computed fields that are one text.
+const COMPUTED: [(Normal, Compute); 13] = [
+    (Normal::SecretsCount, |view| Some(view.event().secrets.len().to_string())),
+    (Normal::PrincipalSessionFamily, |view| view.event().principal.session.as_deref().map(session_family)),
+    (Normal::SourceIp, |view| view.event().source.ip.map(|ip| ip.to_string())),
+    (Normal::SourceNetwork, |view| view.event().source.ip.map(network_of)),
+    (Normal::SourceAsn, |view| view.around().asn.as_ref()?.asn(view.event().source.ip?)),
+    (Normal::SourceCountry, |view| view.around().country.as_ref()?.country(view.event().source.ip?)),
+    (Normal::UserAgentFamily, |view| view.event().user_agent.as_deref().map(agent_family)),
+    (Normal::Actor, |view| Some(view.event().actor_fingerprint())),
+    (Normal::TimeHour, |view| Some(format!("{:02}", view.event().time.to_chrono().hour()))),
+    (Normal::TimeWeekday, |view| Some(weekday(view.event()).to_owned())),
+    (Normal::TimeDelay, |view| {
+        let event = view.event();
+        Some((event.received_at.secs() - event.time.secs()).to_string())
+    }),
+    (Normal::TimeMisdated, |view| Some(view.event().time_raw.is_some().to_string())),
+    (Normal::Planned, |view| Some(view.around().plans(view.event()).to_string())),
+];
 
 fn weekday(event: &AuditEvent<'_>) -> &'static str {
     let days = event.time.to_chrono().weekday().num_days_from_monday();
@@ -86,10 +67,10 @@ fn session_family(session: &str) -> String {
         let rest = part.get(word.len()..).unwrap_or_default();
         let word = if is_generated(word) { "#" } else { word };
         // Several generated parts in a row (a UUID) are one.
-        if !(word == "#" && rest.len() <= 1 && family.ends_with("#-")) {
-            family.push_str(word);
-        } else {
+        if word == "#" && family.ends_with("#-") {
             family.pop();
+        } else {
+            family.push_str(word);
         }
         family.push_str(rest);
     }

@@ -9,6 +9,7 @@ mod azure;
 mod gcp;
 mod vault;
 
+use super::Normal;
 use crate::Surroundings;
 use crate::record::Scope;
 use crate::view::View;
@@ -31,6 +32,19 @@ pub struct Grantee {
     /// `public`: everybody. `foreign`: somebody outside. `own`: the same account, project or
     /// tenant as the event's, or one the operator lists as their own.
     pub scope: &'static str,
+}
+
+impl Grantee {
+    /// What a field says of it.
+    pub(super) fn part(&self, field: Normal) -> &str {
+        if field == Normal::GranteeKind {
+            self.kind
+        } else if field == Normal::GranteeScope {
+            self.scope
+        } else {
+            &self.id
+        }
+    }
 }
 
 /// Everybody the event's record gives access to, each once.
@@ -84,12 +98,8 @@ fn documents(scope: &Scope, path: &str, raw: &[u8]) -> Vec<Value> {
 
 /// A document that came as text inside the record, as the structure it describes.
 fn unwrapped(value: Value) -> Value {
-    match &value {
-        Value::String(text) if text.trim_start().starts_with(['{', '[']) => {
-            serde_json::from_str(text).unwrap_or(value)
-        }
-        _ => value,
-    }
+    let text = value.as_str().filter(|text| text.trim_start().starts_with(['{', '[']));
+    text.and_then(|text| serde_json::from_str(text).ok()).unwrap_or(value)
 }
 
 /// A member by name, without regard to case: tools on the way change it.
@@ -105,11 +115,10 @@ fn at<'v>(value: &'v Value, path: &[&str]) -> Option<&'v Value> {
 
 /// The items of a list; anything else but null is a list of itself.
 fn items(value: &Value) -> &[Value] {
-    match value {
-        Value::Array(items) => items,
-        Value::Null => &[],
-        other => std::slice::from_ref(other),
+    if value.is_null() {
+        return &[];
     }
+    value.as_array().map_or(std::slice::from_ref(value), Vec::as_slice)
 }
 
 /// The texts of a value or of a list of values.

@@ -26,31 +26,24 @@ pub(super) fn encoded(text: &str, modifiers: &[Modifier]) -> Result<Encoded, (St
     let mut wild = vec![text.to_owned()];
     let mut bytes: Option<Vec<Vec<u8>>> = None;
     for modifier in modifiers {
-        match modifier {
-            Modifier::WindAsh if bytes.is_none() => {
-                wild = wild.iter().map(|text| windash(text)).collect::<Result<Vec<_>, _>>()?.concat();
-            }
-            Modifier::WindAsh => {
+        if *modifier == Modifier::WindAsh {
+            if bytes.is_some() {
                 let message = "`windash` cannot follow an encoding".to_owned();
                 return Err((message, "write `windash` before `wide` and `base64`"));
             }
-            Modifier::Wide
-            | Modifier::Utf16
-            | Modifier::Utf16be
-            | Modifier::Base64
-            | Modifier::Base64Offset => {
-                let before = match bytes.take() {
-                    Some(before) => before,
-                    None => wild.iter().map(|text| plain(text)).collect::<Result<Vec<_>, _>>()?,
-                };
-                bytes = Some(before.iter().flat_map(|one| encode(one, *modifier)).collect());
-            }
-            _ => {}
+            wild = wild.iter().map(|text| windash(text)).collect::<Result<Vec<_>, _>>()?.concat();
+        }
+        if let Some((_, encode)) = ENCODINGS.iter().find(|(known, _)| known == modifier) {
+            let before = match bytes.take() {
+                Some(before) => before,
+                None => wild.iter().map(|text| plain(text)).collect::<Result<Vec<_>, _>>()?,
+            };
+            bytes = Some(before.iter().flat_map(|one| encode(one)).collect());
         }
     }
     let Some(bytes) = bytes else { return Ok(Encoded::Wild(wild)) };
-    let texts = bytes.into_iter().map(String::from_utf8).collect::<Result<Vec<_>, _>>();
-    texts.map(Encoded::Plain).map_err(|_| {
+    let texts: Option<Vec<String>> = bytes.into_iter().map(|text| String::from_utf8(text).ok()).collect();
+    texts.map(Encoded::Plain).ok_or_else(|| {
         let message = format!("`{text}` in UTF-16 is no text a record can hold");
         (message, "add `base64` or `base64offset` behind it")
     })
@@ -62,19 +55,16 @@ fn plain(text: &str) -> Result<Vec<u8>, (String, &'static str)> {
     })
 }
 
-fn encode(bytes: &[u8], modifier: Modifier) -> Vec<Vec<u8>> {
-    match modifier {
-        Modifier::Wide => vec![utf16(bytes, u16::to_le_bytes)],
-        Modifier::Utf16 => {
-            let mut marked = vec![0xff, 0xfe];
-            marked.extend(utf16(bytes, u16::to_le_bytes));
-            vec![marked]
-        }
-        Modifier::Utf16be => vec![utf16(bytes, u16::to_be_bytes)],
-        Modifier::Base64 => vec![STANDARD.encode(bytes).into_bytes()],
-        _ => (0..3).map(|offset| at_offset(bytes, offset)).collect(),
-    }
-}
+type Encode = fn(&[u8]) -> Vec<Vec<u8>>;
+
+/// The encodings; all but the last give one text.
+const ENCODINGS: [(Modifier, Encode); 5] = [
+    (Modifier::Wide, |bytes| vec![utf16(bytes, u16::to_le_bytes)]),
+    (Modifier::Utf16, |bytes| vec![[vec![0xff, 0xfe], utf16(bytes, u16::to_le_bytes)].concat()]),
+    (Modifier::Utf16be, |bytes| vec![utf16(bytes, u16::to_be_bytes)]),
+    (Modifier::Base64, |bytes| vec![STANDARD.encode(bytes).into_bytes()]),
+    (Modifier::Base64Offset, |bytes| (0..3).map(|offset| at_offset(bytes, offset)).collect()),
+];
 
 fn utf16(bytes: &[u8], order: fn(u16) -> [u8; 2]) -> Vec<u8> {
     String::from_utf8_lossy(bytes).encode_utf16().flat_map(order).collect()

@@ -58,9 +58,9 @@ impl Item {
 
     /// Every field whose values decide.
     pub(crate) fn read_fields(&self) -> impl Iterator<Item = &Field> {
-        let others = self.tests.iter().filter_map(|test| match test {
-            Test::SameAs(same) => Some(&same.other),
-            _ => None,
+        let others = self.tests.iter().filter_map(|test| {
+            let Test::SameAs(same) = test else { return None };
+            Some(&same.other)
         });
         self.field().into_iter().chain(others)
     }
@@ -77,9 +77,9 @@ impl Item {
     }
 
     pub(super) fn lists(&self) -> impl Iterator<Item = &str> {
-        self.tests.iter().filter_map(|test| match test {
-            Test::List(ListTest { name, .. }) => Some(name.as_str()),
-            _ => None,
+        self.tests.iter().filter_map(|test| {
+            let Test::List(ListTest { name, .. }) = test else { return None };
+            Some(name.as_str())
         })
     }
 }

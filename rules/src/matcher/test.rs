@@ -67,7 +67,13 @@ impl Test {
         match self {
             Self::Exists(wanted) => values(&mut |_| true) == *wanted,
             Self::Null => !values(&mut |value| !value.is_empty()),
-            _ => values(&mut |value| match part {
+            Self::Text(_)
+            | Self::Number(..)
+            | Self::Regex(_)
+            | Self::Cidr(_)
+            | Self::Compare(..)
+            | Self::SameAs(_)
+            | Self::List(_) => values(&mut |value| match part {
                 Some(part) => part.of(value).is_some_and(|value| self.fits(&value, view)),
                 None => self.fits(value, view),
             }),

@@ -22,15 +22,15 @@ const SECS_MAX: i64 = 100_000_000_000;
 
 impl Part {
     pub(super) fn named(modifier: Modifier) -> Option<Self> {
-        Some(match modifier {
-            Modifier::Minute => Self::Minute,
-            Modifier::Hour => Self::Hour,
-            Modifier::Day => Self::Day,
-            Modifier::Week => Self::Week,
-            Modifier::Month => Self::Month,
-            Modifier::Year => Self::Year,
-            _ => return None,
-        })
+        let known = [
+            (Modifier::Minute, Self::Minute),
+            (Modifier::Hour, Self::Hour),
+            (Modifier::Day, Self::Day),
+            (Modifier::Week, Self::Week),
+            (Modifier::Month, Self::Month),
+            (Modifier::Year, Self::Year),
+        ];
+        known.into_iter().find(|(known, _)| *known == modifier).map(|(_, part)| part)
     }
 
     /// This part of a timestamp; `None` for a value that is none.

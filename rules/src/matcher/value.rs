@@ -145,8 +145,8 @@ impl<'r> Reader<'r> {
         }
         if let Some(op) = self.modifiers.iter().copied().find_map(comparison) {
             let number = text.parse().ok().filter(|number: &f64| number.is_finite());
-            let test = number.map(|number| Test::Compare(op, number));
-            return test.or_else(|| {
+            let compare = number.map(|number| Test::Compare(op, number));
+            return compare.or_else(|| {
                 self.refuse(value, format!("`{text}` is no number"), "comparisons take a number")
             });
         }
@@ -166,11 +166,8 @@ impl<'r> Reader<'r> {
     fn text(&self, value: &Node, text: &str) -> Option<Test> {
         let is_textual =
             *self.subject == Subject::Anywhere || self.modifiers.iter().any(|m| TEXTUAL.contains(m));
-        match value.data {
-            Data::Int(_) | Data::Float(_) if !is_textual => {
-                return Some(Test::Number(text.parse().ok()?, text.to_owned()));
-            }
-            _ => {}
+        if matches!(value.data, Data::Int(_) | Data::Float(_)) && !is_textual {
+            return Some(Test::Number(text.parse().ok()?, text.to_owned()));
         }
         let (open, cased) = (self.open(), self.has(Modifier::Cased));
         let made: Result<Vec<Pattern>, (String, &str)> = encoded(text, self.modifiers).and_then(|encoded| {
@@ -241,13 +238,9 @@ impl<'r> Reader<'r> {
 }
 
 fn comparison(modifier: Modifier) -> Option<Op> {
-    match modifier {
-        Modifier::Gt => Some(Op::Gt),
-        Modifier::Gte => Some(Op::Gte),
-        Modifier::Lt => Some(Op::Lt),
-        Modifier::Lte => Some(Op::Lte),
-        _ => None,
-    }
+    let known =
+        [(Modifier::Gt, Op::Gt), (Modifier::Gte, Op::Gte), (Modifier::Lt, Op::Lt), (Modifier::Lte, Op::Lte)];
+    known.into_iter().find(|(known, _)| *known == modifier).map(|(_, op)| op)
 }
 
 /// A modifier as a rule writes it.

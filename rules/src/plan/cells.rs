@@ -96,14 +96,14 @@ pub(super) fn allowed(item: &Item, view: &View<'_>) -> Option<u64> {
     if *normal == Normal::EchoOf {
         return echo(item, view);
     }
-    let (start, words) = match normal {
-        Normal::Provider => (PROVIDER, Provider::NAMES),
-        Normal::Class => (CLASS, Class::NAMES),
-        Normal::Outcome => (OUTCOME, Outcome::NAMES),
-        Normal::SourceKind => (SOURCE, SourceKind::NAMES),
-        Normal::PrincipalKind => (PRINCIPAL, PrincipalKind::NAMES),
-        _ => return None,
-    };
+    let known = [
+        (Normal::Provider, PROVIDER, Provider::NAMES),
+        (Normal::Class, CLASS, Class::NAMES),
+        (Normal::Outcome, OUTCOME, Outcome::NAMES),
+        (Normal::SourceKind, SOURCE, SourceKind::NAMES),
+        (Normal::PrincipalKind, PRINCIPAL, PrincipalKind::NAMES),
+    ];
+    let (_, start, words) = known.into_iter().find(|(known, ..)| known == normal)?;
     let held = words.iter().enumerate().filter(|(_, word)| item.holds(&|visit| visit(word), view));
     let bits = held.fold(0, |bits, (place, _)| bits | (1 << (start + place)));
     Some(only(start, words.len(), bits))

@@ -59,13 +59,12 @@ impl Asked {
                 let covers = all.iter().filter_map(|expr| self.best(expr, tests));
                 covers.min_by_key(|cover| self.cost(cover))?
             }
-            Expr::AtLeast(0, _) => return None,
-            Expr::Or(any) | Expr::AtLeast(_, any) => {
+            Expr::Or(any) | Expr::AtLeast(1.., any) => {
                 let reachable = any.iter().filter(|expr| expr.gate() != 0);
                 let covers: Option<Vec<Cover>> = reachable.map(|expr| self.best(expr, tests)).collect();
                 covers?.concat()
             }
-            Expr::Const(_) | Expr::Cells(_) | Expr::Test(_, false) => return None,
+            Expr::Const(_) | Expr::Cells(_) | Expr::Test(_, false) | Expr::AtLeast(0, _) => return None,
         };
         (cover.len() <= KEYS_MAX).then_some(cover)
     }

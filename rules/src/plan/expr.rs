@@ -45,11 +45,10 @@ impl Expr {
     /// Bits an event must keep to for this to hold; it may keep to them and not hold.
     pub(super) fn gate(&self) -> u64 {
         match self {
-            Self::Const(true) | Self::Test(..) => ALL,
+            Self::Const(true) | Self::Test(..) | Self::AtLeast(0, _) => ALL,
             Self::Const(false) => 0,
             Self::Cells(allowed) => *allowed,
             Self::And(all) => all.iter().fold(ALL, |gate, expr| gate & expr.gate()),
-            Self::AtLeast(0, _) => ALL,
             Self::Or(any) | Self::AtLeast(_, any) => any.iter().fold(0, |gate, expr| gate | expr.gate()),
         }
     }
@@ -60,7 +59,9 @@ impl Expr {
             Self::Const(_) | Self::Cells(_) => {}
             Self::Test(test, _) => visit(*test),
             Self::And(all) | Self::Or(all) | Self::AtLeast(_, all) => {
-                all.iter().for_each(|expr| expr.each_test(visit));
+                for expr in all {
+                    expr.each_test(visit);
+                }
             }
         }
     }
@@ -196,9 +197,10 @@ fn and(all: Vec<Expr>) -> Expr {
             Expr::Cells(more) => allowed &= more,
             Expr::And(inner) => {
                 for expr in inner {
-                    match expr {
-                        Expr::Cells(more) => allowed &= more,
-                        other => rest.push(other),
+                    if let Expr::Cells(more) = expr {
+                        allowed &= more;
+                    } else {
+                        rest.push(expr);
                     }
                 }
             }

@@ -54,7 +54,9 @@ struct Parts {
 impl Index {
     pub(super) fn new(exprs: &[Expr], tests: &Tests) -> Self {
         let mut asked = Asked::default();
-        exprs.iter().for_each(|expr| asked.count(expr, tests));
+        for expr in exprs {
+            asked.count(expr, tests);
+        }
         let mut covers: Vec<Option<Cover>> = exprs.iter().map(|expr| asked.best(expr, tests)).collect();
         drop_small_tables(&mut covers);
         let mut index = Self { always: vec![Vec::new(); Class::NAMES.len()], fields: Vec::new() };
@@ -69,7 +71,9 @@ impl Index {
         for builder in builders {
             let (of_field, left_over) = builder.finish();
             index.fields.push(of_field);
-            left_over.into_iter().for_each(|posting| index.always(posting));
+            for posting in left_over {
+                index.always(posting);
+            }
         }
         index
     }

@@ -105,3 +105,11 @@ fn rules_know_their_file_and_line() {
     let lines: Vec<(&str, usize)> = set.rules.iter().map(|rule| (&*rule.id, rule.line)).collect();
     assert_eq!(lines, [("a", 1), ("b", 5), ("c", 9)]);
 }
+
+#[test]
+fn every_key_of_the_extension_is_documented() {
+    let text = include_str!("../../../README.md");
+    for key in crate::compile::document::EXTENSION {
+        assert!(text.contains(&format!("`{key}`")), "`{key}` is not in rules/README.md");
+    }
+}

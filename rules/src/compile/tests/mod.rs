@@ -33,10 +33,9 @@ fn last(text: &str) -> Rule {
 
 #[track_caller]
 fn counted(text: &str) -> Count {
-    match last(text).kind {
-        Kind::Count(count) => *count,
-        other => panic!("{other:?}"),
-    }
+    let rule = last(text);
+    let Kind::Count(count) = rule.kind else { panic!("{:?}", rule.kind) };
+    *count
 }
 
 /// A detection of level medium whose extension begins on line 10, column 3.

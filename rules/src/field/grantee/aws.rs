@@ -87,7 +87,9 @@ fn allowed(statement: &Value, found: &mut Found<'_>) {
         None => Vec::new(),
     };
     if !everybody && !named.contains(&"*") {
-        named.into_iter().for_each(|id| principal(id, found));
+        for id in named {
+            principal(id, found);
+        }
         return;
     }
     match bound(statement) {
