@@ -148,7 +148,7 @@ impl Judge for Verdict<'_> {
         let classified = |&at: &usize| {
             let level = self.levels[at];
             let rules = if level == Level::Info { vec![] } else { vec!["KW-004".into()] };
-            Classified { level, rules }
+            Classified { level, rules, matters_secs: 0 }
         };
         let classified = fresh.iter().map(classified).collect();
         Evaluation { classified, changes: std::mem::take(&mut self.changes), learned: vec![] }
@@ -235,6 +235,7 @@ fn alert(id: &str, title: &str, level: Level, minutes_ago: i64, event: &str) -> 
         opened_at: secs(minutes_ago),
         first_event_at: secs(minutes_ago),
         last_event_at: secs(minutes_ago - 2),
+        late_secs: None,
         principal: Some(AlertPrincipal {
             id: who.to_owned(),
             kind: PrincipalKind::User,

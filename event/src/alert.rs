@@ -41,6 +41,10 @@ pub struct Alert {
     pub first_event_at: EventTime,
     /// Event time of the latest.
     pub last_event_at: EventTime,
+    /// How many seconds late the event that opened it came, when that was more than 15 minutes
+    /// after newer events: its log was held up, or is being read again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub late_secs: Option<u64>,
     /// Who, when the incident is about one principal.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub principal: Option<AlertPrincipal>,

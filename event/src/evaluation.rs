@@ -21,6 +21,9 @@ pub struct Classified {
     pub level: Level,
     /// Rules that matched the event, highest level first.
     pub rules: Vec<Arc<str>>,
+    /// How many seconds after its time the event may still matter to a window or an incident:
+    /// for that long it is given back to the engine after a restart. 0: it never does.
+    pub matters_secs: u32,
 }
 
 /// One piece of learned state (a principal's known networks), opaque to the store.

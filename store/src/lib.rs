@@ -11,15 +11,16 @@ mod commit;
 #[cfg(test)]
 mod contract;
 mod error;
+mod history;
 mod key;
 mod names;
 mod outbox;
 mod query;
 mod raw;
+mod reading;
 mod rejects;
 mod restart;
 mod rows;
-mod signal;
 mod store;
 mod tell;
 mod types;
@@ -32,6 +33,7 @@ pub use query::{
     Listed, Overview, PAGE_MAX, Page, PositionRow, PrincipalRow, ReceiverRow, RejectDetail, RejectRow,
     SUMMARY_MAX, SecretRow, Span, Totals,
 };
-pub use restart::StoredRecord;
+pub use history::{Extent, History, HistoryPage};
+pub use restart::{StoredRecord, StoredSignal};
 pub use store::Store;
 pub use types::*;

@@ -26,6 +26,7 @@ pub(crate) fn counted(rule: &Rule, count: &Count, incident: &Incident) -> Alert 
         opened_at: opened_by.time,
         first_event_at: incident.first,
         last_event_at: incident.last,
+        late_secs: None,
         provider: opened_by.provider,
         account: common(members, |m| &m.account).and_then(Clone::clone).map(String::from),
         store: common(members, |m| &m.store).and_then(Clone::clone).map(String::from),
@@ -141,6 +142,7 @@ pub(crate) fn first_seen(rule: &Rule, seen: &Seen<'_>, open: &OpenIncident) -> A
         opened_at: time(open.opened_at),
         first_event_at: time(open.first),
         last_event_at: time(open.last),
+        late_secs: None,
         principal: Some(brief.principal),
         source: one.then_some(brief.source),
         secrets: open

@@ -250,7 +250,7 @@ impl State {
 
 impl Verdicts<'_> {
     fn new(events: &[Seen<'_>]) -> Self {
-        let classified = vec![Classified { level: Level::Info, rules: Vec::new() }; events.len()];
+        let classified = vec![Classified { level: Level::Info, rules: Vec::new(), matters_secs: 90_000 }; events.len()];
         Self { classified, changes: Vec::new(), entered: HashMap::new() }
     }
 
