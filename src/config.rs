@@ -24,6 +24,8 @@ pub(crate) const LISTEN: &str = "127.0.0.1:8420";
 /// What a configuration file says, with defaults filled in.
 #[derive(Debug)]
 pub(crate) struct Config {
+    /// The file it was read from.
+    pub(crate) path: Option<PathBuf>,
     pub(crate) database: PathBuf,
     pub(crate) listen: SocketAddr,
     /// Host names the dashboard answers to besides loopback.
@@ -72,7 +74,8 @@ const KEYS: &[&str] = &[
 /// Reads and checks a configuration file.
 pub(crate) fn load(path: &Path) -> Result<Config, ConfigProblems> {
     let (file, text) = contents(path)?;
-    read(&file, &text, &|name| environment(name))
+    let config = read(&file, &text, &|name| environment(name))?;
+    Ok(Config { path: Some(path.to_owned()), ..config })
 }
 
 /// What rules run with, and the database: for commands that need no more, and must not fail
@@ -146,6 +149,7 @@ impl Reader<'_> {
     fn config(&self, table: &Table<'_>) -> Config {
         let egress = self.egress(table);
         let config = Config {
+            path: None,
             database: self.database(table),
             listen: self.listen(table),
             hosts: table.texts("hosts").into_iter().map(|(host, _)| host).collect(),

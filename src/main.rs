@@ -4,6 +4,8 @@
 //! terminal and network.
 
 mod app;
+mod backtest;
+mod brain;
 mod cli;
 mod clock;
 mod config;

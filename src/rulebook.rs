@@ -9,7 +9,7 @@ use files::RuleFile;
 use keywatch_rules::{Problem, Rule, RuleSet, builtin, compile};
 use sources::Origins;
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// Problems shown one by one; the rest is counted.
 const PROBLEMS_SHOWN: usize = 200;
@@ -51,12 +51,6 @@ pub(crate) fn load(paths: &[PathBuf]) -> Result<Rulebook, RuleError> {
     Rulebook::of(shipped().chain(own.files).collect(), own.passed_over)
 }
 
-/// The rules in `paths` alone.
-pub(crate) fn load_only(paths: &[PathBuf]) -> Result<Rulebook, RuleError> {
-    let own = files::read(paths)?;
-    Rulebook::of(own.files, own.passed_over)
-}
-
 fn shipped() -> impl Iterator<Item = RuleFile> {
     builtin().iter().map(|(name, text)| RuleFile { name: (*name).to_owned(), text: (*text).to_owned() })
 }
@@ -67,20 +61,19 @@ impl Rulebook {
         Ok(Self { set, files, passed_over })
     }
 
-    /// The same rules with those of `path` in the place of the ones with the same names, and the
-    /// names of those.
+    /// The same rules with those of `paths` in the place of the ones with the same names, and the
+    /// names of their documents.
     ///
     /// # Errors
-    /// Every mistake in the file, or that its rules make beside the others.
-    pub(crate) fn with(&self, path: &Path) -> Result<(Self, BTreeSet<String>), RuleError> {
-        let new = load_only(&[path.to_owned()])?;
+    /// Every mistake in the files, or that their rules make beside the others.
+    pub(crate) fn with(&self, paths: &[PathBuf]) -> Result<(Self, BTreeSet<String>), RuleError> {
+        let new = files::read(paths)?;
         let names: BTreeSet<String> = new.files.iter().flat_map(|file| files::names(&file.text)).collect();
         let kept = self.files.iter().map(|file| RuleFile {
             name: file.name.clone(),
             text: files::without(&file.text, &names),
         });
-        let tried = new.set.rules.iter().map(|rule| rule.id.to_string()).collect();
-        Ok((Self::of(kept.chain(new.files).collect(), self.passed_over)?, tried))
+        Ok((Self::of(kept.chain(new.files).collect(), new.passed_over)?, names))
     }
 
     /// The same rules without the one called `id`; `None` when there is none.
@@ -95,11 +88,11 @@ impl Rulebook {
         Origins::of(&self.files)
     }
 
-    /// How many rules are blind, by log source.
-    pub(crate) fn blind(&self) -> BTreeMap<String, usize> {
+    /// How many of `rules` are blind, by log source.
+    pub(crate) fn blind<'r>(&self, rules: impl Iterator<Item = &'r Rule>) -> BTreeMap<String, usize> {
         let origins = self.origins();
         let mut counts = BTreeMap::new();
-        for rule in self.set.rules.iter().filter(|rule| blind(rule).is_some()) {
+        for rule in rules.filter(|rule| blind(rule).is_some()) {
             *counts.entry(origins.of_rule(rule)).or_insert(0) += 1;
         }
         counts

@@ -118,13 +118,14 @@ impl Scanner {
 
 /// Event ids seen, in two generations.
 #[derive(Debug, Default)]
-struct Known {
+pub(crate) struct Known {
     young: HashSet<u128>,
     old: HashSet<u128>,
 }
 
 impl Known {
-    fn is_new(&mut self, id: &str) -> bool {
+    /// Whether nobody has seen this event yet.
+    pub(crate) fn is_new(&mut self, id: &str) -> bool {
         let digest = Sha256::digest(id.as_bytes());
         let key = digest.iter().take(16).fold(0_u128, |key, byte| key << 8 | u128::from(*byte));
         if self.old.contains(&key) || !self.young.insert(key) {

@@ -3,6 +3,7 @@
 //! Invariant: a list is read whole or not at all; a value that cannot be what its list holds is
 //! named with its place.
 
+use keywatch_rules::Problem;
 use keywatch_rules::yaml::{Data, Node, Problems, Table};
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -118,7 +119,7 @@ fn from_reference(name: &str, node: &Node, problems: &Problems) -> Option<Vec<St
     let path = table.need("file", "name a file with one value per line")?.text()?;
     let found = load(name, Path::new(&path));
     for problem in found.as_ref().err().into_iter().flatten() {
-        problems.add(node, problem, "");
+        problems.add(node, problem.to_string(), "");
     }
     found.ok()
 }
@@ -126,19 +127,20 @@ fn from_reference(name: &str, node: &Node, problems: &Problems) -> Option<Vec<St
 /// The values of a list file: one per line, `#` begins a comment; or `ip-ranges.json` of AWS.
 ///
 /// # Errors
-/// What is wrong with it, each with the file, the line and the remedy.
-pub(crate) fn load(name: &str, path: &Path) -> Result<Vec<String>, Vec<String>> {
-    let shown = path.display();
-    let text = match read_file(path) {
-        Ok(text) => text,
-        Err(error) => return Err(vec![format!("the list file {shown} cannot be read: {error}")]),
+/// What is wrong with it, with place and remedy.
+pub(crate) fn load(name: &str, path: &Path) -> Result<Vec<String>, Vec<Problem>> {
+    let problem = |line: usize, message: String, remedy: &str| {
+        let (file, remedy) = (path.display().to_string(), remedy.to_owned());
+        Problem { file, line, column: 1, message, remedy }
     };
+    let text = read_file(path).map_err(|error| {
+        let message = format!("the file of the list `{name}` cannot be read: {error}");
+        vec![problem(1, message, "name a text file with one value per line")]
+    })?;
     if text.trim_start().starts_with('{') {
         return aws_ranges(&text).map_err(|error| {
-            vec![format!(
-                "the list file {shown} begins like JSON and is not AWS's ip-ranges.json ({error}); \
-                 write one value per line"
-            )]
+            let message = format!("begins like JSON and is not AWS's ip-ranges.json: {error}");
+            vec![problem(1, message, "write one value per line")]
         });
     }
     let mut values = Vec::new();
@@ -150,22 +152,19 @@ pub(crate) fn load(name: &str, path: &Path) -> Result<Vec<String>, Vec<String>> 
         }
         match mistake(name, value) {
             None => values.push(value.to_owned()),
-            Some((what, remedy)) => wrong.push(format!("{shown}:{line}: {what}; {remedy}")),
+            Some((what, remedy)) => wrong.push(problem(line, what, remedy)),
         }
     }
     if values.len() > VALUES_MAX {
-        wrong.push(format!("the list file {shown} has more than {VALUES_MAX} values; split it or use networks"));
+        let message = format!("the list `{name}` has more than {VALUES_MAX} values");
+        wrong.push(problem(1, message, "write networks or wildcards instead of single values"));
     }
-    if wrong.is_empty() { Ok(values) } else { Err(shortened(wrong)) }
-}
-
-fn shortened(mut wrong: Vec<String>) -> Vec<String> {
     let more = wrong.len().saturating_sub(PROBLEMS_MAX);
     wrong.truncate(PROBLEMS_MAX);
     if more > 0 {
-        wrong.push(format!("and {more} more in that file"));
+        wrong.push(problem(1, format!("{more} more mistake(s) in this file"), ""));
     }
-    wrong
+    if wrong.is_empty() { Ok(values) } else { Err(wrong) }
 }
 
 fn read_file(path: &Path) -> Result<String, std::io::Error> {
@@ -234,7 +233,7 @@ mod tests {
         assert_eq!(load("aws_ranges", ranges.path()).unwrap(), ["198.51.100.0/24", "2001:db8::/32"]);
         let other = file("{\"ranges\":[]}");
         let wrong = load("aws_ranges", other.path()).unwrap_err();
-        assert!(wrong[0].contains("one value per line"), "{wrong:?}");
+        assert!(wrong[0].remedy.contains("one value per line"), "{wrong:?}");
     }
 
     #[test]
@@ -247,9 +246,9 @@ mod tests {
         assert_eq!(found.len(), 6, "{found:#?}");
         for (at, part) in [
             (0, "c.yaml:2:18: `12345678901` has not the 12 digits of an account; write it in quotes"),
-            (1, ":2: `office` in the list `threat_networks` is no network; write it as"),
-            (2, ":3: `nowhere`"),
-            (3, "the list file /nowhere/x cannot be read"),
+            (1, ":2:1: `office` in the list `threat_networks` is no network; write it as"),
+            (2, ":3:1: `nowhere`"),
+            (3, "/nowhere/x:1:1: the file of the list `gone` cannot be read"),
             (4, "a list needs a name"),
             (5, "the list `deep` holds texts, not a list"),
         ] {

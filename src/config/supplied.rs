@@ -6,7 +6,7 @@
 use super::lists::{self, KNOWN_NETWORKS, Lists};
 use super::planned::{self, PlannedAccess};
 use ipnet::IpNet;
-use keywatch_rules::Settings;
+use keywatch_rules::{Problem, Settings};
 use keywatch_rules::yaml::{Problems, Table};
 use std::path::{Path, PathBuf};
 
@@ -44,8 +44,8 @@ impl Supplied {
     /// Adds the values of a file to a list.
     ///
     /// # Errors
-    /// What is wrong with the file, each with place and remedy.
-    pub(crate) fn add_list(&mut self, name: &str, file: &Path) -> Result<(), Vec<String>> {
+    /// What is wrong with the file, with place and remedy.
+    pub(crate) fn add_list(&mut self, name: &str, file: &Path) -> Result<(), Vec<Problem>> {
         self.lists.entry(name.to_owned()).or_default().extend(lists::load(name, file)?);
         Ok(())
     }
