@@ -9,9 +9,9 @@ use crate::config::Config;
 use crate::pipeline::Pipeline;
 use crate::{cli, rulebook};
 use anyhow::Context;
-use keywatch_alerting::{Deliverer, Egress, OsRandom};
 use detection::{Limits, Shown};
 use feed::Feed;
+use keywatch_alerting::{Deliverer, Egress, OsRandom};
 use keywatch_dashboard::{Dashboard, Options};
 use keywatch_event::EventTime;
 use keywatch_ingest::provider::Normalizer;
@@ -49,8 +49,7 @@ pub(crate) async fn run(
     let store = Store::open(&config.database).await?;
     let subscribers =
         config.receivers.iter().map(|r| Subscriber { name: r.name.clone(), level_min: r.level_min });
-    let mut pipeline =
-        Pipeline::start(store.clone(), rules, settings, subscribers.collect()).await?;
+    let mut pipeline = Pipeline::start(store.clone(), rules, settings, subscribers.collect()).await?;
     let mut sources = Sources::start(&config.sources, &store.positions().await?)?;
     let deliverer =
         Deliverer::new(store.clone(), &config.receivers, &egress, Arc::new(SystemClock), Arc::new(OsRandom))

@@ -4,7 +4,7 @@
 //! how many there may be.
 
 use crate::brain::Engine;
-use keywatch_event::{Alert, AlertChange, Evidence, EventTime, Level};
+use keywatch_event::{Alert, AlertChange, EventTime, Evidence, Level};
 use keywatch_rules::{RuleSet, Seen, Settings};
 use serde::Serialize;
 use std::collections::{BTreeMap, HashMap};
@@ -15,7 +15,9 @@ const ALERTS_MAX: usize = 50_000;
 
 /// The rules raise more alerts than can be compared.
 #[derive(Debug, thiserror::Error)]
-#[error("the rules raise more than {ALERTS_MAX} alerts here; narrow the rule, or try it on less history with --since")]
+#[error(
+    "the rules raise more than {ALERTS_MAX} alerts here; narrow the rule, or try it on less history with --since"
+)]
 pub(crate) struct TooMany;
 
 /// Two sets of rules at work.

@@ -81,7 +81,8 @@ impl Pipeline {
         let dated = events.iter().filter(|one| one.event.time_raw.is_none());
         let newest = dated.map(|one| one.event.time).max();
         let floor = self.engine.floor();
-        let late = events.iter().map(|one| one.event.time).filter(|time| floor.is_some_and(|floor| *time < floor));
+        let late =
+            events.iter().map(|one| one.event.time).filter(|time| floor.is_some_and(|floor| *time < floor));
         let past = Past::around(&self.store, late.collect(), self.engine.span_secs()).await?;
         let advances: Vec<PositionChange<'_>> = batch
             .advances
@@ -100,7 +101,8 @@ impl Pipeline {
             received_at: now,
         };
         let normalizer = &self.normalizer;
-        let mut judge = Bench { engine: &mut self.engine, normalizer, incoming: &incoming, floor, past, late: 0 };
+        let mut judge =
+            Bench { engine: &mut self.engine, normalizer, incoming: &incoming, floor, past, late: 0 };
         let committed = self.store.commit(&incoming, &mut judge, &self.receivers).await?;
         self.late += judge.late;
         Ok(Stepped { committed, newest })

@@ -57,7 +57,8 @@ fn shipped() -> impl Iterator<Item = RuleFile> {
 
 impl Rulebook {
     fn of(files: Vec<RuleFile>, passed_over: usize) -> Result<Self, RuleError> {
-        let set = compile(files.iter().map(|file| (file.name.as_str(), file.text.as_str()))).map_err(RuleError)?;
+        let set =
+            compile(files.iter().map(|file| (file.name.as_str(), file.text.as_str()))).map_err(RuleError)?;
         Ok(Self { set, files, passed_over })
     }
 
@@ -69,10 +70,10 @@ impl Rulebook {
     pub(crate) fn with(&self, paths: &[PathBuf]) -> Result<(Self, BTreeSet<String>), RuleError> {
         let new = files::read(paths)?;
         let names: BTreeSet<String> = new.files.iter().flat_map(|file| files::names(&file.text)).collect();
-        let kept = self.files.iter().map(|file| RuleFile {
-            name: file.name.clone(),
-            text: files::without(&file.text, &names),
-        });
+        let kept = self
+            .files
+            .iter()
+            .map(|file| RuleFile { name: file.name.clone(), text: files::without(&file.text, &names) });
         Ok((Self::of(kept.chain(new.files).collect(), new.passed_over)?, names))
     }
 

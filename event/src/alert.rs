@@ -168,12 +168,9 @@ mod tests {
 
     #[test]
     fn a_delay_is_told_in_its_largest_unit() {
-        for (secs, words) in [
-            (90, "late by 90 s"),
-            (901, "late by 15 min"),
-            (7_200, "late by 2 h"),
-            (200_000, "late by 2 d"),
-        ] {
+        for (secs, words) in
+            [(90, "late by 90 s"), (901, "late by 15 min"), (7_200, "late by 2 h"), (200_000, "late by 2 d")]
+        {
             assert_eq!(lateness(secs), words);
         }
     }

@@ -54,14 +54,13 @@ pub(super) struct Sources {
 impl Sources {
     pub(super) fn start(sources: &[FileSource], positions: &HashMap<String, String>) -> anyhow::Result<Self> {
         let (feed, incoming) = mpsc::channel(AHEAD);
-        let mut all =
-            Self {
-                fed: incoming,
-                acknowledge: Vec::new(),
-                threads: Vec::new(),
-                known: Arc::default(),
-                latest: vec![None; sources.len()],
-            };
+        let mut all = Self {
+            fed: incoming,
+            acknowledge: Vec::new(),
+            threads: Vec::new(),
+            known: Arc::default(),
+            latest: vec![None; sources.len()],
+        };
         for (number, source) in sources.iter().enumerate() {
             let follower = Follower::new(&source.name, source.paths.clone(), positions.clone());
             let (acknowledge, acknowledged) = channel();

@@ -145,6 +145,7 @@ pub(crate) fn load(name: &str, path: &Path) -> Result<Vec<String>, Vec<Problem>>
     }
     let mut values = Vec::new();
     let mut wrong = Vec::new();
+    let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
     for (line, text) in (1..).zip(text.lines()) {
         let value = without_comment(text);
         if value.is_empty() {
@@ -178,9 +179,10 @@ fn read_file(path: &Path) -> Result<String, std::io::Error> {
 
 /// The line up to a `#` that begins it or follows a blank.
 fn without_comment(line: &str) -> &str {
-    let begins = |at: &usize| line.get(..*at).is_some_and(|before| before.is_empty() || before.ends_with([' ', '\t']));
+    let begins =
+        |at: &usize| line.get(..*at).is_some_and(|before| before.is_empty() || before.ends_with([' ', '\t']));
     let end = line.match_indices('#').map(|(at, _)| at).find(begins);
-    line.get(..end.unwrap_or(line.len())).unwrap_or(line).trim().trim_start_matches('\u{feff}')
+    line.get(..end.unwrap_or(line.len())).unwrap_or(line).trim()
 }
 
 fn aws_ranges(text: &str) -> Result<Vec<String>, serde_json::Error> {
@@ -216,8 +218,9 @@ mod tests {
     fn a_list_stands_in_the_configuration_or_in_a_file() {
         let breakers = file("\u{feff}# who may\nrole/break-glass\n\n  role/b#2 # in the safe\n");
         let path = breakers.path().display();
-        let (lists, found) =
-            check(&format!("lists:\n  canaries: [\"prod/canary-*\", prod/old]\n  break_glass: {{file: {path}}}\n  empty:\n"));
+        let (lists, found) = check(&format!(
+            "lists:\n  canaries: [\"prod/canary-*\", prod/old]\n  break_glass: {{file: {path}}}\n  empty:\n"
+        ));
         assert_eq!(found, Vec::<String>::new());
         assert_eq!(lists["canaries"], ["prod/canary-*", "prod/old"]);
         assert_eq!(lists["break_glass"], ["role/break-glass", "role/b#2"]);

@@ -43,7 +43,11 @@ fn entry(node: &Node, problems: &Problems) -> Option<PlannedAccess> {
     let to = time(to?, Edge::End, problems);
     let (principal, secret) = (table.text("principal"), table.text("secret"));
     if principal.is_none() && secret.is_none() {
-        problems.add(node, "names neither a principal nor a secret", "name one; otherwise it covers every access");
+        problems.add(
+            node,
+            "names neither a principal nor a secret",
+            "name one; otherwise it covers every access",
+        );
         return None;
     }
     let from = from.unwrap_or(Some(EventTime::from_unix_nanos(i64::MIN, 0)))?;

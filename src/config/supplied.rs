@@ -6,8 +6,8 @@
 use super::lists::{self, KNOWN_NETWORKS, Lists};
 use super::planned::{self, PlannedAccess};
 use ipnet::IpNet;
-use keywatch_rules::{Problem, Settings};
 use keywatch_rules::yaml::{Problems, Table};
+use keywatch_rules::{Problem, Settings};
 use std::path::{Path, PathBuf};
 
 /// Which rules run, and what they are told.
@@ -53,6 +53,9 @@ impl Supplied {
     /// The engine's settings with all of it.
     pub(crate) fn settings(&self) -> Settings {
         let known = self.lists.get(KNOWN_NETWORKS).into_iter().flatten();
-        Settings { known_networks: known.filter_map(|text| text.parse().ok()).collect(), ..Settings::default() }
+        Settings {
+            known_networks: known.filter_map(|text| text.parse().ok()).collect(),
+            ..Settings::default()
+        }
     }
 }

@@ -66,7 +66,12 @@ impl<'b> Bench<'b> {
     }
 
     /// Judges late events against the history around them and what the same batch has near them.
-    fn revise(&self, stretch: &Stretch, late: &[Seen<'_>], fellows: &[(Seen<'_>, Vec<String>)]) -> Evaluation {
+    fn revise(
+        &self,
+        stretch: &Stretch,
+        late: &[Seen<'_>],
+        fellows: &[(Seen<'_>, Vec<String>)],
+    ) -> Evaluation {
         let events = past::read(self.normalizer, &stretch.history);
         let mut history = past::signals(&events);
         let latest = stretch.to.plus_secs(self.engine.span_secs());

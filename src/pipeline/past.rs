@@ -40,7 +40,8 @@ impl Past {
         let mut room = HISTORY_MAX;
         for (from, to) in stretches(times, span_secs) {
             let (earliest, latest) = (from.plus_secs(-span_secs), to.plus_secs(span_secs));
-            let history = if room == 0 { Vec::new() } else { store.signals_between(earliest, latest, room).await? };
+            let history =
+                if room == 0 { Vec::new() } else { store.signals_between(earliest, latest, room).await? };
             room = room.saturating_sub(u32::try_from(history.len()).unwrap_or(u32::MAX));
             past.stretches.push(Stretch { from, to, history });
         }
@@ -97,7 +98,10 @@ mod tests {
     fn late_events_are_judged_together_when_a_window_could_hold_both() {
         let at = EventTime::from_secs;
         let times = [500, 0, 20, 41, 62, 500].map(at);
-        assert_eq!(stretches(times.to_vec(), 10), [(at(0), at(20)), (at(41), at(41)), (at(62), at(62)), (at(500), at(500))]);
+        assert_eq!(
+            stretches(times.to_vec(), 10),
+            [(at(0), at(20)), (at(41), at(41)), (at(62), at(62)), (at(500), at(500))]
+        );
         assert_eq!(stretches(times.to_vec(), 11), [(at(0), at(62)), (at(500), at(500))]);
         assert_eq!(stretches(Vec::new(), 10), []);
     }

@@ -89,7 +89,10 @@ fn find(path: &Path, named: bool, wanted: &mut Vec<Wanted>, wrong: &mut Vec<Prob
     if !path.is_dir() {
         wanted.push(Wanted { path: path.to_owned(), named });
         if wanted.len() > FILES_MAX {
-            wrong.push(unreadable(path, &format!("it would be the {FILES_MAX}th rule file; name a narrower folder")));
+            wrong.push(unreadable(
+                path,
+                &format!("it would be the {FILES_MAX}th rule file; name a narrower folder"),
+            ));
         }
         return;
     }

@@ -68,7 +68,11 @@ impl History {
                 .map_err(failed)?,
         };
         let wanted = MIGRATIONS.iter().map(|migration| migration.version).max().unwrap_or(0);
-        if found == wanted { Ok(history) } else { Err(StoreError::Schema { path: history.path, found, wanted }) }
+        if found == wanted {
+            Ok(history)
+        } else {
+            Err(StoreError::Schema { path: history.path, found, wanted })
+        }
     }
 
     /// How much history lies within `span`. Reads one index entry per event.

@@ -26,6 +26,7 @@ mod tell;
 mod types;
 
 pub use error::StoreError;
+pub use history::{Extent, History, HistoryPage};
 pub use outbox::{AttemptOutcome, AttemptRecord, DeliveryKind, DeliveryState, LeasedDelivery};
 pub use query::{
     AccessSummary, AlertDetail, AlertFilter, AlertRow, AlertStatus, Attempt, Cursor, CursorError, Delivery,
@@ -33,7 +34,6 @@ pub use query::{
     Listed, Overview, PAGE_MAX, Page, PositionRow, PrincipalRow, ReceiverRow, RejectDetail, RejectRow,
     SUMMARY_MAX, SecretRow, Span, Totals,
 };
-pub use history::{Extent, History, HistoryPage};
 pub use restart::{StoredRecord, StoredSignal};
 pub use store::Store;
 pub use types::*;

@@ -1,8 +1,10 @@
 //! Starts the program, a webhook receiver to tell, and logs to read.
 
+mod browser;
 pub(crate) mod logs;
 mod receiver;
 
+pub(crate) use browser::Browser;
 pub(crate) use receiver::{Receiver, SECRET};
 
 use std::io::{BufRead, BufReader, Write};

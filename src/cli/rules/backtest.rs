@@ -152,7 +152,10 @@ impl Run {
             let span = Span { since: self.since, until: None };
             let extent = history.extent(span).await?;
             if extent.events == 0 {
-                say(&format!("keywatch: {} holds no event of that time; name a longer one with --since, or files", database.display()));
+                say(&format!(
+                    "keywatch: {} holds no event of that time; name a longer one with --since, or files",
+                    database.display()
+                ));
                 return Ok(false);
             }
             self.show(Some(extent.events), "{bar:30} {human_pos}/{human_len} events  {per_sec}  eta {eta}");
@@ -161,7 +164,8 @@ impl Run {
                 let page = history.records(span, start, PAGE_RECORDS).await?;
                 next = page.next;
                 let records = page.records.iter();
-                let read = records.map(|one| (one.raw.as_slice(), &one.place, EventTime::from(one.received_at)));
+                let read =
+                    records.map(|one| (one.raw.as_slice(), &one.place, EventTime::from(one.received_at)));
                 self.take(read, |_| true)?;
                 self.bar.inc(page.records.len() as u64);
             }
@@ -174,7 +178,10 @@ impl Run {
         let mut reader = Reader::new(files);
         let mut known = Known::default();
         let mut rejects = 0;
-        self.show(reader.progress().bytes_total, "{bar:30} {bytes}/{total_bytes}  {bytes_per_sec}  eta {eta}");
+        self.show(
+            reader.progress().bytes_total,
+            "{bar:30} {bytes}/{total_bytes}  {bytes_per_sec}  eta {eta}",
+        );
         while let Some(batch) = reader.next_batch(BATCH_RECORDS, BATCH_BYTES) {
             rejects += batch.rejects.len() as u64;
             let now = EventTime::from(clock::now());
@@ -186,7 +193,9 @@ impl Run {
             say(&format!("keywatch: {}", visible(&failure.to_string())));
         }
         if rejects > 0 {
-            say(&format!("keywatch: {rejects} record(s) cannot be read; `keywatch normalize` names each of them"));
+            say(&format!(
+                "keywatch: {rejects} record(s) cannot be read; `keywatch normalize` names each of them"
+            ));
         }
         Ok(reader.failures().is_empty() && rejects == 0)
     }
@@ -201,7 +210,9 @@ impl Run {
         let mut events: Vec<(AuditEvent<'r>, &'r Place, &'r [u8])> = Vec::with_capacity(BATCH_RECORDS);
         for (raw, place, received_at) in records {
             match self.normalizer.normalize(raw, received_at) {
-                Ok(Some(event)) if self.since.is_none_or(|since| event.time >= since) && is_wanted(&event) => {
+                Ok(Some(event))
+                    if self.since.is_none_or(|since| event.time >= since) && is_wanted(&event) =>
+                {
                     events.push((event, place, raw));
                 }
                 Ok(_) => {}
