@@ -114,7 +114,7 @@ pub(crate) fn read(
     text: &str,
     environment: &dyn Fn(&str) -> Option<String>,
 ) -> Result<Config, ConfigProblems> {
-    reading(file, text, environment, |reader, table| reader.config(table))
+    reading(file, text, environment, Reader::config)
 }
 
 /// Hands the table of a configuration to `take`; fails with every mistake that was found.

@@ -60,9 +60,7 @@ fn an_edited_rule_is_compared_with_the_one_in_force_on_the_stored_history() {
     std::fs::write(site.logs().join("audit.log"), history()).expect("written");
     let own = site.path("own.yml");
     std::fs::write(&own, DENIED).expect("written");
-    let mut config = std::fs::read_to_string(site.config()).expect("read");
-    config.push_str(&format!("rules: [{}]\n", own.display()));
-    std::fs::write(site.config(), config).expect("written");
+    site.configure(&format!("rules: [{}]\n", own.display()));
     let service = Service::start(&site.config());
     let edited = site.path("edited.yml");
     std::fs::write(&edited, DENIED.replace("outcome: denied", "class: secret.delete")).expect("written");

@@ -162,7 +162,9 @@ fn check(paths: &[PathBuf]) -> anyhow::Result<ExitCode> {
             "{} rule(s) find nothing here; `keywatch rules list` says why for each:",
             blind.values().sum::<usize>()
         ));
-        blind.iter().for_each(|(source, count)| say(&format!("  {count:>6} {}", visible(source))));
+        for (source, count) in &blind {
+            say(&format!("  {count:>6} {}", visible(source)));
+        }
     }
     Ok(ExitCode::SUCCESS)
 }

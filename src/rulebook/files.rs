@@ -198,8 +198,8 @@ mod tests {
         let found = read(&[folder.path().to_owned()]).unwrap();
         let names: Vec<&str> = found.files.iter().map(|file| file.name.rsplit('/').next().unwrap()).collect();
         assert_eq!((names, found.passed_over), (vec!["b.yaml", "a.yml"], 1));
-        let named = read(&[folder.path().join("tests/config.yml")]).unwrap();
-        assert_eq!(named.files.len(), 1, "a file that is named is taken at its word");
+        let alone = read(&[folder.path().join("tests/config.yml")]).unwrap();
+        assert_eq!(alone.files.len(), 1, "a file that is named is taken at its word");
     }
 
     #[test]

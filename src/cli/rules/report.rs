@@ -18,7 +18,8 @@ pub(super) struct Subject {
 /// One day with a difference.
 #[derive(Serialize)]
 struct Day {
-    day: String,
+    #[serde(rename = "day")]
+    date: String,
     gained: u64,
     lost: u64,
     changed: u64,
@@ -84,7 +85,7 @@ pub(super) fn print(subject: &Subject, difference: &Difference, format: Format) 
 
 fn days(difference: &Difference) -> Vec<Day> {
     let days = difference.days().into_iter();
-    days.map(|(day, [gained, lost, changed])| Day { day, gained, lost, changed }).collect()
+    days.map(|(date, [gained, lost, changed])| Day { date, gained, lost, changed }).collect()
 }
 
 fn lines<'l>(subject: &'l Subject, difference: &'l Difference) -> impl Iterator<Item = Line<'l>> {
@@ -126,8 +127,8 @@ fn table(out: &mut impl Write, subject: &Subject, difference: &Difference) -> st
     if !days.is_empty() {
         writeln!(out, "{:<12} {:>8} {:>8} {:>8}", "day", "gained", "lost", "changed")?;
     }
-    for Day { day, gained, lost, changed } in days {
-        writeln!(out, "{day:<12} {gained:>8} {lost:>8} {changed:>8}")?;
+    for Day { date, gained, lost, changed } in days {
+        writeln!(out, "{date:<12} {gained:>8} {lost:>8} {changed:>8}")?;
     }
     let (gained, lost, changed) = (gained.len(), lost.len(), changed.len());
     writeln!(out, "{:<12} {gained:>8} {lost:>8} {changed:>8}   {same} the same", "in all")
