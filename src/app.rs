@@ -42,7 +42,8 @@ pub(crate) async fn run(
     stop: impl Future<Output = ()>,
     started: impl FnOnce(&Running),
 ) -> anyhow::Result<()> {
-    let rules = Arc::new(rulebook::load(&config.supplied.rules)?.set);
+    let book = rulebook::load(&config.supplied.rules)?.told(&config.supplied.surroundings());
+    let rules = Arc::new(book.set);
     let (settings, shown) = (config.supplied.settings(), Shown::new(&rules));
     let limits = Limits::of(&settings);
     let egress = Egress::new(config.egress.clone());

@@ -3,9 +3,8 @@
 //! Memory does not grow with the events: of every alert a summary is kept, and there is a limit to
 //! how many there may be.
 
-use crate::brain::Engine;
 use keywatch_event::{Alert, AlertChange, EventTime, Evidence, Level};
-use keywatch_rules::{RuleSet, Seen, Settings};
+use keywatch_rules::{Engine, RuleSet, Seen, Settings};
 use serde::Serialize;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;

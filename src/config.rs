@@ -114,7 +114,11 @@ pub(crate) fn read(
     text: &str,
     environment: &dyn Fn(&str) -> Option<String>,
 ) -> Result<Config, ConfigProblems> {
-    reading(file, text, environment, Reader::config)
+    reading(file, text, environment, whole)
+}
+
+fn whole(reader: &Reader<'_>, table: &Table<'_>) -> Config {
+    reader.config(table)
 }
 
 /// Hands the table of a configuration to `take`; fails with every mistake that was found.

@@ -5,7 +5,6 @@
 
 mod app;
 mod backtest;
-mod brain;
 mod cli;
 mod clock;
 mod config;

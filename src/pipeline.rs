@@ -7,13 +7,12 @@
 mod bench;
 mod past;
 
-use crate::brain::Engine;
 use bench::{Bench, Said};
 use chrono::{DateTime, Utc};
 use keywatch_event::{EventTime, Reject};
 use keywatch_ingest::Batch;
 use keywatch_ingest::provider::Normalizer;
-use keywatch_rules::{Gauges, RuleSet, Settings};
+use keywatch_rules::{Engine, Gauges, RuleSet, Settings};
 use keywatch_store::{Committed, Incoming, IncomingEvent, PositionChange, Store, StoreError, Subscriber};
 use past::Past;
 use std::sync::Arc;

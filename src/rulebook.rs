@@ -6,7 +6,7 @@ mod files;
 mod sources;
 
 use files::RuleFile;
-use keywatch_rules::{Problem, Rule, RuleSet, builtin, compile};
+use keywatch_rules::{Problem, Rule, RuleSet, Surroundings, builtin, compile};
 use sources::Origins;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -84,30 +84,28 @@ impl Rulebook {
         (set.rules.len() < self.set.rules.len()).then_some(set)
     }
 
+    /// Says of every rule why it can never find anything with what the operator supplies.
+    pub(crate) fn told(mut self, around: &Surroundings) -> Self {
+        let reasons: Vec<Option<String>> =
+            self.set.rules.iter().map(|rule| self.set.blindness(rule, around)).collect();
+        for (rule, reason) in self.set.rules.iter_mut().zip(reasons) {
+            rule.blind = reason;
+        }
+        self
+    }
+
     /// Where the rules' events come from.
     pub(crate) fn origins(&self) -> Origins {
         Origins::of(&self.files)
     }
 
-    /// How many of `rules` are blind, by log source.
+    /// How many of `rules` read a log that is not ingested, by that log.
     pub(crate) fn blind<'r>(&self, rules: impl Iterator<Item = &'r Rule>) -> BTreeMap<String, usize> {
         let origins = self.origins();
         let mut counts = BTreeMap::new();
-        for rule in rules.filter(|rule| blind(rule).is_some()) {
+        for rule in rules.filter(|rule| rule.blind.is_some()) {
             *counts.entry(origins.of_rule(rule)).or_insert(0) += 1;
         }
         counts
     }
-}
-
-/// Why a rule can never find anything here.
-pub(crate) fn blind(rule: &Rule) -> Option<&str> {
-    let _ = rule;
-    None
-}
-
-/// Line of its file where a rule begins.
-pub(crate) fn line(rule: &Rule) -> usize {
-    let _ = rule;
-    1
 }

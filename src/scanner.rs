@@ -37,6 +37,7 @@ pub(crate) struct Scanner {
     known: Known,
     pub(crate) counts: Counts,
     alerts: BTreeMap<String, Alert>,
+    newest: Option<EventTime>,
     /// How events were classified, by rule.
     pub(crate) matched: BTreeMap<String, u64>,
 }
@@ -49,6 +50,7 @@ impl Scanner {
             known: Known::default(),
             counts: Counts::default(),
             alerts: BTreeMap::new(),
+            newest: None,
             matched: BTreeMap::new(),
         }
     }
@@ -77,6 +79,8 @@ impl Scanner {
             }
         }
         self.counts.events += events.len() as u64;
+        let dated = events.iter().filter(|(event, _)| event.time_raw.is_none());
+        self.newest = self.newest.max(dated.map(|(event, _)| event.time).max());
         self.counts.misdated += events.iter().filter(|(event, _)| event.time_raw.is_some()).count() as u64;
         let seen = events.iter().filter_map(|(event, at)| {
             let record = batch.records.get(*at)?;
@@ -92,6 +96,14 @@ impl Scanner {
             }
         }
         examples::apply(&mut self.alerts, evaluation.changes);
+    }
+
+    /// All has been read: asks the rules that wait for something that does not happen, as of the
+    /// newest event.
+    pub(crate) fn finish(&mut self) {
+        if let Some(newest) = self.newest {
+            examples::apply(&mut self.alerts, self.engine.tick(newest).changes);
+        }
     }
 
     /// The alerts that stand, in order of opening.

@@ -155,7 +155,7 @@ impl Judge for Verdict<'_> {
             Classified { level, rules, matters_secs: 0 }
         };
         let classified = fresh.iter().map(classified).collect();
-        Evaluation { classified, changes: std::mem::take(&mut self.changes), learned: vec![] }
+        Evaluation { classified, changes: std::mem::take(&mut self.changes), ..Evaluation::default() }
     }
 }
 

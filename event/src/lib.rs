@@ -17,7 +17,7 @@ pub use alert::{
     lateness,
 };
 pub use class::{Class, Outcome, Provider, UnknownName};
-pub use evaluation::{Classified, Evaluation, Learned};
+pub use evaluation::{Classified, Evaluation, Kept, Learned};
 pub use event::{
     AuditEvent, ErrorInfo, FUTURE_MAX_SECS, Principal, PrincipalKind, SecretRef, Source, SourceKind,
     agent_family, network_of,

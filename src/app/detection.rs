@@ -1,7 +1,6 @@
 //! The rules in force as the dashboard shows them: they change with a reload, their figures with
 //! every batch.
 
-use crate::rulebook;
 use chrono::{DateTime, Utc};
 use keywatch_dashboard::{Detection, Memory, ReloadFailed, RuleInfo, Rules};
 use keywatch_rules::{Gauges, Rule, RuleSet, Settings};
@@ -74,7 +73,7 @@ fn info(rule: &Rule) -> RuleInfo {
         description: rule.description.clone(),
         runbook: rule.runbook.clone(),
         tags: rule.tags.clone(),
-        place: format!("{}:{}", rule.file, rulebook::line(rule)),
-        blind: rulebook::blind(rule).map(str::to_owned),
+        place: format!("{}:{}", rule.file, rule.line),
+        blind: rule.blind.clone(),
     }
 }

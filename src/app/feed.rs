@@ -122,7 +122,7 @@ impl Feed<'_> {
             Some(path) => config::load_supplied(path)?.0,
             None => self.supplied.clone(),
         };
-        let book = rulebook::load(&supplied.rules)?;
+        let book = rulebook::load(&supplied.rules)?.told(&supplied.surroundings());
         Ok((supplied, book))
     }
 }

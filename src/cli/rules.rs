@@ -84,7 +84,7 @@ struct Listed<'r> {
 fn list(paths: Vec<PathBuf>, given: &Given, format: ListFormat) -> anyhow::Result<ExitCode> {
     let mut supplied = given.supplied()?;
     supplied.rules.extend(paths);
-    let book = rulebook::load(&supplied.rules)?;
+    let book = rulebook::load(&supplied.rules)?.told(&supplied.surroundings());
     let origins = book.origins();
     let listed = book.set.rules.iter().map(|rule| Listed {
         id: &rule.id,
@@ -92,9 +92,9 @@ fn list(paths: Vec<PathBuf>, given: &Given, format: ListFormat) -> anyhow::Resul
         title: &rule.title,
         action: &rule.action,
         file: &rule.file,
-        line: rulebook::line(rule),
+        line: rule.line,
         log_source: origins.of_rule(rule),
-        blind: rulebook::blind(rule),
+        blind: rule.blind.as_deref(),
         tags: &rule.tags,
     });
     let listed: Vec<Listed<'_>> = listed.collect();

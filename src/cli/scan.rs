@@ -46,10 +46,11 @@ impl Scan {
     pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
         let supplied = self.given.supplied()?;
         let rules = Arc::new(rulebook::load(&supplied.rules)?.set);
-        let mut scanner = Scanner::new(Engine::new(Arc::clone(&rules), supplied.settings()));
+        let mut scanner = Scanner::new(Engine::new(Arc::clone(&rules), supplied.settings_for_files()));
         let started = Instant::now();
         let mut reader = Reader::new(self.paths.clone());
         self.read(&mut reader, &mut scanner);
+        scanner.finish();
         let took = started.elapsed();
         alerts(&scanner.alerts(), Format::or_suitable(self.format))?;
         for failure in reader.failures() {

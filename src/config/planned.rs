@@ -3,22 +3,9 @@
 //! Every entry ends by itself and says why; one that is over is no mistake and covers nothing.
 
 use keywatch_event::EventTime;
+use keywatch_rules::Planned;
+use keywatch_rules::pattern::Pattern;
 use keywatch_rules::yaml::{Node, Problems, Table};
-
-/// One announced access.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct PlannedAccess {
-    /// Whose, by id or name, wildcards allowed; anybody's without.
-    pub(crate) principal: Option<String>,
-    /// To which secret, by id or name, wildcards allowed; to any without.
-    pub(crate) secret: Option<String>,
-    /// From when, inclusive.
-    pub(crate) from: EventTime,
-    /// Until when, inclusive.
-    pub(crate) to: EventTime,
-    /// Why.
-    pub(crate) reason: String,
-}
 
 const KEYS: &[&str] = &["principal", "secret", "from", "to", "reason"];
 const TIME: &str = "write it as 2026-01-31T12:00:00Z or 2026-01-31";
@@ -31,18 +18,19 @@ enum Edge {
 }
 
 /// Reads `planned_access:`.
-pub(super) fn read(table: &Table<'_>, problems: &Problems) -> Vec<PlannedAccess> {
+pub(super) fn read(table: &Table<'_>, problems: &Problems) -> Vec<Planned> {
     table.list("planned_access").iter().filter_map(|node| entry(node, problems)).collect()
 }
 
-fn entry(node: &Node, problems: &Problems) -> Option<PlannedAccess> {
+fn entry(node: &Node, problems: &Problems) -> Option<Planned> {
     let table = Table::open(node, KEYS, problems)?;
     let to = table.need("to", "say when it ends; access without an end is not planned");
     let reason = table.need("reason", "say why, for whoever asks later");
     let from = table.get("from").map(|node| time(node, Edge::Start, problems));
     let to = time(to?, Edge::End, problems);
-    let (principal, secret) = (table.text("principal"), table.text("secret"));
-    if principal.is_none() && secret.is_none() {
+    let pattern = |key| table.get(key).and_then(|node| pattern(node, problems));
+    let (principal, secret) = (pattern("principal"), pattern("secret"));
+    if table.get("principal").or(table.get("secret")).is_none() {
         problems.add(
             node,
             "names neither a principal nor a secret",
@@ -59,7 +47,16 @@ fn entry(node: &Node, problems: &Problems) -> Option<PlannedAccess> {
     if reason.is_none() {
         problems.add(node, "`reason` is empty", "say why, for whoever asks later");
     }
-    Some(PlannedAccess { principal, secret, from, to, reason: reason? })
+    Some(Planned { principal, secret, from, to, reason: reason? })
+}
+
+fn pattern(node: &Node, problems: &Problems) -> Option<Pattern> {
+    let text = node.text().unwrap_or_default();
+    let found = Pattern::listed(&text);
+    if let Err(error) = &found {
+        problems.add(node, format!("`{text}` cannot be matched: {error}"), "write an id or a name; * and ? are wildcards");
+    }
+    found.ok()
 }
 
 fn time(node: &Node, edge: Edge, problems: &Problems) -> Option<EventTime> {
@@ -80,7 +77,7 @@ mod tests {
     use super::*;
     use keywatch_rules::yaml::parse;
 
-    fn check(text: &str) -> (Vec<PlannedAccess>, Vec<String>) {
+    fn check(text: &str) -> (Vec<Planned>, Vec<String>) {
         let documents = parse("c.yaml", text).unwrap();
         let problems = Problems::new("c.yaml");
         let planned = read(&Table::of(&documents[0], &problems), &problems);
@@ -103,7 +100,7 @@ mod tests {
         let (planned, found) = check(
             "planned_access:\n  - {principal: a}\n  - {to: 2026-06-01, reason: x}\n  - {secret: s, from: 2026-06-02, to: 2026-06-01, reason: x}\n  - {secret: s, to: tomorrow, reason: x}\n",
         );
-        assert_eq!(planned, []);
+        assert!(planned.is_empty());
         let parts = [
             "2:5: `to` is missing; say when it ends",
             "2:5: `reason` is missing",

@@ -1,13 +1,12 @@
 //! The engine at the store's service, for one batch.
 //!
-//! Events that memory still reaches are evaluated; those older than its floor are judged against
-//! the stored history around them. The store commits both answers as one.
+//! Every event is evaluated. Those older than what memory reaches are then looked at once more,
+//! against the stored history around them. The store commits both answers as one.
 
 use super::past::{self, Past, Stretch};
-use crate::brain::{Engine, Signal};
-use keywatch_event::{Classified, Evaluation, EventTime, Level};
+use keywatch_event::{Classified, Evaluation, EventTime};
 use keywatch_ingest::provider::Normalizer;
-use keywatch_rules::Seen;
+use keywatch_rules::{Engine, Seen, Signal};
 use keywatch_store::{Incoming, Judge};
 
 pub(super) struct Bench<'b> {
@@ -33,28 +32,23 @@ impl Judge for Said {
 impl Judge for Bench<'_> {
     fn judge(&mut self, fresh: &[usize]) -> Evaluation {
         let seen: Vec<Seen<'_>> = fresh.iter().filter_map(|at| self.seen(*at)).collect();
+        let mut said = self.engine.evaluate(&seen);
         let is_late = |seen: &Seen<'_>| self.floor.is_some_and(|floor| seen.event.time < floor);
         if !seen.iter().any(is_late) {
-            return self.engine.evaluate(&seen);
+            return said;
         }
-        let (late, timely): (Vec<usize>, Vec<usize>) =
-            (0..seen.len()).partition(|at| seen.get(*at).is_some_and(is_late));
-        self.late += late.len() as u64;
-        let mut answer = Answer::to(seen.len());
-        let batch: Vec<Seen<'_>> = pick(&seen, &timely);
-        let said = self.engine.evaluate(&batch);
-        let fellows = fellows(&batch, &said);
-        answer.take(&timely, said);
+        let fellows = fellows(seen.iter().zip(&said.classified).filter(|(seen, _)| !is_late(seen)));
         for stretch in &self.past.stretches {
-            let here = |at: &usize| {
-                seen.get(*at).is_some_and(|one| (stretch.from..=stretch.to).contains(&one.event.time))
-            };
-            let late: Vec<usize> = late.iter().copied().filter(here).collect();
+            let here = |seen: &Seen<'_>| (stretch.from..=stretch.to).contains(&seen.event.time);
+            let late: Vec<usize> =
+                (0..seen.len()).filter(|at| seen.get(*at).is_some_and(|one| is_late(one) && here(one))).collect();
             if !late.is_empty() {
-                answer.take(&late, self.revise(stretch, &pick(&seen, &late), &fellows));
+                let revised = self.revise(stretch, &pick(&seen, &late), &fellows);
+                self.late += late.len() as u64;
+                join(&mut said, &late, revised);
             }
         }
-        answer.into_evaluation()
+        said
     }
 }
 
@@ -86,29 +80,28 @@ fn pick<'s>(seen: &[Seen<'s>], places: &[usize]) -> Vec<Seen<'s>> {
 }
 
 /// The events that matter beyond themselves, with the rules they were classified with.
-fn fellows<'s>(seen: &[Seen<'s>], said: &Evaluation) -> Vec<(Seen<'s>, Vec<String>)> {
-    let judged = seen.iter().zip(&said.classified).filter(|(_, classified)| classified.matters_secs > 0);
-    judged.map(|(seen, said)| (*seen, said.rules.iter().map(ToString::to_string).collect())).collect()
+fn fellows<'s: 'a, 'a>(
+    judged: impl Iterator<Item = (&'a Seen<'s>, &'a Classified)>,
+) -> Vec<(Seen<'s>, Vec<String>)> {
+    let matter = judged.filter(|(_, classified)| classified.matters_secs > 0);
+    matter.map(|(seen, said)| (*seen, said.rules.iter().map(ToString::to_string).collect())).collect()
 }
 
-/// Several answers as one, each event's in its place.
-struct Answer(Evaluation);
-
-impl Answer {
-    fn to(events: usize) -> Self {
-        let quiet = Classified { level: Level::Info, rules: Vec::new(), matters_secs: 0 };
-        Self(Evaluation { classified: vec![quiet; events], ..Evaluation::default() })
+/// Adds what a second look at the events at `places` found.
+fn join(said: &mut Evaluation, places: &[usize], revised: Evaluation) {
+    for (at, more) in places.iter().zip(revised.classified) {
+        let Some(first) = said.classified.get_mut(*at) else { continue };
+        let known = std::mem::take(&mut first.rules);
+        let (above, below) = if more.level > first.level { (more.rules, known) } else { (known, more.rules) };
+        first.rules = above;
+        below.into_iter().for_each(|rule| {
+            if !first.rules.contains(&rule) {
+                first.rules.push(rule);
+            }
+        });
+        first.level = first.level.max(more.level);
+        first.matters_secs = first.matters_secs.max(more.matters_secs);
     }
-
-    fn take(&mut self, places: &[usize], said: Evaluation) {
-        for (at, classified) in places.iter().zip(said.classified) {
-            self.0.classified.get_mut(*at).into_iter().for_each(|place| *place = classified.clone());
-        }
-        self.0.changes.extend(said.changes);
-        self.0.learned.extend(said.learned);
-    }
-
-    fn into_evaluation(self) -> Evaluation {
-        self.0
-    }
+    said.changes.extend(revised.changes);
+    said.kept.extend(revised.kept);
 }

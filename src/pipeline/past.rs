@@ -3,10 +3,9 @@
 //! Invariant: what is read is bounded, however many late events a batch has and however far apart
 //! they lie.
 
-use crate::brain::Signal;
 use keywatch_event::{AuditEvent, EventTime};
 use keywatch_ingest::provider::Normalizer;
-use keywatch_rules::Seen;
+use keywatch_rules::{Seen, Signal};
 use keywatch_store::{Store, StoreError, StoredSignal};
 
 /// Most stored events read for one batch, all stretches together: about 50 MB with their records.

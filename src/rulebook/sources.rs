@@ -1,7 +1,7 @@
 //! Which log source each rule reads: its own, or those of the rules it counts.
 
 use super::files::RuleFile;
-use keywatch_rules::Rule;
+use keywatch_rules::{LogSource, Rule};
 use keywatch_rules::yaml::{Node, parse};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -59,12 +59,11 @@ impl Origins {
 impl Document {
     fn of(node: &Node) -> Self {
         let part = |key: &str| node.get("logsource")?.get(key)?.text();
-        let product = part("product");
-        let kind = part("service").or_else(|| part("category"));
-        let own: Vec<String> = product.into_iter().chain(kind).collect();
+        let (product, service, category) = (part("product"), part("service"), part("category"));
+        let own = LogSource::parse(product.as_deref(), service.as_deref(), category.as_deref()).name();
         let counted = node.get("correlation").and_then(|correlation| correlation.get("rules"));
         Self {
-            own: (!own.is_empty()).then(|| own.join("/")),
+            own: node.get("logsource").map(|_| own),
             counts: counted.map(Node::items).unwrap_or_default().iter().filter_map(Node::text).collect(),
         }
     }

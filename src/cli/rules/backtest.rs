@@ -76,7 +76,7 @@ impl Backtest {
         let sides = sides(&self.rule, book)?;
         let since = self.since.map(|secs| EventTime::from_secs(clock::now().timestamp() - secs));
         let mut run = Run {
-            trial: Trial::new(sides.before, sides.after, &supplied.settings()),
+            trial: Trial::new(sides.before, sides.after, &supplied.settings_for_files()),
             normalizer: Normalizer::new(),
             since,
             bar: ProgressBar::hidden(),

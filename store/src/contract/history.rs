@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::store::MIGRATIONS;
+use keywatch_event::Kept;
 use crate::{History, Span, StoredSignal};
 use sqlx::migrate::Migrate;
 use sqlx::{Connection, Row, SqliteConnection};
@@ -50,6 +51,25 @@ async fn a_restart_gets_back_what_still_matters_oldest_first_with_its_rules() {
     let want = AuditEvent { time: EventTime::from_secs(NOON + 100), ..event("newest") };
     assert_eq!(newest.record.raw, raw(&want));
     assert_eq!((newest.record.place.line, newest.record.received_at), (4, clock(0)));
+}
+
+#[tokio::test]
+async fn an_event_that_joins_an_incident_later_matters_longer_and_never_shorter() {
+    let stage = Stage::open().await;
+    mattering(&stage, &[("early", -5000, 0), ("long", -4000, 9000), ("newest", 0, 60)]).await;
+    let open = async || ids(stage.store.open_signals(0, 10_000, 10).await.unwrap());
+    assert_eq!(open().await, ["long", "newest"]);
+    let kept = |event: &str, secs, matters_secs| Kept {
+        event: event.to_owned(),
+        time: EventTime::from_secs(NOON + secs),
+        matters_secs,
+    };
+    let said = Evaluation {
+        kept: vec![kept("early", -5000, 6000), kept("long", -4000, 10), kept("unknown", 0, 60)],
+        ..Evaluation::default()
+    };
+    stage.judged(&Batch::of([]), |_| said.clone()).await.unwrap();
+    assert_eq!(open().await, ["early", "long", "newest"]);
 }
 
 #[tokio::test]
