@@ -1,6 +1,6 @@
 //! What the rule engine says of a batch of events, and what the store must commit with it.
 
-use crate::{AlertChange, Level};
+use crate::{AlertChange, EventTime, Level};
 use std::sync::Arc;
 
 /// The engine's answer to one batch: pure data, committed as a whole or not at all.
@@ -21,6 +21,8 @@ pub struct Evaluation {
 pub struct Kept {
     /// Its id.
     pub event: String,
+    /// When it happened: where the store finds it.
+    pub time: EventTime,
     /// How long after its time, in seconds, it may now matter.
     pub matters_secs: u32,
 }
@@ -32,8 +34,8 @@ pub struct Classified {
     pub level: Level,
     /// Rules that matched the event, highest level first.
     pub rules: Vec<Arc<str>>,
-    /// How long after its time, in seconds, the event may matter to a window or an incident; 0:
-    /// never.
+    /// How many seconds after its time the event may still matter to a window or an incident:
+    /// for that long it is given back to the engine after a restart. 0: it never does.
     pub matters_secs: u32,
 }
 

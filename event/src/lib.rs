@@ -14,6 +14,7 @@ mod time;
 
 pub use alert::{
     Alert, AlertChange, AlertId, AlertPrincipal, AlertSource, EVIDENCE_MAX, Evidence, SECRETS_MAX, Why,
+    lateness,
 };
 pub use class::{Class, Outcome, Provider, UnknownName};
 pub use evaluation::{Classified, Evaluation, Kept, Learned};

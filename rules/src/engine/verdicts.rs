@@ -50,7 +50,11 @@ impl Verdicts {
     pub(crate) fn keep_members(&mut self, batch: u64, secs: i64, incident: &Incident) {
         let earlier = incident.members.iter().filter(|member| member.brief.batch.0 != batch);
         let matters_secs = u32::try_from(secs).unwrap_or(u32::MAX);
-        self.kept.extend(earlier.map(|member| Kept { event: member.brief.id.to_string(), matters_secs }));
+        self.kept.extend(earlier.map(|member| Kept {
+            event: member.brief.id.to_string(),
+            time: member.brief.time,
+            matters_secs,
+        }));
     }
 
     pub(crate) fn finish(self, learned: Vec<Learned>) -> Evaluation {
