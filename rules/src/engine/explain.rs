@@ -48,7 +48,8 @@ impl Explanations {
         covered && self.waiting_near(key, at, hold.secs) < hold.unless_count
     }
 
-    fn waiting_near(&self, key: &str, at: i64, secs: i64) -> u64 {
+    /// How many events wait within `secs` of `at`.
+    pub(crate) fn waiting_near(&self, key: &str, at: i64, secs: i64) -> u64 {
         let Some(waiting) = self.waiting.get(key) else { return 0 };
         let from = waiting.secs.partition_point(|other| *other < at - secs);
         let to = waiting.secs.partition_point(|other| *other <= at + secs);
