@@ -40,8 +40,9 @@ impl Judge for Bench<'_> {
         let fellows = fellows(seen.iter().zip(&said.classified).filter(|(seen, _)| !is_late(seen)));
         for stretch in &self.past.stretches {
             let here = |seen: &Seen<'_>| (stretch.from..=stretch.to).contains(&seen.event.time);
-            let late: Vec<usize> =
-                (0..seen.len()).filter(|at| seen.get(*at).is_some_and(|one| is_late(one) && here(one))).collect();
+            let late: Vec<usize> = (0..seen.len())
+                .filter(|at| seen.get(*at).is_some_and(|one| is_late(one) && here(one)))
+                .collect();
             if !late.is_empty() {
                 let revised = self.revise(stretch, &pick(&seen, &late), &fellows);
                 self.late += late.len() as u64;
