@@ -95,11 +95,11 @@ fn join(said: &mut Evaluation, places: &[usize], revised: Evaluation) {
         let known = std::mem::take(&mut first.rules);
         let (above, below) = if more.level > first.level { (more.rules, known) } else { (known, more.rules) };
         first.rules = above;
-        below.into_iter().for_each(|rule| {
+        for rule in below {
             if !first.rules.contains(&rule) {
                 first.rules.push(rule);
             }
-        });
+        }
         first.level = first.level.max(more.level);
         first.matters_secs = first.matters_secs.max(more.matters_secs);
     }

@@ -98,10 +98,10 @@ async fn what_does_not_happen_is_told_once_when_its_time_is_over() {
     stage.denied(eve(0)).await;
     let at = |secs| DateTime::from_timestamp(START + secs, 0).unwrap();
     assert!(stage.pipeline.tick(at(30)).await.unwrap().is_none(), "nothing to say, nothing written");
-    let told = stage.pipeline.tick(at(120)).await.unwrap();
+    let told = stage.pipeline.tick(at(7200)).await.unwrap();
     assert_eq!(told.map(|committed| committed.opened), Some(1));
     assert_eq!(stage.alerts().await.len(), 1);
-    let again = stage.pipeline.tick(at(180)).await.unwrap();
+    let again = stage.pipeline.tick(at(7260)).await.unwrap();
     assert_eq!(again.map_or(0, |committed| committed.opened), 0);
     assert_eq!(stage.alerts().await.len(), 1);
 }
