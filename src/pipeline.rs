@@ -152,3 +152,6 @@ impl Pipeline {
         events
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,7 +1,7 @@
 //! Rules of one's own: listed, checked, taken over while the service runs.
 
-use crate::harness::logs::vault_line;
 use crate::harness::browser::Browser;
+use crate::harness::logs::vault_line;
 use crate::harness::{Receiver, Service, Site, run, run_with_input, text, wait_until};
 use std::path::Path;
 use std::time::Duration;
@@ -103,7 +103,7 @@ fn an_edited_copy_of_a_shipped_rule_can_be_tested_and_not_loaded_beside_it() {
 #[test]
 fn scan_takes_lists_from_the_command_line_and_from_a_configuration() {
     let folder = tempfile::tempdir().expect("a folder");
-    write(folder.path(), "canaries.txt", "# planted\n*secret/data/bait*\n");
+    write(folder.path(), "canaries.txt", "# planted\n*bait*\n");
     let canary = "title: Bait\nname: MY-002\nlogsource: {product: keywatch, category: audit}\n\
         detection:\n  bait:\n    secrets.name|expand: '%canaries%'\n  condition: bait\nlevel: critical\n";
     write(folder.path(), "bait.yml", canary);
@@ -122,7 +122,7 @@ fn scan_takes_lists_from_the_command_line_and_from_a_configuration() {
             ["scan", "-q", "--format", "ndjson", "-"].iter().chain(more).copied().collect();
         let output = run_with_input(&arguments, line.as_bytes());
         assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
-        text(&output.stdout).matches("MY-002").count()
+        text(&output.stdout).matches("\"rule\":\"MY-002\"").count()
     };
     let (rules, list) = (at("bait.yml"), format!("canaries={}", at("canaries.txt")));
     assert_eq!(scan(&["--rules", &rules]), 0, "without the list it finds nothing");

@@ -54,7 +54,11 @@ fn pattern(node: &Node, problems: &Problems) -> Option<Pattern> {
     let text = node.text().unwrap_or_default();
     let found = Pattern::listed(&text);
     if let Err(error) = &found {
-        problems.add(node, format!("`{text}` cannot be matched: {error}"), "write an id or a name; * and ? are wildcards");
+        problems.add(
+            node,
+            format!("`{text}` cannot be matched: {error}"),
+            "write an id or a name; * and ? are wildcards",
+        );
     }
     found.ok()
 }

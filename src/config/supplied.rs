@@ -29,7 +29,8 @@ pub(crate) struct Supplied {
 impl Supplied {
     /// Reads these keys of the configuration.
     pub(super) fn read(table: &Table<'_>, known_networks: &[IpNet], problems: &Problems) -> Self {
-        let data = table.get("address_data").and_then(|node| Table::open(node, &["asn", "country"], problems));
+        let data =
+            table.get("address_data").and_then(|node| Table::open(node, &["asn", "country"], problems));
         let data = |key| data.as_ref().and_then(|table| address_data(table.get(key)?, problems));
         let mut supplied = Self {
             rules: table.texts("rules").into_iter().map(|(path, _)| path.into()).collect(),

@@ -40,8 +40,9 @@ impl Judge for Bench<'_> {
         let fellows = fellows(seen.iter().zip(&said.classified).filter(|(seen, _)| !is_late(seen)));
         for stretch in &self.past.stretches {
             let here = |seen: &Seen<'_>| (stretch.from..=stretch.to).contains(&seen.event.time);
-            let late: Vec<usize> =
-                (0..seen.len()).filter(|at| seen.get(*at).is_some_and(|one| is_late(one) && here(one))).collect();
+            let late: Vec<usize> = (0..seen.len())
+                .filter(|at| seen.get(*at).is_some_and(|one| is_late(one) && here(one)))
+                .collect();
             if !late.is_empty() {
                 let revised = self.revise(stretch, &pick(&seen, &late), &fellows);
                 self.late += late.len() as u64;
@@ -94,11 +95,11 @@ fn join(said: &mut Evaluation, places: &[usize], revised: Evaluation) {
         let known = std::mem::take(&mut first.rules);
         let (above, below) = if more.level > first.level { (more.rules, known) } else { (known, more.rules) };
         first.rules = above;
-        below.into_iter().for_each(|rule| {
+        for rule in below {
             if !first.rules.contains(&rule) {
                 first.rules.push(rule);
             }
-        });
+        }
         first.level = first.level.max(more.level);
         first.matters_secs = first.matters_secs.max(more.matters_secs);
     }

@@ -1,8 +1,8 @@
 //! Which log source each rule reads: its own, or those of the rules it counts.
 
 use super::files::RuleFile;
-use keywatch_rules::{LogSource, Rule};
 use keywatch_rules::yaml::{Node, parse};
+use keywatch_rules::{LogSource, Rule};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Most names of log sources shown for one rule.

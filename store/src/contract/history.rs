@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::store::MIGRATIONS;
-use keywatch_event::Kept;
 use crate::{History, Span, StoredSignal};
+use keywatch_event::Kept;
 use sqlx::migrate::Migrate;
 use sqlx::{Connection, Row, SqliteConnection};
 
