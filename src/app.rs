@@ -1,5 +1,7 @@
 //! Wiring: store → pipeline → sources → delivery → dashboard, and teardown in reverse.
 
+mod detection;
+mod feed;
 mod sources;
 
 use crate::clock::{self, SystemClock};
@@ -7,18 +9,19 @@ use crate::config::Config;
 use crate::pipeline::Pipeline;
 use crate::{cli, rulebook};
 use anyhow::Context;
-use keywatch_alerting::{Deliverer, Egress, OsRandom, Wake};
-use keywatch_dashboard::{Dashboard, Options, RuleInfo};
+use detection::{Limits, Shown};
+use feed::Feed;
+use keywatch_alerting::{Deliverer, Egress, OsRandom};
+use keywatch_dashboard::{Dashboard, Options};
 use keywatch_event::EventTime;
 use keywatch_ingest::provider::Normalizer;
-use keywatch_rules::{RuleSet, Settings};
 use keywatch_store::{Store, Subscriber};
-use sources::{Fed, Sources};
+use sources::Sources;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
@@ -39,13 +42,15 @@ pub(crate) async fn run(
     stop: impl Future<Output = ()>,
     started: impl FnOnce(&Running),
 ) -> anyhow::Result<()> {
-    let rules = Arc::new(rulebook::load(&config.rules)?);
+    let book = rulebook::load(&config.supplied.rules)?.told(&config.supplied.surroundings());
+    let rules = Arc::new(book.set);
+    let (settings, shown) = (config.supplied.settings(), Shown::new(&rules));
+    let limits = Limits::of(&settings);
     let egress = Egress::new(config.egress.clone());
     let store = Store::open(&config.database).await?;
     let subscribers =
         config.receivers.iter().map(|r| Subscriber { name: r.name.clone(), level_min: r.level_min });
-    let mut pipeline =
-        Pipeline::start(store.clone(), Arc::clone(&rules), settings(&config), subscribers.collect()).await?;
+    let mut pipeline = Pipeline::start(store.clone(), rules, settings, subscribers.collect()).await?;
     let mut sources = Sources::start(&config.sources, &store.positions().await?)?;
     let deliverer =
         Deliverer::new(store.clone(), &config.receivers, &egress, Arc::new(SystemClock), Arc::new(OsRandom))
@@ -58,7 +63,7 @@ pub(crate) async fn run(
         )
     })?;
     let base_url = format!("http://{}", listener.local_addr()?);
-    let dashboard = dashboard(&config, &store, &rules, &sources);
+    let dashboard = dashboard(&config, &store, &shown, &sources);
     let (shut, shutting) = watch::channel(false);
     let mut tasks: JoinSet<anyhow::Result<()>> = JoinSet::new();
     let until = shutting.clone();
@@ -71,7 +76,16 @@ pub(crate) async fn run(
     // Listened for before anybody is told that the service stands: unheard, SIGHUP would end it.
     let reload = signal(SignalKind::hangup())?;
     started(&Running { login_link: dashboard.login_link(&base_url)?, base_url });
-    let feeding = Feed { pipeline: &mut pipeline, sources: &mut sources, wake: &wake, config: &config };
+    let feeding = Feed {
+        pipeline: &mut pipeline,
+        sources: &mut sources,
+        wake: &wake,
+        shown: &shown,
+        limits,
+        config: config.path,
+        supplied: config.supplied,
+        evicted: 0,
+    };
     let fed = feeding.until(stop, reload).await;
     sources.stop();
     shut.send_replace(true);
@@ -80,79 +94,15 @@ pub(crate) async fn run(
     fed.and(ended)
 }
 
-fn settings(config: &Config) -> Settings {
-    Settings { known_networks: config.known_networks.clone(), ..Settings::default() }
-}
-
 fn joined(problems: &[keywatch_alerting::Problem]) -> String {
     problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
 }
 
-/// What taking batches needs.
-struct Feed<'f> {
-    pipeline: &'f mut Pipeline,
-    sources: &'f mut Sources,
-    wake: &'f Wake,
-    config: &'f Config,
-}
-
-impl Feed<'_> {
-    /// Takes batches until told to stop. A batch that is being committed is finished.
-    async fn until(self, stop: impl Future<Output = ()>, mut reload: Signal) -> anyhow::Result<()> {
-        let Self { pipeline, sources, wake, config } = self;
-        let mut stop = std::pin::pin!(stop);
-        loop {
-            let fed = tokio::select! {
-                biased;
-                () = &mut stop => return Ok(()),
-                _ = reload.recv() => {
-                    reload_rules(pipeline, config).await?;
-                    continue;
-                }
-                fed = sources.next() => fed,
-            };
-            let Some(fed) = fed else { anyhow::bail!("every source has ended; see the messages above") };
-            step(pipeline, sources, fed, wake).await?;
-        }
-    }
-}
-
-async fn step(pipeline: &mut Pipeline, sources: &mut Sources, fed: Fed, wake: &Wake) -> anyhow::Result<()> {
-    let committed = pipeline.step(&fed.batch, clock::now()).await.context(
-        "a batch could not be stored; Keywatch stops here and reads it again at the next start, nothing is lost",
-    )?;
-    wake.wake();
-    sources.committed(&fed, committed, clock::now());
-    Ok(())
-}
-
-/// New rules take over with everything the store remembers; rules with a mistake change nothing.
-async fn reload_rules(pipeline: &mut Pipeline, config: &Config) -> anyhow::Result<()> {
-    match rulebook::load(&config.rules) {
-        Ok(rules) => {
-            let count = rules.rules.len();
-            pipeline.reload(Arc::new(rules), settings(config)).await?;
-            tracing::info!(rules = count, "rules reloaded");
-        }
-        Err(error) => tracing::error!("the rules were not reloaded, the old ones stay: {error}"),
-    }
-    Ok(())
-}
-
-fn dashboard(config: &Config, store: &Store, rules: &RuleSet, sources: &Sources) -> Dashboard {
+fn dashboard(config: &Config, store: &Store, shown: &Shown, sources: &Sources) -> Dashboard {
     let normalizer = Normalizer::new();
     let normalize = move |raw: &[u8], received_at: EventTime| {
         let event = normalizer.normalize(raw, received_at).ok()??;
         serde_json::to_string_pretty(&event).ok()
-    };
-    let info = |rule: &keywatch_rules::Rule| RuleInfo {
-        id: rule.id.to_string(),
-        title: rule.title.clone(),
-        level: rule.level,
-        action: rule.action.clone(),
-        description: rule.description.clone(),
-        runbook: rule.runbook.clone(),
-        tags: rule.tags.clone(),
     };
     let options = Options {
         hosts: config.hosts.clone(),
@@ -160,7 +110,7 @@ fn dashboard(config: &Config, store: &Store, rules: &RuleSet, sources: &Sources)
         normalize: Arc::new(normalize),
         sources: sources.informant(),
     };
-    Dashboard::new(store.clone(), rules.rules.iter().map(info).collect(), Arc::new(clock::now), options)
+    Dashboard::new(store.clone(), shown.informant(), Arc::new(clock::now), options)
 }
 
 async fn stopped(mut shutting: watch::Receiver<bool>) {

@@ -3,7 +3,12 @@
 //! A flag beats the environment (`KEYWATCH_DATABASE`, `KEYWATCH_LISTEN`), which beats the file,
 //! which beats the defaults. Secrets are references, resolved here and kept nowhere else.
 
+mod lists;
+mod planned;
 mod secret;
+mod supplied;
+
+pub(crate) use supplied::Supplied;
 
 use ipnet::IpNet;
 use keywatch_alerting::{EgressPolicy, SigningSecret, WebhookReceiver};
@@ -19,14 +24,16 @@ pub(crate) const LISTEN: &str = "127.0.0.1:8420";
 /// What a configuration file says, with defaults filled in.
 #[derive(Debug)]
 pub(crate) struct Config {
+    /// The file it was read from.
+    pub(crate) path: Option<PathBuf>,
     pub(crate) database: PathBuf,
     pub(crate) listen: SocketAddr,
     /// Host names the dashboard answers to besides loopback.
     pub(crate) hosts: Vec<String>,
     /// Whether people reach the dashboard over HTTPS, through a proxy.
     pub(crate) https: bool,
-    pub(crate) rules: Vec<PathBuf>,
-    pub(crate) known_networks: Vec<IpNet>,
+    /// What rules run with; all that is read again on SIGHUP.
+    pub(crate) supplied: Supplied,
     pub(crate) sources: Vec<FileSource>,
     pub(crate) receivers: Vec<WebhookReceiver>,
     pub(crate) egress: EgressPolicy,
@@ -49,23 +56,50 @@ fn listed(problems: &[Problem]) -> String {
     format!("the configuration cannot be used\n{}\n{} problem(s)", lines.join("\n"), problems.len())
 }
 
-const KEYS: &[&str] =
-    &["database", "listen", "hosts", "https", "rules", "known_networks", "sources", "receivers", "egress"];
+const KEYS: &[&str] = &[
+    "database",
+    "listen",
+    "hosts",
+    "https",
+    "rules",
+    "known_networks",
+    "lists",
+    "planned_access",
+    "address_data",
+    "sources",
+    "receivers",
+    "egress",
+];
 
 /// Reads and checks a configuration file.
 pub(crate) fn load(path: &Path) -> Result<Config, ConfigProblems> {
+    let (file, text) = contents(path)?;
+    let config = read(&file, &text, &|name| environment(name))?;
+    Ok(Config { path: Some(path.to_owned()), ..config })
+}
+
+/// What rules run with, and the database: for commands that need no more, and must not fail
+/// because somebody else's secret cannot be read.
+pub(crate) fn load_supplied(path: &Path) -> Result<(Supplied, PathBuf), ConfigProblems> {
+    let (file, text) = contents(path)?;
+    reading(&file, &text, &|name| environment(name), |reader, table| {
+        (reader.supplied(table), reader.database(table))
+    })
+}
+
+/// Name and text of a configuration file.
+fn contents(path: &Path) -> Result<(String, String), ConfigProblems> {
     let file = path.display().to_string();
-    let text = std::fs::read_to_string(path).map_err(|error| {
-        let remedy = "name a readable file with --config, or write one as in keywatch.example.yaml";
-        ConfigProblems(vec![Problem {
-            file: file.clone(),
+    match std::fs::read_to_string(path) {
+        Ok(text) => Ok((file, text)),
+        Err(error) => Err(ConfigProblems(vec![Problem {
+            file,
             line: 1,
             column: 1,
             message: format!("cannot be read: {error}"),
-            remedy: remedy.to_owned(),
-        }])
-    })?;
-    read(&file, &text, &|name| environment(name))
+            remedy: "name a readable file with --config, or write one as in keywatch.example.yaml".to_owned(),
+        }])),
+    }
 }
 
 /// A variable of the environment.
@@ -80,6 +114,20 @@ pub(crate) fn read(
     text: &str,
     environment: &dyn Fn(&str) -> Option<String>,
 ) -> Result<Config, ConfigProblems> {
+    reading(file, text, environment, whole)
+}
+
+fn whole(reader: &Reader<'_>, table: &Table<'_>) -> Config {
+    reader.config(table)
+}
+
+/// Hands the table of a configuration to `take`; fails with every mistake that was found.
+fn reading<T>(
+    file: &str,
+    text: &str,
+    environment: &dyn Fn(&str) -> Option<String>,
+    take: impl FnOnce(&Reader<'_>, &Table<'_>) -> T,
+) -> Result<T, ConfigProblems> {
     let documents = parse(file, text).map_err(|problem| ConfigProblems(vec![problem]))?;
     let problems = Problems::new(file);
     let empty = Node { data: keywatch_rules::yaml::Data::Map(Vec::new()), line: 1, column: 1 };
@@ -87,11 +135,11 @@ pub(crate) fn read(
     if let Some(second) = documents.get(1) {
         problems.add(second, "a second document", "keep one document per file");
     }
-    let config = Table::open(root, KEYS, &problems)
-        .map(|table| Reader { problems: &problems, environment }.config(&table));
+    let taken = Table::open(root, KEYS, &problems)
+        .map(|table| take(&Reader { problems: &problems, environment }, &table));
     let found = problems.into_sorted();
-    match config {
-        Some(config) if found.is_empty() => Ok(config),
+    match taken {
+        Some(taken) if found.is_empty() => Ok(taken),
         _ => Err(ConfigProblems(found)),
     }
 }
@@ -105,18 +153,12 @@ impl Reader<'_> {
     fn config(&self, table: &Table<'_>) -> Config {
         let egress = self.egress(table);
         let config = Config {
-            database: self
-                .overridable(table, "database", "KEYWATCH_DATABASE")
-                .map_or_else(|| "keywatch.db".into(), PathBuf::from),
+            path: None,
+            database: self.database(table),
             listen: self.listen(table),
             hosts: table.texts("hosts").into_iter().map(|(host, _)| host).collect(),
             https: table.truth("https").unwrap_or(false),
-            rules: table.texts("rules").into_iter().map(|(path, _)| path.into()).collect(),
-            known_networks: table
-                .texts("known_networks")
-                .iter()
-                .filter_map(|(text, at)| self.network(text, at))
-                .collect(),
+            supplied: self.supplied(table),
             sources: table.list("sources").iter().filter_map(|node| self.source(node)).collect(),
             receivers: table.list("receivers").iter().filter_map(|node| self.receiver(node)).collect(),
             egress,
@@ -125,6 +167,17 @@ impl Reader<'_> {
         self.check_names(table, "receivers");
         self.check_receivers(table, &config);
         config
+    }
+
+    fn database(&self, table: &Table<'_>) -> PathBuf {
+        let named = self.overridable(table, "database", "KEYWATCH_DATABASE");
+        named.map_or_else(|| "keywatch.db".into(), PathBuf::from)
+    }
+
+    fn supplied(&self, table: &Table<'_>) -> Supplied {
+        let known = table.texts("known_networks");
+        let known: Vec<IpNet> = known.iter().filter_map(|(text, at)| self.network(text, at)).collect();
+        Supplied::read(table, &known, self.problems)
     }
 
     fn overridable(&self, table: &Table<'_>, key: &str, variable: &str) -> Option<String> {

@@ -4,6 +4,7 @@
 //! terminal and network.
 
 mod app;
+mod backtest;
 mod cli;
 mod clock;
 mod config;

@@ -4,14 +4,17 @@
 //! it fails, the engine has seen events the store has not: the pipeline is then not used again,
 //! and the records are read again after a restart.
 
+mod bench;
+mod past;
+
+use bench::{Bench, Said};
 use chrono::{DateTime, Utc};
-use keywatch_event::{Evaluation, EventTime, Reject};
+use keywatch_event::{EventTime, Reject};
 use keywatch_ingest::Batch;
 use keywatch_ingest::provider::Normalizer;
-use keywatch_rules::{Engine, RuleSet, Seen, Settings};
-use keywatch_store::{
-    Committed, Incoming, IncomingEvent, Judge, PositionChange, Store, StoreError, Subscriber,
-};
+use keywatch_rules::{Engine, Gauges, RuleSet, Settings};
+use keywatch_store::{Committed, Incoming, IncomingEvent, PositionChange, Store, StoreError, Subscriber};
+use past::Past;
 use std::sync::Arc;
 
 /// Most stored events that windows are rebuilt from at a start: as many as the engine keeps.
@@ -23,7 +26,18 @@ pub(crate) struct Pipeline {
     store: Store,
     normalizer: Normalizer,
     engine: Engine,
+    lateness_secs: i64,
     receivers: Vec<Subscriber>,
+    late: u64,
+}
+
+/// What a batch came to.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Stepped {
+    /// What the store did.
+    pub(crate) committed: Committed,
+    /// Event time of the batch's newest event.
+    pub(crate) newest: Option<EventTime>,
 }
 
 impl Pipeline {
@@ -34,40 +48,41 @@ impl Pipeline {
         settings: Settings,
         receivers: Vec<Subscriber>,
     ) -> Result<Self, StoreError> {
+        let lateness_secs = settings.lateness_secs;
         let engine = Engine::new(rules, settings);
-        let mut pipeline = Self { store, normalizer: Normalizer::new(), engine, receivers };
+        let normalizer = Normalizer::new();
+        let mut pipeline = Self { store, normalizer, engine, lateness_secs, receivers, late: 0 };
         pipeline.remember().await?;
         Ok(pipeline)
     }
 
     /// Goes on with other rules, which learn what the store remembers.
     pub(crate) async fn reload(&mut self, rules: Arc<RuleSet>, settings: Settings) -> Result<(), StoreError> {
+        self.lateness_secs = settings.lateness_secs;
         self.engine = Engine::new(rules, settings);
         self.remember().await
     }
 
     async fn remember(&mut self) -> Result<(), StoreError> {
         let learned = self.store.learned().await?;
-        let stored = self.store.signals_since(EventTime::from_unix_nanos(i64::MIN, 0), SIGNALS_MAX).await?;
-        let read = |record| -> Option<_> {
-            let record: &keywatch_store::StoredRecord = record;
-            let event =
-                self.normalizer.normalize(&record.raw, EventTime::from(record.received_at)).ok()??;
-            Some((event, record))
-        };
-        let events: Vec<_> = stored.iter().filter_map(read).collect();
-        let signals: Vec<Seen<'_>> = events
-            .iter()
-            .map(|(event, record)| Seen { event, place: &record.place, raw: &record.raw })
-            .collect();
-        self.engine.restore(&learned, &signals);
+        let span = self.engine.span_secs();
+        let stored = self.store.open_signals(self.lateness_secs, span, SIGNALS_MAX).await?;
+        let events = past::read(&self.normalizer, &stored);
+        self.engine.restore(&learned, &past::signals(&events));
         Ok(())
     }
 
     /// Takes one batch to the end: when this returns, it is on disk with all that follows from it.
-    pub(crate) async fn step(&mut self, batch: &Batch, now: DateTime<Utc>) -> Result<Committed, StoreError> {
+    pub(crate) async fn step(&mut self, batch: &Batch, now: DateTime<Utc>) -> Result<Stepped, StoreError> {
         let mut rejects = batch.rejects.clone();
         let events = self.normalize(batch, EventTime::from(now), &mut rejects);
+        // An event whose own time was not believed says nothing about how far the source has come.
+        let dated = events.iter().filter(|one| one.event.time_raw.is_none());
+        let newest = dated.map(|one| one.event.time).max();
+        let floor = self.engine.floor();
+        let late =
+            events.iter().map(|one| one.event.time).filter(|time| floor.is_some_and(|floor| *time < floor));
+        let past = Past::around(&self.store, late.collect(), self.engine.span_secs()).await?;
         let advances: Vec<PositionChange<'_>> = batch
             .advances
             .iter()
@@ -84,8 +99,33 @@ impl Pipeline {
             advances: &advances,
             received_at: now,
         };
-        let mut judge = Bench { engine: &mut self.engine, incoming: &incoming };
-        self.store.commit(&incoming, &mut judge, &self.receivers).await
+        let normalizer = &self.normalizer;
+        let mut judge =
+            Bench { engine: &mut self.engine, normalizer, incoming: &incoming, floor, past, late: 0 };
+        let committed = self.store.commit(&incoming, &mut judge, &self.receivers).await?;
+        self.late += judge.late;
+        Ok(Stepped { committed, newest })
+    }
+
+    /// Asks the rules that wait for something that does not happen; commits what they say, as a
+    /// batch without events. `None` when they say nothing.
+    pub(crate) async fn tick(&mut self, now: DateTime<Utc>) -> Result<Option<Committed>, StoreError> {
+        let said = self.engine.tick(EventTime::from(now));
+        if said.changes.is_empty() && said.learned.is_empty() {
+            return Ok(None);
+        }
+        let nothing = Incoming { events: &[], bytes: &[], rejects: &[], advances: &[], received_at: now };
+        self.store.commit(&nothing, &mut Said(said), &self.receivers).await.map(Some)
+    }
+
+    /// What the rules hold.
+    pub(crate) fn gauges(&self) -> Gauges {
+        self.engine.gauges()
+    }
+
+    /// Events that came too late for memory and were judged from the history.
+    pub(crate) const fn late(&self) -> u64 {
+        self.late
     }
 
     fn normalize<'b>(
@@ -110,22 +150,5 @@ impl Pipeline {
             }
         }
         events
-    }
-}
-
-/// The engine at the store's service, for one batch.
-struct Bench<'b> {
-    engine: &'b mut Engine,
-    incoming: &'b Incoming<'b>,
-}
-
-impl Judge for Bench<'_> {
-    fn judge(&mut self, fresh: &[usize]) -> Evaluation {
-        let seen = fresh.iter().filter_map(|at| {
-            let one = self.incoming.events.get(*at)?;
-            let raw = self.incoming.bytes.get(one.raw.clone())?;
-            Some(Seen { event: &one.event, place: &one.place, raw })
-        });
-        self.engine.evaluate(&seen.collect::<Vec<_>>())
     }
 }

@@ -1,74 +1,111 @@
 //! Rule files from disk, beside the shipped ones.
+//!
+//! Invariant: every mistake of every file is told at once, and rules are loaded all or none.
 
-use anyhow::Context;
-use keywatch_rules::{Problem, RuleSet, builtin, compile};
-use std::fs;
-use std::path::{Path, PathBuf};
+mod files;
+mod sources;
 
-/// Most rule files read from one folder tree: SigmaHQ has about 4,000.
-const FILES_MAX: usize = 20_000;
+use files::RuleFile;
+use keywatch_rules::{Problem, Rule, RuleSet, Surroundings, builtin, compile};
+use sources::Origins;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 
-/// Why rules could not be loaded.
+/// Problems shown one by one; the rest is counted.
+const PROBLEMS_SHOWN: usize = 200;
+
+/// Mistakes in rule files.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum RuleError {
-    /// Mistakes in the files.
-    #[error("{}", listed(.0))]
-    Problems(Vec<Problem>),
-    /// A file that cannot be read.
-    #[error("{0:#}")]
-    Unreadable(anyhow::Error),
-}
+#[error("{}", listed(.0))]
+pub(crate) struct RuleError(pub(crate) Vec<Problem>);
 
 fn listed(problems: &[Problem]) -> String {
-    let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
-    format!("{}\n{} problem(s) in rule files; no rule was changed", lines.join("\n"), problems.len())
+    let mut lines: Vec<String> = problems.iter().take(PROBLEMS_SHOWN).map(ToString::to_string).collect();
+    if problems.len() > lines.len() {
+        lines.push(format!("and {} more", problems.len() - lines.len()));
+    }
+    let files: BTreeSet<&str> = problems.iter().map(|problem| problem.file.as_str()).collect();
+    format!(
+        "{}\n{} problem(s) in {} rule file(s); no rule was changed",
+        lines.join("\n"),
+        problems.len(),
+        files.len()
+    )
+}
+
+/// Rules and the files they come from.
+#[derive(Debug)]
+pub(crate) struct Rulebook {
+    /// The rules.
+    pub(crate) set: RuleSet,
+    files: Vec<RuleFile>,
+    /// YAML files in folders that hold no rule.
+    pub(crate) passed_over: usize,
 }
 
 /// The shipped rules and those in `paths` (files, or folders searched for `.yml` and `.yaml`).
-pub(crate) fn load(paths: &[PathBuf]) -> Result<RuleSet, RuleError> {
-    let own = read(paths).map_err(RuleError::Unreadable)?;
-    let shipped = builtin().iter().map(|(name, text)| (*name, *text));
-    // A copy of a shipped file is that file.
-    let copies = |text: &str| builtin().iter().any(|(_, shipped)| *shipped == text);
-    let own = own.iter().map(|(name, text)| (name.as_str(), text.as_str())).filter(|(_, text)| !copies(text));
-    compile(shipped.chain(own)).map_err(RuleError::Problems)
+pub(crate) fn load(paths: &[PathBuf]) -> Result<Rulebook, RuleError> {
+    let mut own = files::read(paths)?;
+    let is_copy = |file: &RuleFile| builtin().iter().any(|(_, shipped)| *shipped == file.text);
+    own.files.retain(|file| !is_copy(file));
+    Rulebook::of(shipped().chain(own.files).collect(), own.passed_over)
 }
 
-/// The rules in `paths` alone.
-pub(crate) fn load_only(paths: &[PathBuf]) -> Result<RuleSet, RuleError> {
-    let own = read(paths).map_err(RuleError::Unreadable)?;
-    compile(own.iter().map(|(name, text)| (name.as_str(), text.as_str()))).map_err(RuleError::Problems)
+fn shipped() -> impl Iterator<Item = RuleFile> {
+    builtin().iter().map(|(name, text)| RuleFile { name: (*name).to_owned(), text: (*text).to_owned() })
 }
 
-fn read(paths: &[PathBuf]) -> anyhow::Result<Vec<(String, String)>> {
-    let mut files = Vec::new();
-    for path in paths {
-        find(path, &mut files)?;
+impl Rulebook {
+    fn of(files: Vec<RuleFile>, passed_over: usize) -> Result<Self, RuleError> {
+        let set =
+            compile(files.iter().map(|file| (file.name.as_str(), file.text.as_str()))).map_err(RuleError)?;
+        Ok(Self { set, files, passed_over })
     }
-    files.sort();
-    files.dedup();
-    let text = |path: &PathBuf| -> anyhow::Result<(String, String)> {
-        let bytes =
-            fs::read(path).with_context(|| format!("cannot read the rule file {}", path.display()))?;
-        Ok((path.display().to_string(), String::from_utf8_lossy(&bytes).into_owned()))
-    };
-    files.iter().map(text).collect()
-}
 
-fn find(path: &Path, files: &mut Vec<PathBuf>) -> anyhow::Result<()> {
-    if !path.is_dir() {
-        files.push(path.to_owned());
-        return Ok(());
+    /// The same rules with those of `paths` in the place of the ones with the same names, and the
+    /// names of their documents.
+    ///
+    /// # Errors
+    /// Every mistake in the files, or that their rules make beside the others.
+    pub(crate) fn with(&self, paths: &[PathBuf]) -> Result<(Self, BTreeSet<String>), RuleError> {
+        let new = files::read(paths)?;
+        let names: BTreeSet<String> = new.files.iter().flat_map(|file| files::names(&file.text)).collect();
+        let kept = self
+            .files
+            .iter()
+            .map(|file| RuleFile { name: file.name.clone(), text: files::without(&file.text, &names) });
+        Ok((Self::of(kept.chain(new.files).collect(), new.passed_over)?, names))
     }
-    let entries =
-        fs::read_dir(path).with_context(|| format!("cannot read the rule folder {}", path.display()))?;
-    for entry in entries {
-        let path = entry.with_context(|| format!("cannot read the rule folder {}", path.display()))?.path();
-        let is_rule = path.extension().is_some_and(|ending| ending == "yml" || ending == "yaml");
-        if is_rule || (path.is_dir() && !path.is_symlink()) {
-            find(&path, files)?;
+
+    /// The same rules without the one called `id`; `None` when there is none.
+    pub(crate) fn set_without(&self, id: &str) -> Option<RuleSet> {
+        let mut set = self.set.clone();
+        set.rules.retain(|rule| &*rule.id != id);
+        (set.rules.len() < self.set.rules.len()).then_some(set)
+    }
+
+    /// Says of every rule why it can never find anything with what the operator supplies.
+    pub(crate) fn told(mut self, around: &Surroundings) -> Self {
+        let reasons: Vec<Option<String>> =
+            self.set.rules.iter().map(|rule| self.set.blindness(rule, around)).collect();
+        for (rule, reason) in self.set.rules.iter_mut().zip(reasons) {
+            rule.blind = reason;
         }
-        anyhow::ensure!(files.len() <= FILES_MAX, "more than {FILES_MAX} rule files; name a narrower folder");
+        self
     }
-    Ok(())
+
+    /// Where the rules' events come from.
+    pub(crate) fn origins(&self) -> Origins {
+        Origins::of(&self.files)
+    }
+
+    /// How many of `rules` read a log that is not ingested, by that log.
+    pub(crate) fn blind<'r>(&self, rules: impl Iterator<Item = &'r Rule>) -> BTreeMap<String, usize> {
+        let origins = self.origins();
+        let mut counts = BTreeMap::new();
+        for rule in rules.filter(|rule| rule.blind.is_some()) {
+            *counts.entry(origins.of_rule(rule)).or_insert(0) += 1;
+        }
+        counts
+    }
 }

@@ -37,6 +37,7 @@ pub(crate) struct Scanner {
     known: Known,
     pub(crate) counts: Counts,
     alerts: BTreeMap<String, Alert>,
+    newest: Option<EventTime>,
     /// How events were classified, by rule.
     pub(crate) matched: BTreeMap<String, u64>,
 }
@@ -49,6 +50,7 @@ impl Scanner {
             known: Known::default(),
             counts: Counts::default(),
             alerts: BTreeMap::new(),
+            newest: None,
             matched: BTreeMap::new(),
         }
     }
@@ -77,6 +79,8 @@ impl Scanner {
             }
         }
         self.counts.events += events.len() as u64;
+        let dated = events.iter().filter(|(event, _)| event.time_raw.is_none());
+        self.newest = self.newest.max(dated.map(|(event, _)| event.time).max());
         self.counts.misdated += events.iter().filter(|(event, _)| event.time_raw.is_some()).count() as u64;
         let seen = events.iter().filter_map(|(event, at)| {
             let record = batch.records.get(*at)?;
@@ -92,6 +96,14 @@ impl Scanner {
             }
         }
         examples::apply(&mut self.alerts, evaluation.changes);
+    }
+
+    /// All has been read: asks the rules that wait for something that does not happen, as of the
+    /// newest event.
+    pub(crate) fn finish(&mut self) {
+        if let Some(newest) = self.newest {
+            examples::apply(&mut self.alerts, self.engine.tick(newest).changes);
+        }
     }
 
     /// The alerts that stand, in order of opening.
@@ -118,13 +130,14 @@ impl Scanner {
 
 /// Event ids seen, in two generations.
 #[derive(Debug, Default)]
-struct Known {
+pub(crate) struct Known {
     young: HashSet<u128>,
     old: HashSet<u128>,
 }
 
 impl Known {
-    fn is_new(&mut self, id: &str) -> bool {
+    /// Whether nobody has seen this event yet.
+    pub(crate) fn is_new(&mut self, id: &str) -> bool {
         let digest = Sha256::digest(id.as_bytes());
         let key = digest.iter().take(16).fold(0_u128, |key, byte| key << 8 | u128::from(*byte));
         if self.old.contains(&key) || !self.young.insert(key) {

@@ -1,9 +1,11 @@
 //! The whole program, as its users start it: real processes, real files, real sockets.
 
 mod architecture;
+mod backtest;
 mod bad_input;
 mod commands;
 #[expect(dead_code, reason = "the benchmark uses the rest")]
 mod harness;
 mod kills;
 mod peers;
+mod rules;

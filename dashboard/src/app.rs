@@ -33,7 +33,49 @@ pub struct RuleInfo {
     pub runbook: String,
     /// ATT&CK and other tags, as Sigma writes them: `attack.t1555.006`.
     pub tags: Vec<String>,
+    /// File and line where it is written.
+    pub place: String,
+    /// Why it can never find anything here, when that is so.
+    pub blind: Option<String>,
 }
+
+/// The rules in force and how they fare, at one moment.
+#[derive(Clone, Debug, Default)]
+pub struct Detection {
+    /// The rules.
+    pub rules: Arc<Vec<RuleInfo>>,
+    /// The last attempt to load others, when it failed.
+    pub reload_failed: Option<ReloadFailed>,
+    /// What they hold in memory.
+    pub memory: Memory,
+}
+
+/// Rules and lists that were not taken over.
+#[derive(Clone, Debug)]
+pub struct ReloadFailed {
+    /// When it was tried.
+    pub at: DateTime<Utc>,
+    /// Every mistake, one per line.
+    pub why: String,
+}
+
+/// What the rules hold in memory, and what they had to let go.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Memory {
+    /// Entries in windows, and most there may be.
+    pub entries: (u64, u64),
+    /// Principals with a baseline, and most there may be.
+    pub principals: (u64, u64),
+    /// Entries let go because of the limit.
+    pub entries_evicted: u64,
+    /// Principals forgotten because of the limit.
+    pub principals_evicted: u64,
+    /// Events that came too late for memory and were judged from the history.
+    pub late: u64,
+}
+
+/// Tells the rules in force.
+pub type Rules = Arc<dyn Fn() -> Detection + Send + Sync>;
 
 /// A configured source as a page shows it.
 #[derive(Clone, Debug, Default)]
@@ -88,7 +130,7 @@ impl fmt::Debug for Options {
 /// Everything a handler reads. Nothing in it changes but sessions.
 pub(crate) struct App {
     pub(crate) store: Store,
-    pub(crate) rules: Vec<RuleInfo>,
+    pub(crate) rules: Rules,
     pub(crate) clock: Clock,
     pub(crate) options: Options,
     pub(crate) sessions: Mutex<Sessions>,
@@ -107,9 +149,14 @@ impl App {
         self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The rules in force now.
+    pub(crate) fn detection(&self) -> Detection {
+        (self.rules)()
+    }
+
     /// The rule with this id.
-    pub(crate) fn rule(&self, id: &str) -> Option<&RuleInfo> {
-        self.rules.iter().find(|rule| rule.id == id)
+    pub(crate) fn rule(&self, id: &str) -> Option<RuleInfo> {
+        self.detection().rules.iter().find(|rule| rule.id == id).cloned()
     }
 
     /// Name of the session cookie. The `__Host-` prefix makes browsers refuse it from anywhere

@@ -18,7 +18,9 @@ mod session;
 mod testing;
 mod text;
 
-pub use app::{Clock, Normalize, Options, RuleInfo, SourceInfo, Sources};
+pub use app::{
+    Clock, Detection, Memory, Normalize, Options, ReloadFailed, RuleInfo, Rules, SourceInfo, Sources,
+};
 pub use serve::{CONNECTIONS_MAX, HEADER_READ_MAX, serve};
 pub use session::{IDLE_MINUTES, LINK_MINUTES, RandomError, SESSION_HOURS};
 
@@ -37,7 +39,7 @@ pub struct Dashboard {
 impl Dashboard {
     /// A dashboard over `store`, with nobody signed in.
     #[must_use]
-    pub fn new(store: Store, rules: Vec<RuleInfo>, clock: Clock, options: Options) -> Self {
+    pub fn new(store: Store, rules: Rules, clock: Clock, options: Options) -> Self {
         let sessions = Mutex::new(Sessions::default());
         Self { app: Arc::new(App { store, rules, clock, options, sessions }) }
     }

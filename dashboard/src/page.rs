@@ -24,6 +24,17 @@ pub(crate) struct Chrome {
     pub(crate) now: When,
     /// The same, for ages.
     pub(crate) at: DateTime<Utc>,
+    /// What stands above every page because somebody must know.
+    pub(crate) banner: Option<Banner>,
+}
+
+/// The last attempt to load rules and lists failed.
+#[derive(Debug)]
+pub(crate) struct Banner {
+    /// When it was tried.
+    pub(crate) when: When,
+    /// Every mistake, one per line.
+    pub(crate) why: String,
 }
 
 /// Entries of the navigation: path and word.
@@ -49,6 +60,10 @@ impl Chrome {
             navigation: NAVIGATION,
             now: When::clock(at, at),
             at,
+            banner: app
+                .detection()
+                .reload_failed
+                .map(|failed| Banner { when: When::clock(failed.at, at), why: failed.why }),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! A dashboard over a real store in a directory of its own, and the history it shows in tests.
 
-use crate::{Dashboard, Options, RuleInfo, SourceInfo};
+use crate::{Dashboard, Detection, Options, RuleInfo, SourceInfo};
 use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderMap, Request, StatusCode, header};
@@ -43,6 +43,7 @@ pub(crate) struct Bench {
     pub(crate) dashboard: Dashboard,
     pub(crate) store: Store,
     pub(crate) now: Arc<Mutex<DateTime<Utc>>>,
+    pub(crate) detection: Arc<Mutex<Detection>>,
     pub(crate) cookie: String,
     pub(crate) router: Router,
     _dir: TempDir,
@@ -78,9 +79,12 @@ impl Bench {
         let now = Arc::new(Mutex::new(start()));
         let told = Arc::clone(&now);
         let clock = Arc::new(move || *told.lock().unwrap());
+        let detection = Arc::new(Mutex::new(Detection { rules: Arc::new(rules), ..Detection::default() }));
+        let shown = Arc::clone(&detection);
+        let rules = Arc::new(move || shown.lock().unwrap().clone());
         let dashboard = Dashboard::new(store.clone(), rules, clock, options);
         let router = dashboard.router();
-        let mut bench = Self { dashboard, store, now, cookie: String::new(), router, _dir: dir };
+        let mut bench = Self { dashboard, store, now, detection, cookie: String::new(), router, _dir: dir };
         bench.cookie = bench.sign_in().await;
         bench
     }
@@ -148,10 +152,10 @@ impl Judge for Verdict<'_> {
         let classified = |&at: &usize| {
             let level = self.levels[at];
             let rules = if level == Level::Info { vec![] } else { vec!["KW-004".into()] };
-            Classified { level, rules }
+            Classified { level, rules, matters_secs: 0 }
         };
         let classified = fresh.iter().map(classified).collect();
-        Evaluation { classified, changes: std::mem::take(&mut self.changes), learned: vec![] }
+        Evaluation { classified, changes: std::mem::take(&mut self.changes), ..Evaluation::default() }
     }
 }
 
@@ -235,6 +239,7 @@ fn alert(id: &str, title: &str, level: Level, minutes_ago: i64, event: &str) -> 
         opened_at: secs(minutes_ago),
         first_event_at: secs(minutes_ago),
         last_event_at: secs(minutes_ago - 2),
+        late_secs: (id == "alert-1").then_some(7300),
         principal: Some(AlertPrincipal {
             id: who.to_owned(),
             kind: PrincipalKind::User,
@@ -385,8 +390,14 @@ fn rules() -> Vec<RuleInfo> {
         description: text.to_owned(),
         runbook: format!("1. Ask {text}.\n2. Restore the secret."),
         tags: vec!["attack.t1485".to_owned(), text.to_owned()],
+        place: format!("rules/{text}.yml:1"),
+        blind: None,
     };
-    vec![rule("KW-004", "Secret deletion", Level::Critical), rule(HOSTILE, HOSTILE, Level::High)]
+    let blind = RuleInfo {
+        blind: Some(format!("Keywatch does not ingest {HOSTILE}")),
+        ..rule("azure-risk", "Sign-in at risk", Level::High)
+    };
+    vec![rule("KW-004", "Secret deletion", Level::Critical), rule(HOSTILE, HOSTILE, Level::High), blind]
 }
 
 fn sources() -> Vec<SourceInfo> {

@@ -41,6 +41,10 @@ pub struct Alert {
     pub first_event_at: EventTime,
     /// Event time of the latest.
     pub last_event_at: EventTime,
+    /// How many seconds late the event that opened it came, when that was more than 15 minutes
+    /// after newer events: its log was held up, or is being read again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub late_secs: Option<u64>,
     /// Who, when the incident is about one principal.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub principal: Option<AlertPrincipal>,
@@ -65,6 +69,18 @@ pub struct Alert {
     pub why: Why,
     /// ATT&CK and other tags of the rule.
     pub tags: Vec<String>,
+}
+
+/// A delay in words: `late by 2 h`, in the largest unit of which there are two.
+#[must_use]
+pub fn lateness(secs: u64) -> String {
+    let (count, unit) = match secs {
+        0..120 => (secs, "s"),
+        120..7_200 => (secs / 60, "min"),
+        7_200..172_800 => (secs / 3600, "h"),
+        _ => (secs / 86_400, "d"),
+    };
+    format!("late by {count} {unit}")
 }
 
 /// The principal an alert is about.
@@ -144,4 +160,18 @@ pub enum AlertChange {
         /// Why, for the history.
         reason: String,
     },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::lateness;
+
+    #[test]
+    fn a_delay_is_told_in_its_largest_unit() {
+        for (secs, words) in
+            [(90, "late by 90 s"), (901, "late by 15 min"), (7_200, "late by 2 h"), (200_000, "late by 2 d")]
+        {
+            assert_eq!(lateness(secs), words);
+        }
+    }
 }

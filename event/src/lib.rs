@@ -14,9 +14,10 @@ mod time;
 
 pub use alert::{
     Alert, AlertChange, AlertId, AlertPrincipal, AlertSource, EVIDENCE_MAX, Evidence, SECRETS_MAX, Why,
+    lateness,
 };
 pub use class::{Class, Outcome, Provider, UnknownName};
-pub use evaluation::{Classified, Evaluation, Learned};
+pub use evaluation::{Classified, Evaluation, Kept, Learned};
 pub use event::{
     AuditEvent, ErrorInfo, FUTURE_MAX_SECS, Principal, PrincipalKind, SecretRef, Source, SourceKind,
     agent_family, network_of,

@@ -1,23 +1,40 @@
 //! From events to findings. Pure: same rules, same events, same findings.
 //!
-//! Rules are Sigma with a small documented extension (`rules/README.md`). Nothing here performs
-//! I/O, reads a clock or knows where alerts go: time is the event's own.
+//! Rules are Sigma with a documented extension (`rules/README.md`). Nothing here performs I/O,
+//! reads a clock or knows where alerts go: time is the event's own.
 
+mod blind;
 mod builtin;
 mod compile;
 pub mod engine;
 pub mod examples;
 pub mod field;
+pub mod log_source;
+pub mod lookup;
 pub mod matcher;
+pub mod pattern;
+pub mod plan;
 pub mod problem;
+mod record;
 pub mod rule;
+pub mod surroundings;
+#[cfg(test)]
+mod testing;
+mod text;
+pub mod view;
 pub mod yaml;
 
 pub use builtin::builtin;
-pub use compile::{RuleSet, compile};
+pub use compile::compile;
 pub use engine::{Engine, Gauges, Settings};
+pub use log_source::LogSource;
+pub use lookup::{AddressData, AddressDataError};
+pub use plan::Plan;
 pub use problem::Problem;
-pub use rule::Rule;
+pub use record::Scope;
+pub use rule::{MatcherId, Rule, RuleSet};
+pub use surroundings::{Lists, Planned, Surroundings};
+pub use view::View;
 
 use keywatch_event::{AuditEvent, Place};
 
@@ -30,4 +47,13 @@ pub struct Seen<'a> {
     pub place: &'a Place,
     /// Its raw record.
     pub raw: &'a [u8],
+}
+
+/// A stored event that may still matter to windows.
+#[derive(Clone, Debug)]
+pub struct Signal<'a> {
+    /// The event.
+    pub seen: Seen<'a>,
+    /// Ids of the rules it was classified with when it was stored.
+    pub rules: Vec<String>,
 }

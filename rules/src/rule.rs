@@ -3,8 +3,24 @@
 use crate::examples::Example;
 use crate::field::Field;
 use crate::matcher::Matcher;
+pub use crate::plan::MatcherId;
 use keywatch_event::Level;
 use std::sync::Arc;
+
+/// Every rule of one deployment, and the tables their parts refer to.
+#[derive(Clone, Debug, Default)]
+pub struct RuleSet {
+    /// The rules, in the order of their files.
+    pub rules: Vec<Rule>,
+    /// Every matcher of every rule, by [`MatcherId`].
+    pub matchers: Vec<Matcher>,
+    /// Every baseline, by [`BaselineId`].
+    pub baselines: Vec<Baseline>,
+}
+
+/// Place of a baseline in [`RuleSet::baselines`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct BaselineId(pub usize);
 
 /// One rule.
 #[derive(Clone, Debug)]
@@ -25,38 +41,61 @@ pub struct Rule {
     pub tags: Vec<String>,
     /// The file it was read from.
     pub file: String,
+    /// Line of that file where its document begins, from 1.
+    pub line: usize,
     /// What it does.
     pub kind: Kind,
     /// Examples that run as tests.
     pub examples: Vec<Example>,
+    /// Why it can never find anything here, in one sentence: its log source is not ingested, or
+    /// a list or lookup it needs is not supplied. `None` for a rule that works.
+    pub blind: Option<String>,
 }
 
 /// What a rule does with the events it matches.
 #[derive(Clone, Debug)]
 pub enum Kind {
-    /// Classifies them; raises nothing.
-    Classify(Matcher),
+    /// Classifies them; raises nothing. A rule that only feeds correlations is of this kind too.
+    Classify(Hit),
     /// Raises an incident for them, at once or from a count on.
     Count(Box<Count>),
-    /// Raises an incident when a value is seen for the first time.
-    FirstSeen(Box<FirstSeen>),
+    /// Raises an alert when a steady stream of events stops.
+    Silence(Box<Silence>),
+    /// Raises an alert when several rules raised about one principal or address.
+    Risk(Box<Risk>),
+}
+
+/// One detection among those a rule listens to.
+#[derive(Clone, Debug)]
+pub struct Hit {
+    /// The rule (its id) the detection was written in.
+    pub rule: Arc<str>,
+    /// What must hold of the event.
+    pub matcher: MatcherId,
+    /// The baseline for which the event must bring something new as well.
+    pub novel: Option<BaselineId>,
+    /// Fields whose values separate the counts of this hit's events: the rule's `group-by` with
+    /// aliases resolved for this detection. All hits of a rule have equally many. Empty: one
+    /// count for all.
+    pub group_by: Vec<Field>,
 }
 
 /// Counting over event-time windows. A rule without a correlation counts to one.
 #[derive(Clone, Debug)]
 pub struct Count {
-    /// The events that count.
-    pub hits: Vec<Matcher>,
-    /// Events that join an open incident naming the same secret, and never open one.
-    pub attach: Option<Matcher>,
-    /// Fields whose values separate the counts. Empty: one count for all.
-    pub group_by: Vec<Field>,
-    /// Length of the window in seconds; both ends belong to it.
+    /// The events that count; their place here is their step in a sequence.
+    pub hits: Vec<Hit>,
+    /// Events that join an open incident and never open one.
+    pub attach: Vec<Attach>,
+    /// Length of the window in seconds; both ends belong to it. 0: every event by itself.
     pub timespan_secs: i64,
     /// What must be counted.
     pub condition: Condition,
     /// Further conditions on the same window, of which one must hold; empty: none.
     pub any: Vec<Condition>,
+    /// A threshold learned from the group's own past, which replaces the condition's bound when
+    /// it is higher.
+    pub lagged: Option<Lagged>,
     /// How the events become incidents.
     pub incident: Incident,
     /// Events another event may explain.
@@ -64,27 +103,125 @@ pub struct Count {
     /// When an event counts for less.
     pub lower: Option<Lower>,
     /// When an incident counts for more.
-    pub escalate: Option<Escalate>,
+    pub escalate: Vec<Escalate>,
 }
 
-/// A count and its bound.
+/// What is counted and its bounds, all of which must hold.
 #[derive(Clone, Debug)]
 pub struct Condition {
     /// What is counted.
     pub of: Counted,
-    /// Least count.
-    pub at_least: u64,
+    /// The bounds.
+    pub bounds: Vec<(Op, f64)>,
 }
 
-/// What a [`Condition`] counts among the events of a window.
+/// A comparison.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Op {
+    /// Greater than or equal.
+    Gte,
+    /// Greater than.
+    Gt,
+    /// Less than or equal.
+    Lte,
+    /// Less than.
+    Lt,
+    /// Equal.
+    Eq,
+    /// Not equal.
+    Neq,
+}
+
+/// What a [`Condition`] measures over the events of a window.
 #[derive(Clone, Debug)]
 pub enum Counted {
-    /// The events.
+    /// The number of events.
     Events,
-    /// The events that also match.
-    Matching(Box<Matcher>),
-    /// The distinct values of a field.
-    Distinct(Field),
+    /// The number of events that also match.
+    Matching(MatcherId),
+    /// The number of distinct values of the fields, taken together when there are several. One
+    /// list of fields per hit, in the order of [`Count::hits`].
+    Distinct(Vec<Vec<Field>>),
+    /// 1 when every hit occurred, in any order (`temporal`), or when the expression over hits
+    /// holds; else 0.
+    All(Presence),
+    /// 1 when the hits occurred in their order, each at or after the one before
+    /// (`temporal_ordered`); else 0. `least` says how many distinct values of a field a step
+    /// needs, by step; 1 and no field for an ordinary step.
+    Ordered(Vec<Step>),
+    /// Sum of a numeric field.
+    Sum(Field),
+    /// Mean of a numeric field.
+    Average(Field),
+    /// Percentile of a numeric field, 0 to 100, nearest rank; the median is the 50th.
+    Percentile(Field, f64),
+}
+
+/// One step of an ordered sequence.
+#[derive(Clone, Debug)]
+pub struct Step {
+    /// How many distinct values of `of` (events when `None`) the step needs.
+    pub at_least: u64,
+    /// The field whose values are counted.
+    pub of: Option<Field>,
+}
+
+/// A truth over which hits occurred in a window.
+#[derive(Clone, Debug)]
+pub enum Presence {
+    /// The hit at this place occurred.
+    Hit(usize),
+    /// All hold.
+    And(Vec<Presence>),
+    /// One holds.
+    Or(Vec<Presence>),
+    /// It does not hold.
+    Not(Box<Presence>),
+}
+
+/// A threshold learned from closed days on which the group raised nothing.
+#[derive(Clone, Debug)]
+pub struct Lagged {
+    /// How the past becomes a bound.
+    pub by: LaggedBy,
+    /// How many past days count.
+    pub days: usize,
+    /// Days the group must have been seen on before the learned bound replaces the fixed one.
+    pub days_min: usize,
+    /// Most the learned bound may grow within seven days, as a factor: a climb by small steps
+    /// does not lift it without limit.
+    pub growth_weekly_max: f64,
+    /// Whether the rule says nothing before `days_min` days are known, instead of using the
+    /// fixed bound.
+    pub silent: bool,
+}
+
+/// How past daily values become a bound.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum LaggedBy {
+    /// `factor` × the highest of them + `plus`.
+    Highest {
+        /// The factor.
+        factor: f64,
+        /// What is added.
+        plus: f64,
+    },
+    /// Their median + `times` × their median absolute deviation.
+    Spread {
+        /// How many deviations.
+        times: f64,
+    },
+}
+
+/// Events that join an open incident.
+#[derive(Clone, Debug)]
+pub struct Attach {
+    /// Which events.
+    pub matcher: MatcherId,
+    /// Fields of which the event must share a value with the incident's events, each.
+    pub on: Vec<Field>,
+    /// The level the incident then has at least.
+    pub raise_to: Option<Level>,
 }
 
 /// How events of one rule become one incident.
@@ -102,9 +239,9 @@ pub struct Incident {
 #[derive(Clone, Debug)]
 pub struct Hold {
     /// Which of the hits wait.
-    pub when: Matcher,
+    pub when: MatcherId,
     /// The events that explain them.
-    pub cleared_by: Matcher,
+    pub cleared_by: MatcherId,
     /// Fields whose values must agree between the two.
     pub on: Vec<Field>,
     /// Seconds the explanation may come after.
@@ -124,9 +261,9 @@ pub struct Lower {
     /// How young the secret must be, in seconds.
     pub within_secs: i64,
     /// The events that make a secret.
-    pub created_by: Matcher,
+    pub created_by: MatcherId,
     /// The events that read one.
-    pub read_by: Matcher,
+    pub read_by: MatcherId,
 }
 
 /// When an incident counts for more.
@@ -134,45 +271,211 @@ pub struct Lower {
 pub struct Escalate {
     /// The level it then has.
     pub to: Level,
-    /// From how many events on.
+    /// What is counted among the incident's events: `Events`, `Matching` or `Distinct`.
+    pub of: Counted,
+    /// From how many on.
     pub at_least: u64,
-    /// Within how many seconds.
+    /// Within how many seconds before the incident's latest event; 0: all of them.
     pub within_secs: i64,
 }
 
-/// First-seen baseline of source networks, per principal.
+/// What is normal for each principal, secret or whatever else, and therefore what is new.
 #[derive(Clone, Debug)]
-pub struct FirstSeen {
+pub struct Baseline {
+    /// The id of the rule it belongs to; the key its state is stored under.
+    pub rule: Arc<str>,
     /// The events that are judged and learned from.
-    pub reads: Matcher,
-    /// The events whose network is not learned from for a day.
-    pub taints: Matcher,
-    /// Seconds of history before anything is judged.
+    pub events: MatcherId,
+    /// For whom a value is new: the combined values of these fields. Empty: for everybody.
+    pub per: Vec<Field>,
+    /// What may be new.
+    pub of: Novel,
+    /// Events whose value is not learned for a day afterwards.
+    pub taints: Option<MatcherId>,
+    /// Events whose value is learned and never new: an operator's list.
+    pub unless: Option<MatcherId>,
+    /// Seconds of history, for all, before anything is judged.
     pub learn_secs: i64,
-    /// What a principal must show before it is judged.
+    /// What a `per` must show before it is judged.
     pub mature: Mature,
-    /// Distinct networks within [`Self::mobile_within_secs`] that move a principal one rung up
-    /// the ladder: /24 and /48, then /16 and /32, then not judged at all.
-    pub mobile_networks: usize,
-    /// The time for [`Self::mobile_networks`], in seconds.
-    pub mobile_within_secs: i64,
-    /// Seconds after its last sight when a network is forgotten.
+    /// Seconds after its last sight when a value is forgotten.
     pub decay_secs: i64,
-    /// Most networks kept per principal; the longest unseen goes first.
-    pub networks_max: usize,
-    /// Distinct UTC days on which a network that raised must be seen to be accepted.
+    /// Most values kept per `per`; the longest unseen goes first.
+    pub values_max: usize,
+    /// Distinct UTC days on which a value that raised must be seen to be accepted; 0: it is
+    /// accepted at once.
     pub accept_days: usize,
-    /// Seconds for which one principal's new networks are one incident.
-    pub once_per_secs: i64,
+    /// Instead of values never seen: values seen before, and not since this many seconds.
+    pub returns_after_secs: Option<i64>,
 }
 
-/// What a principal must show before its sources are judged.
-#[derive(Clone, Copy, Debug)]
+/// What a baseline watches.
+#[derive(Clone, Debug)]
+pub enum Novel {
+    /// The combined values of fields.
+    Values(Vec<Field>),
+    /// The source address, generalised: exact networks of /24 and /48, then /16 and /32, then
+    /// the autonomous system when a database is supplied, then not judged at all. A `per` that
+    /// shows `mobile_networks` within `mobile_within_secs` climbs one rung.
+    Network {
+        /// Distinct networks that make a `per` climb.
+        mobile_networks: usize,
+        /// The time for them, in seconds.
+        mobile_within_secs: i64,
+    },
+}
+
+/// What somebody must show before being judged.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Mature {
-    /// Seconds since its first event.
+    /// Seconds since the first event.
     pub age_secs: i64,
     /// Events.
     pub events: u32,
-    /// Distinct UTC days with an event.
+    /// Distinct UTC days with an event, at most 8.
     pub days: usize,
+}
+
+/// A steady stream that stops.
+#[derive(Clone, Debug)]
+pub struct Silence {
+    /// The events of the stream.
+    pub hit: Hit,
+    /// Least silence that is told, in seconds.
+    pub secs_min: i64,
+    /// How many times the 99th percentile of the stream's own gaps the silence must last.
+    pub times_p99: f64,
+    /// Gaps a stream must have shown before it is judged.
+    pub gaps_min: u32,
+    /// When set: the events that must follow each of `hit`'s within `secs_min`, sharing the
+    /// values of `group_by` (a request and its response), instead of a rhythm.
+    pub followed_by: Option<Hit>,
+}
+
+/// Several rules that speak about one principal or address.
+#[derive(Clone, Debug)]
+pub struct Risk {
+    /// Rules (ids) that do not count here.
+    pub except: Vec<Arc<str>>,
+    /// Whether alerts are joined by principal, by source address, or both, each on its own.
+    pub by: Vec<RiskBy>,
+    /// Distinct rules needed.
+    pub rules_min: usize,
+    /// At least one of the alerts has this level.
+    pub level_min: Level,
+    /// Seconds within which the alerts open; both ends belong to it.
+    pub timespan_secs: i64,
+}
+
+/// What joins alerts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RiskBy {
+    /// The principal.
+    Principal,
+    /// The source address.
+    Source,
+}
+
+impl RuleSet {
+    /// Fields whose values are asked for once a rule matched: what groups, counts and joins.
+    #[must_use]
+    pub fn fields(&self) -> Vec<Field> {
+        let mut fields: Vec<Field> = self.baselines.iter().flat_map(Baseline::fields).cloned().collect();
+        for rule in &self.rules {
+            match &rule.kind {
+                Kind::Count(count) => fields.extend(count.fields().cloned()),
+                Kind::Silence(silence) => fields.extend(silence.hit.group_by.iter().cloned()),
+                Kind::Classify(_) | Kind::Risk(_) => {}
+            }
+        }
+        fields
+    }
+}
+
+impl Baseline {
+    fn fields(&self) -> impl Iterator<Item = &Field> {
+        let of = match &self.of {
+            Novel::Values(fields) => fields.as_slice(),
+            Novel::Network { .. } => &[],
+        };
+        self.per.iter().chain(of)
+    }
+}
+
+impl Kind {
+    /// Matchers an event must match, one of them, to mean anything to the rule.
+    #[must_use]
+    pub fn matchers(&self) -> Vec<MatcherId> {
+        match self {
+            Self::Classify(hit) => vec![hit.matcher],
+            Self::Count(count) => count.matchers(),
+            Self::Silence(silence) => {
+                std::iter::once(&silence.hit).chain(&silence.followed_by).map(|hit| hit.matcher).collect()
+            }
+            Self::Risk(_) => Vec::new(),
+        }
+    }
+
+    /// Whether it listens to what is new for a baseline.
+    #[must_use]
+    pub fn is_novel(&self) -> bool {
+        match self {
+            Self::Classify(hit) => hit.novel.is_some(),
+            Self::Count(count) => count.hits.iter().any(|hit| hit.novel.is_some()),
+            Self::Silence(_) | Self::Risk(_) => false,
+        }
+    }
+
+    /// Whether one new value is enough for it to raise.
+    #[must_use]
+    pub fn is_for_novelty_alone(&self) -> bool {
+        match self {
+            Self::Count(count) => count.hits.len() == 1 && count.condition.bounds.iter().all(|(_, bound)| *bound <= 1.0),
+            Self::Classify(_) | Self::Silence(_) | Self::Risk(_) => true,
+        }
+    }
+
+    /// How long, in seconds, one event may matter to another.
+    #[must_use]
+    pub fn span_secs(&self) -> i64 {
+        match self {
+            Self::Count(count) => {
+                let hold = count.hold.as_ref().map_or(0, |hold| hold.secs);
+                count.timespan_secs.max(count.incident.keep_alive_secs)
+                    + count.incident.max_duration_secs
+                    + hold
+            }
+            Self::Risk(risk) => risk.timespan_secs,
+            Self::Classify(_) | Self::Silence(_) => 0,
+        }
+    }
+}
+
+impl Counted {
+    fn fields(&self) -> Vec<&Field> {
+        match self {
+            Self::Distinct(per_hit) => per_hit.iter().flatten().collect(),
+            Self::Ordered(steps) => steps.iter().filter_map(|step| step.of.as_ref()).collect(),
+            Self::Sum(field) | Self::Average(field) | Self::Percentile(field, _) => vec![field],
+            Self::Events | Self::Matching(_) | Self::All(_) => Vec::new(),
+        }
+    }
+}
+
+impl Count {
+    fn fields(&self) -> impl Iterator<Item = &Field> {
+        let groups = self.hits.iter().flat_map(|hit| &hit.group_by);
+        let joins = self.attach.iter().flat_map(|attach| &attach.on);
+        let holds = self.hold.iter().flat_map(|hold| &hold.on);
+        let counted = self.measured().flat_map(Counted::fields);
+        groups.chain(self.incident.keys.iter().flatten()).chain(joins).chain(holds).chain(counted)
+    }
+
+    fn matchers(&self) -> Vec<MatcherId> {
+        let hits = self.hits.iter().map(|hit| hit.matcher);
+        let attached = self.attach.iter().map(|attach| attach.matcher);
+        let cleared = self.hold.iter().map(|hold| hold.cleared_by);
+        let lives = self.lower.iter().flat_map(|lower| [lower.created_by, lower.read_by]);
+        hits.chain(attached).chain(cleared).chain(lives).collect()
+    }
 }

@@ -381,6 +381,27 @@ impl<'n> Table<'n> {
         None
     }
 
+    /// A number within `range`.
+    #[must_use]
+    pub fn number(&self, key: &str, range: std::ops::RangeInclusive<f64>) -> Option<f64> {
+        let value = self.get(key)?;
+        let whole = matches!(value.data, Data::Int(_));
+        if (whole || matches!(value.data, Data::Float(_)))
+            && let Some(number) = value.text().and_then(|text| text.parse().ok())
+            && range.contains(&number)
+        {
+            return Some(number);
+        }
+        let written = value.text().unwrap_or_else(|| value.kind().to_owned());
+        let (low, high) = (range.start(), range.end());
+        self.problems.add(
+            value,
+            format!("`{key}` is `{written}`"),
+            format!("write a number from {low} to {high}"),
+        );
+        None
+    }
+
     /// A truth value.
     #[must_use]
     pub fn truth(&self, key: &str) -> Option<bool> {

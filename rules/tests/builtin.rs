@@ -18,7 +18,9 @@ fn the_shipped_rules_hold_what_their_examples_promise() {
 
 #[test]
 fn every_shipped_rule_has_a_positive_and_a_near_miss() {
-    for rule in compile(builtin().iter().copied()).unwrap().rules {
+    let set = compile(builtin().iter().copied()).unwrap();
+    // The other rules only feed these.
+    for rule in set.rules.iter().filter(|rule| rule.id.starts_with("KW-")) {
         let silent = rule.examples.iter().filter(|e| e.expect == examples::Expect::Silence).count();
         assert!(silent > 0 && silent < rule.examples.len(), "{}", rule.id);
         assert!(

@@ -5,12 +5,13 @@
 //! committed positions only when it hears that the batch is stored.
 
 use crate::config::FileSource;
+use crate::pipeline::Stepped;
 use anyhow::Context;
 use chrono::{DateTime, Utc};
 use keywatch_dashboard::SourceInfo;
+use keywatch_event::EventTime;
 use keywatch_ingest::source::Follower;
 use keywatch_ingest::{Advance, Batch};
-use keywatch_store::Committed;
 use std::collections::HashMap;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -25,6 +26,11 @@ const BATCH_RECORDS: usize = 4096;
 const BATCH_BYTES: usize = 8 << 20;
 /// How long a source rests when its files have nothing new.
 const REST: Duration = Duration::from_millis(250);
+/// Seconds without a batch after which a source has nothing more to read.
+const IDLE_SECS: i64 = 60;
+/// Seconds an event may be old and still be news: providers deliver within 15 minutes, and some
+/// objects wait as long again.
+const RECENT_SECS: i64 = 1800;
 /// Notices kept per source for the dashboard.
 const NOTICES_MAX: usize = 20;
 
@@ -41,13 +47,20 @@ pub(super) struct Sources {
     acknowledge: Vec<Sender<Vec<Advance>>>,
     threads: Vec<JoinHandle<()>>,
     known: Arc<Mutex<Vec<SourceInfo>>>,
+    /// Per source: when its last batch was stored, and event time of the newest event in it.
+    latest: Vec<Option<(DateTime<Utc>, EventTime)>>,
 }
 
 impl Sources {
     pub(super) fn start(sources: &[FileSource], positions: &HashMap<String, String>) -> anyhow::Result<Self> {
         let (feed, incoming) = mpsc::channel(AHEAD);
-        let mut all =
-            Self { fed: incoming, acknowledge: Vec::new(), threads: Vec::new(), known: Arc::default() };
+        let mut all = Self {
+            fed: incoming,
+            acknowledge: Vec::new(),
+            threads: Vec::new(),
+            known: Arc::default(),
+            latest: vec![None; sources.len()],
+        };
         for (number, source) in sources.iter().enumerate() {
             let follower = Follower::new(&source.name, source.paths.clone(), positions.clone());
             let (acknowledge, acknowledged) = channel();
@@ -77,7 +90,11 @@ impl Sources {
     }
 
     /// Tells the source that its batch is stored.
-    pub(super) fn committed(&self, fed: &Fed, committed: Committed, now: DateTime<Utc>) {
+    pub(super) fn committed(&mut self, fed: &Fed, stepped: Stepped, now: DateTime<Utc>) {
+        let Stepped { committed, newest } = stepped;
+        if let (Some(latest), Some(newest)) = (self.latest.get_mut(fed.source), newest) {
+            *latest = Some((now, newest));
+        }
         if let Some(acknowledge) = self.acknowledge.get(fed.source) {
             let _ended = acknowledge.send(fed.batch.advances.clone());
         }
@@ -94,6 +111,15 @@ impl Sources {
         }
         let excess = info.notices.len().saturating_sub(NOTICES_MAX);
         info.notices.drain(..excess);
+    }
+
+    /// Whether no source is still reading what happened long ago: each either brings what is recent
+    /// or has brought nothing for a while.
+    pub(super) fn caught_up(&self, now: DateTime<Utc>) -> bool {
+        self.latest.iter().flatten().all(|(at, newest)| {
+            let idle = now.timestamp() - at.timestamp() > IDLE_SECS;
+            idle || now.timestamp() - newest.secs() <= RECENT_SECS
+        })
     }
 
     /// What the dashboard is told of the sources.

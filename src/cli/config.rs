@@ -24,13 +24,14 @@ impl Config {
         let Self::Check { file, config: named } = self;
         let path = file.or(named).unwrap_or_else(|| PathBuf::from("keywatch.yaml"));
         let config = config::load(&path)?;
-        let rules = rulebook::load(&config.rules)?;
+        let rules = rulebook::load(&config.supplied.rules)?;
         say(&format!(
-            "{}: {} source(s), {} receiver(s), {} rule(s), no mistakes",
+            "{}: {} source(s), {} receiver(s), {} rule(s), {} list(s), no mistakes",
             path.display(),
             config.sources.len(),
             config.receivers.len(),
-            rules.rules.len()
+            rules.set.rules.len(),
+            config.supplied.lists.len()
         ));
         Ok(ExitCode::SUCCESS)
     }

@@ -3,7 +3,7 @@
 mod receiver;
 
 use super::say;
-use crate::config::{Config, FileSource};
+use crate::config::{Config, FileSource, Supplied};
 use crate::{app, clock, demo};
 use anyhow::Context;
 use clap::Args;
@@ -43,12 +43,12 @@ impl Demo {
             deliver(&logs, &file.path, &file.bytes)?;
         }
         let mut config = Config {
+            path: None,
             database: folder.join("keywatch.db"),
             listen: self.listen,
             hosts: Vec::new(),
             https: false,
-            rules: Vec::new(),
-            known_networks: Vec::new(),
+            supplied: Supplied::default(),
             sources: vec![FileSource { name: "sample logs".to_owned(), paths: vec![logs.clone()] }],
             receivers: Vec::new(),
             egress: EgressPolicy { allow: vec![IpNet::from(IpAddr::from([127, 0, 0, 1]))], allow_http: true },

@@ -4,7 +4,7 @@
 
 use chrono::{DateTime, Utc};
 use clap::ValueEnum;
-use keywatch_event::{Alert, EventTime, Level};
+use keywatch_event::{Alert, EventTime, Level, lateness};
 use std::io::{IsTerminal, Write};
 
 /// How alerts are printed.
@@ -64,12 +64,15 @@ fn table(out: &mut impl Write, alerts: &[&Alert]) -> std::io::Result<()> {
                 alert.events.saturating_sub(1)
             )?;
         }
+        if let Some(secs) = alert.late_secs {
+            writeln!(out, "         {}: newer events had come before it", lateness(secs))?;
+        }
         writeln!(out, "         action {}\n", alert.action)?;
     }
     Ok(())
 }
 
-fn clock(at: EventTime) -> String {
+pub(super) fn clock(at: EventTime) -> String {
     let at: DateTime<Utc> = at.to_chrono();
     at.format("%Y-%m-%d %H:%M:%S UTC").to_string()
 }

@@ -1,20 +1,36 @@
-//! `keywatch rules`: list, check and test rules.
+//! `keywatch rules`: list, check, test and backtest rules.
 
+mod backtest;
+mod report;
+
+use super::given::Given;
+use super::output::visible;
 use super::{RULE_ERROR, say};
-use crate::rulebook::{self, RuleError};
-use clap::Subcommand;
-use keywatch_rules::{Rule, RuleSet, examples};
+use crate::rulebook::{self, RuleError, Rulebook};
+use clap::{Subcommand, ValueEnum};
+use keywatch_event::Level;
+use keywatch_rules::{Rule, examples};
+use serde::Serialize;
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-/// List, check and test rules.
+/// Rules without examples named one by one.
+const UNTESTED_SHOWN: usize = 20;
+
+/// List, check, test and backtest rules.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Rules {
-    /// List the shipped rules and those named
+    /// List the shipped rules and those named: what each finds, where it is written, whose records
+    /// it reads, and why it can find nothing here when that is so
     List {
         /// Further rule files or folders
         paths: Vec<PathBuf>,
+        #[command(flatten)]
+        given: Given,
+        /// Output
+        #[arg(long, value_enum, default_value = "table")]
+        format: ListFormat,
     },
     /// Report every mistake in rule files, with line, column and what to write instead
     Check {
@@ -26,44 +42,138 @@ pub(crate) enum Rules {
         /// Rule files or folders; none: the shipped rules
         paths: Vec<PathBuf>,
     },
+    /// Try a rule on the stored history, or on files, beside the rules in force
+    Backtest(backtest::Backtest),
+}
+
+/// How rules are listed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ListFormat {
+    /// For people
+    Table,
+    /// One JSON array
+    Json,
 }
 
 impl Rules {
     pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
         match self {
-            Self::List { paths } => list(&rulebook::load(&paths)?.rules),
+            Self::List { paths, given, format } => list(paths, &given, format),
             Self::Check { paths } => check(&paths),
             Self::Test { paths } => test(&paths),
+            Self::Backtest(backtest) => backtest.run(),
         }
     }
 }
 
-fn list(rules: &[Rule]) -> anyhow::Result<ExitCode> {
-    let mut out = std::io::stdout().lock();
-    for rule in rules {
-        let (id, level, title) = (&rule.id, rule.level, &rule.title);
-        writeln!(out, "{id:<8} {level:<8} {:<17} {title}  ({})", rule.action, rule.file)?;
+/// A rule as it is listed.
+#[derive(Serialize)]
+struct Listed<'r> {
+    id: &'r str,
+    level: Level,
+    title: &'r str,
+    action: &'r str,
+    file: &'r str,
+    line: usize,
+    log_source: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    blind: Option<&'r str>,
+    tags: &'r [String],
+}
+
+fn list(paths: Vec<PathBuf>, given: &Given, format: ListFormat) -> anyhow::Result<ExitCode> {
+    let mut supplied = given.supplied()?;
+    supplied.rules.extend(paths);
+    let book = rulebook::load(&supplied.rules)?.told(&supplied.surroundings());
+    let origins = book.origins();
+    let listed = book.set.rules.iter().map(|rule| Listed {
+        id: &rule.id,
+        level: rule.level,
+        title: &rule.title,
+        action: &rule.action,
+        file: &rule.file,
+        line: rule.line,
+        log_source: origins.of_rule(rule),
+        blind: rule.blind.as_deref(),
+        tags: &rule.tags,
+    });
+    let listed: Vec<Listed<'_>> = listed.collect();
+    let mut out = std::io::BufWriter::new(std::io::stdout().lock());
+    match format {
+        ListFormat::Json => {
+            serde_json::to_writer_pretty(&mut out, &listed)?;
+            writeln!(out)?;
+        }
+        ListFormat::Table => listed.iter().try_for_each(|rule| line(&mut out, rule))?,
+    }
+    out.flush()?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn line(out: &mut impl Write, rule: &Listed<'_>) -> std::io::Result<()> {
+    let Listed { id, level, title, file, line, log_source, .. } = rule;
+    let (id, title) = (visible(id), visible(title));
+    writeln!(out, "{id:<8} {:<8} {log_source:<16} {title}  ({file}:{line})", level.as_str())?;
+    match rule.blind {
+        Some(why) => writeln!(out, "         finds nothing here: {}", visible(why)),
+        None => Ok(()),
+    }
+}
+
+/// The rules asked about, beside the shipped ones.
+struct Asked {
+    book: Rulebook,
+    /// Their names; `None` for all.
+    names: Option<std::collections::BTreeSet<String>>,
+}
+
+impl Asked {
+    /// The rules named; the shipped ones when none is. Those with the name of a shipped one stand
+    /// in its place.
+    fn read(paths: &[PathBuf]) -> Result<Self, RuleError> {
+        let shipped = rulebook::load(&[])?;
+        if paths.is_empty() {
+            return Ok(Self { book: shipped, names: None });
+        }
+        let (book, names) = shipped.with(paths)?;
+        Ok(Self { book, names: Some(names) })
+    }
+
+    fn has(&self, id: &str) -> bool {
+        self.names.as_ref().is_none_or(|names| names.contains(id))
+    }
+
+    fn rules(&self) -> impl Iterator<Item = &Rule> {
+        self.book.set.rules.iter().filter(|rule| self.has(&rule.id))
+    }
+}
+
+fn check(paths: &[PathBuf]) -> anyhow::Result<ExitCode> {
+    let asked = Asked::read(paths)?;
+    // As the service would load them, where a name may be taken.
+    rulebook::load(paths)?;
+    say(&format!("{} rule(s), no mistakes", asked.rules().count()));
+    if asked.book.passed_over > 0 {
+        say(&format!("{} other YAML file(s) hold no rule and were passed over", asked.book.passed_over));
+    }
+    let blind = asked.book.blind(asked.rules());
+    if !blind.is_empty() {
+        say(&format!(
+            "{} rule(s) find nothing here; `keywatch rules list` says why for each:",
+            blind.values().sum::<usize>()
+        ));
+        for (source, count) in &blind {
+            say(&format!("  {count:>6} {}", visible(source)));
+        }
     }
     Ok(ExitCode::SUCCESS)
 }
 
-/// The rules named; the shipped ones when none is.
-fn asked(paths: &[PathBuf]) -> Result<RuleSet, RuleError> {
-    if paths.is_empty() { rulebook::load(&[]) } else { rulebook::load_only(paths) }
-}
-
-fn check(paths: &[PathBuf]) -> anyhow::Result<ExitCode> {
-    let set = asked(paths)?;
-    // Beside the shipped rules, where a name may be taken.
-    rulebook::load(paths)?;
-    say(&format!("{} rule(s), no mistakes", set.rules.len()));
-    Ok(ExitCode::SUCCESS)
-}
-
 fn test(paths: &[PathBuf]) -> anyhow::Result<ExitCode> {
-    let set = asked(paths)?;
-    let outcomes = examples::run(&set);
-    let mut out = std::io::stdout().lock();
+    let asked = Asked::read(paths)?;
+    let mut outcomes = examples::run(&asked.book.set);
+    outcomes.retain(|outcome| asked.has(&outcome.rule));
+    let mut out = std::io::BufWriter::new(std::io::stdout().lock());
     let mut failed = 0;
     for outcome in &outcomes {
         match &outcome.failure {
@@ -74,10 +184,13 @@ fn test(paths: &[PathBuf]) -> anyhow::Result<ExitCode> {
             }
         }
     }
+    out.flush()?;
     let untested: Vec<&str> =
-        set.rules.iter().filter(|rule| rule.examples.is_empty()).map(|rule| &*rule.id).collect();
-    if !untested.is_empty() {
-        say(&format!("without examples: {}", untested.join(", ")));
+        asked.rules().filter(|rule| rule.examples.is_empty()).map(|rule| &*rule.id).collect();
+    match untested.len() {
+        0 => {}
+        1..=UNTESTED_SHOWN => say(&format!("without examples: {}", untested.join(", "))),
+        many => say(&format!("without examples: {many} rules")),
     }
     say(&format!("{} example(s), {failed} failed", outcomes.len()));
     Ok(if failed > 0 { ExitCode::from(RULE_ERROR) } else { ExitCode::SUCCESS })

@@ -1,15 +1,15 @@
 //! `keywatch scan`: read audit files once, print the alerts they hold.
 
+use super::given::Given;
 use super::output::{Format, alerts, level, visible};
 use super::{FINDINGS, NOTHING_READABLE, say};
 use crate::scanner::Scanner;
 use crate::{clock, rulebook};
 use clap::Args;
 use indicatif::{HumanBytes, HumanCount, ProgressBar, ProgressDrawTarget, ProgressStyle};
-use ipnet::IpNet;
 use keywatch_event::{EventTime, Level, Reject};
 use keywatch_ingest::source::Reader;
-use keywatch_rules::{Engine, RuleSet, Settings};
+use keywatch_rules::{Engine, RuleSet};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -35,12 +35,8 @@ pub(crate) struct Scan {
     /// Exit with 1 when an alert has this level or a higher one: warning, high or critical
     #[arg(long, value_parser = level)]
     fail_level: Option<Level>,
-    /// Further rule files or folders
-    #[arg(long = "rules", value_name = "PATH")]
-    rules: Vec<PathBuf>,
-    /// A network that is never unusual, such as 198.51.100.0/24
-    #[arg(long = "known-network", value_name = "CIDR")]
-    known_networks: Vec<IpNet>,
+    #[command(flatten)]
+    given: Given,
     /// No progress and no summary
     #[arg(long, short)]
     quiet: bool,
@@ -48,12 +44,13 @@ pub(crate) struct Scan {
 
 impl Scan {
     pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
-        let rules = Arc::new(rulebook::load(&self.rules)?);
-        let settings = Settings { known_networks: self.known_networks.clone(), ..Settings::default() };
-        let mut scanner = Scanner::new(Engine::new(Arc::clone(&rules), settings));
+        let supplied = self.given.supplied()?;
+        let rules = Arc::new(rulebook::load(&supplied.rules)?.set);
+        let mut scanner = Scanner::new(Engine::new(Arc::clone(&rules), supplied.settings_for_files()));
         let started = Instant::now();
         let mut reader = Reader::new(self.paths.clone());
         self.read(&mut reader, &mut scanner);
+        scanner.finish();
         let took = started.elapsed();
         alerts(&scanner.alerts(), Format::or_suitable(self.format))?;
         for failure in reader.failures() {

@@ -12,7 +12,7 @@ use crate::store::Memory;
 use crate::{Committed, Incoming, Judge, PositionChange, Store, StoreError, Subscriber, rejects};
 use chrono::{DateTime, Utc};
 use hashbrown::HashSet;
-use keywatch_event::{Evaluation, Learned};
+use keywatch_event::{Evaluation, Kept, Learned};
 use sqlx::{Arguments, SqliteConnection};
 use std::sync::LazyLock;
 
@@ -63,6 +63,7 @@ impl Store {
             .await
             .map_err(failed)?;
         write_learned(conn, &verdict.learned).await.map_err(failed)?;
+        keep(conn, &verdict.kept).await.map_err(failed)?;
         let opened = Telling { conn, receivers, now }.apply(&verdict.changes).await.map_err(failed)?;
         work.commit().await.map_err(failed)?;
         Ok(Committed { fresh: fresh.len(), duplicates, rejects, opened })
@@ -207,6 +208,25 @@ async fn write_learned(conn: &mut SqliteConnection, learned: &[Learned]) -> Resu
             to.add(one.state.as_slice())
         })
         .await?;
+    Ok(())
+}
+
+/// Events of earlier batches that matter longer than was said of them then. One that is not
+/// stored is left alone.
+async fn keep(conn: &mut SqliteConnection, kept: &[Kept]) -> Result<(), sqlx::Error> {
+    for one in kept {
+        let hash = key::hash_of(&one.event);
+        let mut event = key::find_near(conn, &hash, one.time).await?;
+        if event.is_none() {
+            event = key::find_anywhere(conn, &hash).await?;
+        }
+        let until = one.time.plus_secs(i64::from(one.matters_secs)).unix_nanos();
+        sqlx::query("UPDATE events SET signal = 1, matters_until = ?1 WHERE id = ?2 AND matters_until < ?1")
+            .bind(until)
+            .bind(event)
+            .execute(&mut *conn)
+            .await?;
+    }
     Ok(())
 }
 

@@ -35,6 +35,20 @@ pub enum StoreError {
         #[source]
         source: Box<sqlx::migrate::MigrateError>,
     },
+    /// The schema is another version's, and the database was opened only to be read.
+    #[error(
+        "{} has schema {found}, and this version reads schema {wanted}; start `keywatch serve` of this version on it once, \
+         or use the version that wrote it",
+        path.display()
+    )]
+    Schema {
+        /// The database.
+        path: PathBuf,
+        /// The schema it has.
+        found: i64,
+        /// The schema this version has.
+        wanted: i64,
+    },
     /// The SQLite this program is linked with can corrupt a write-ahead log.
     #[error("SQLite {found} can corrupt its write-ahead log; use a build with 3.51.3 or later")]
     TooOld {

@@ -11,20 +11,22 @@ mod commit;
 #[cfg(test)]
 mod contract;
 mod error;
+mod history;
 mod key;
 mod names;
 mod outbox;
 mod query;
 mod raw;
+mod reading;
 mod rejects;
 mod restart;
 mod rows;
-mod signal;
 mod store;
 mod tell;
 mod types;
 
 pub use error::StoreError;
+pub use history::{Extent, History, HistoryPage};
 pub use outbox::{AttemptOutcome, AttemptRecord, DeliveryKind, DeliveryState, LeasedDelivery};
 pub use query::{
     AccessSummary, AlertDetail, AlertFilter, AlertRow, AlertStatus, Attempt, Cursor, CursorError, Delivery,
@@ -32,6 +34,6 @@ pub use query::{
     Listed, Overview, PAGE_MAX, Page, PositionRow, PrincipalRow, ReceiverRow, RejectDetail, RejectRow,
     SUMMARY_MAX, SecretRow, Span, Totals,
 };
-pub use restart::StoredRecord;
+pub use restart::{StoredRecord, StoredSignal};
 pub use store::Store;
 pub use types::*;

@@ -1,12 +1,10 @@
-//! What a restart needs: learned state, positions, and the stored events that feed windows.
+//! What a restart and late events need of the past: learned state, positions, and the stored
+//! events that feed windows and incidents.
 
-use crate::commit::at;
-use crate::query::place_from;
-use crate::{Store, StoreError, raw};
+use crate::reading::{self, Found};
+use crate::{Store, StoreError};
 use chrono::{DateTime, Utc};
 use keywatch_event::{EventTime, Learned, Place};
-use sqlx::Row;
-use sqlx::sqlite::SqliteRow;
 use std::collections::HashMap;
 
 /// One stored record, as it came.
@@ -20,6 +18,15 @@ pub struct StoredRecord {
     pub place: Place,
     /// When it was taken in.
     pub received_at: DateTime<Utc>,
+}
+
+/// A stored event that may matter to a window or an incident.
+#[derive(Clone, Debug)]
+pub struct StoredSignal {
+    /// Its record.
+    pub record: StoredRecord,
+    /// The rules it was classified with when it was stored, highest level first.
+    pub rules: Vec<String>,
 }
 
 impl Store {
@@ -47,85 +54,58 @@ impl Store {
         Ok(rows.into_iter().collect())
     }
 
-    /// The stored events that can matter to a window or an incident and happened at or after
-    /// `since`: the latest `limit` of them, oldest first. Which those are was decided when they
-    /// were committed: every failure, every change, every assumed role, and everything a rule
-    /// found worth more than `info`.
+    /// The stored events that may still matter to a window or an incident: those whose time to
+    /// matter ends no earlier than `lateness_secs` before the newest event, as was decided when
+    /// they were judged. Of those within `span_secs` more, the latest `limit`, oldest first.
     ///
     /// # Errors
     /// [`StoreError`] when the database cannot be read, or a stored record is damaged.
-    pub async fn signals_since(&self, since: EventTime, limit: u32) -> Result<Vec<StoredRecord>, StoreError> {
+    pub async fn open_signals(
+        &self,
+        lateness_secs: i64,
+        span_secs: i64,
+        limit: u32,
+    ) -> Result<Vec<StoredSignal>, StoreError> {
         let failed = |source| self.failed("read the events that windows are rebuilt from", source);
-        let rows = sqlx::query(SIGNALS)
-            .bind(since.unix_nanos())
+        let newest = sqlx::query_scalar("SELECT max(time) FROM events").fetch_one(self.readers()).await;
+        let Some(newest) = newest.map_err(failed)? else { return Ok(Vec::new()) };
+        let until = EventTime::from_unix_nanos(newest, 0).plus_secs(-lateness_secs);
+        let rows = sqlx::query(reading::OPEN_SIGNALS)
+            .bind(until.plus_secs(-span_secs).unix_nanos())
+            .bind(until.unix_nanos())
             .bind(i64::from(limit))
             .fetch_all(self.readers())
             .await
             .map_err(failed)?;
-        let mut found: Vec<Signal> =
-            rows.iter().map(signal_from).collect::<Result<_, _>>().map_err(failed)?;
-        fill(self, &mut found).await?;
-        found.sort_by_key(|signal| (signal.time, signal.id));
-        Ok(found.into_iter().map(|signal| signal.record).collect())
+        self.signals_from(&rows).await
     }
-}
 
-/// `since`, `limit`.
-const SIGNALS: &str = "
-    SELECT e.id, e.time, e.block, e.raw_start, e.raw_len, e.event_id,
-        (SELECT text FROM names WHERE id = e.place), e.line, e.record, b.received_at
-    FROM events e INDEXED BY events_signal JOIN raw_blocks b ON b.id = e.block
-    WHERE e.signal = 1 AND e.time >= ?1
-    ORDER BY e.time DESC, e.id DESC LIMIT ?2";
-
-/// A signal and where its record lies.
-struct Signal {
-    id: i64,
-    time: i64,
-    block: i64,
-    start: i64,
-    len: i64,
-    record: StoredRecord,
-}
-
-fn signal_from(row: &SqliteRow) -> Result<Signal, sqlx::Error> {
-    Ok(Signal {
-        id: row.try_get(0)?,
-        time: row.try_get(1)?,
-        block: row.try_get(2)?,
-        start: row.try_get(3)?,
-        len: row.try_get(4)?,
-        record: StoredRecord {
-            event_id: row.try_get(5)?,
-            raw: Vec::new(),
-            place: place_from(row, [6, 7, 8])?,
-            received_at: at(row.try_get(9)?),
-        },
-    })
-}
-
-/// Reads the records, inflating each block once.
-async fn fill(store: &Store, signals: &mut [Signal]) -> Result<(), StoreError> {
-    signals.sort_by_key(|signal| signal.block);
-    let mut open = (0, Vec::new());
-    for signal in signals {
-        if open.0 != signal.block {
-            open = (signal.block, store.block(signal.block).await?);
-        }
-        signal.record.raw = raw::cut(&open.1, signal.start, signal.len)?;
+    /// The stored events that may matter to a window or an incident and happened from `from` to
+    /// `to`, both included: the `limit` nearest to the middle, oldest first.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database cannot be read, or a stored record is damaged.
+    pub async fn signals_between(
+        &self,
+        from: EventTime,
+        to: EventTime,
+        limit: u32,
+    ) -> Result<Vec<StoredSignal>, StoreError> {
+        let (from, to) = (from.unix_nanos(), to.unix_nanos());
+        let rows = sqlx::query(reading::SIGNALS_BETWEEN)
+            .bind(from)
+            .bind(to)
+            .bind(from.midpoint(to))
+            .bind(i64::from(limit))
+            .fetch_all(self.readers())
+            .await
+            .map_err(|source| self.failed("read the events around late ones", source))?;
+        self.signals_from(&rows).await
     }
-    Ok(())
-}
 
-impl Store {
-    /// One block of raw records, inflated.
-    pub(crate) async fn block(&self, id: i64) -> Result<Vec<u8>, StoreError> {
-        let (len, zstd): (i64, Vec<u8>) =
-            sqlx::query_as("SELECT bytes_len, zstd FROM raw_blocks WHERE id = ?")
-                .bind(id)
-                .fetch_one(self.readers())
-                .await
-                .map_err(|source| self.failed("read raw records", source))?;
-        raw::unpack(&zstd, len)
+    async fn signals_from(&self, rows: &[sqlx::sqlite::SqliteRow]) -> Result<Vec<StoredSignal>, StoreError> {
+        let mut found = self.reading().found(rows).await?;
+        found.sort_by_key(|one| (one.time, one.id));
+        Ok(found.into_iter().map(|Found { record, rules, .. }| StoredSignal { record, rules }).collect())
     }
 }

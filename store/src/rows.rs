@@ -7,7 +7,6 @@ use crate::commit::int;
 use crate::key::{self, Identity, hour_of};
 use crate::names::Names;
 use crate::raw::Spot;
-use crate::signal::is_signal;
 use hashbrown::HashMap;
 use keywatch_event::{AuditEvent, Classified, Level, Outcome};
 use sqlx::error::BoxDynError;
@@ -19,10 +18,10 @@ use std::sync::LazyLock;
 // `OR ROLLBACK`: a failure ends the transaction anyway, and SQLite need not keep copies of the pages
 // a statement changes (measured: a seventh of the writing).
 static EVENTS: LazyLock<Bulk> = LazyLock::new(|| {
-    let into = "OR ROLLBACK INTO events (id, key, event_id, time, hour, digits, provider, class, outcome, level, signal, echo,
+    let into = "OR ROLLBACK INTO events (id, key, event_id, time, hour, digits, provider, class, outcome, level, signal, matters_until, echo,
         source_kind, line, record, block, raw_start, raw_len, service, operation, principal, place,
         store, account, region, source, secrets, rules)";
-    Bulk::insert(into, 28, "")
+    Bulk::insert(into, 29, "")
 });
 static EVENT_SECRETS: LazyLock<Bulk> = LazyLock::new(|| {
     let into = "OR ROLLBACK INTO event_secrets (hour, secret, time, event, principal, source, ok)";
@@ -90,6 +89,14 @@ impl<'a> Fresh<'a> {
         &self.incoming.event
     }
 
+    /// Until when windows and incidents may need the event; 0 when they never do.
+    fn matters_until(&self) -> i64 {
+        match self.classified.matters_secs {
+            0 => 0,
+            secs => self.event().time.plus_secs(i64::from(secs)).unix_nanos(),
+        }
+    }
+
     /// Every text of the row that is stored as a name.
     fn texts(&self) -> impl Iterator<Item = &'a str> + use<'a> {
         let event = self.event();
@@ -113,7 +120,9 @@ impl<'a> Fresh<'a> {
         to.add(event.class.code())?;
         to.add(event.outcome.code())?;
         to.add(self.classified.level.code())?;
-        to.add(i64::from(is_signal(event, self.classified)))?;
+        let matters_until = self.matters_until();
+        to.add(i64::from(matters_until > 0))?;
+        to.add(matters_until)?;
         to.add(i64::from(event.echo_of.is_some()))?;
         to.add(event.source.kind.code())?;
         to.add(i64::try_from(self.incoming.place.line).unwrap_or(i64::MAX))?;

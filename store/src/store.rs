@@ -4,6 +4,7 @@
 //! everything remembered with it; the next one starts from the database alone.
 
 use crate::names::Names;
+use crate::reading::Reading;
 use crate::{StoreError, error};
 use sqlx::migrate::Migrator;
 use sqlx::sqlite::{
@@ -18,7 +19,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{Mutex, MutexGuard};
 
-static MIGRATIONS: Migrator = sqlx::migrate!("../migrations/sqlite");
+pub(crate) static MIGRATIONS: Migrator = sqlx::migrate!("../migrations/sqlite");
 
 /// Oldest SQLite that is safe: 3.51.3 fixed the corruption of a reset write-ahead log
 /// (sqlite.org/wal.html, "the WAL-reset bug").
@@ -144,6 +145,16 @@ impl Store {
         error::of(&self.inner.path, attempted, source)
     }
 
+    /// The same connections, with the name of their file.
+    pub(crate) fn reading(&self) -> Reading<'_> {
+        Reading { path: &self.inner.path, pool: &self.inner.readers }
+    }
+
+    /// One block of raw records, inflated.
+    pub(crate) async fn block(&self, id: i64) -> Result<Vec<u8>, StoreError> {
+        self.reading().block(id).await
+    }
+
     /// Begins a write transaction; waits for the one before.
     pub(crate) async fn begin(&self) -> Result<Work<'_>, StoreError> {
         let failed = |source| self.failed("begin a transaction", source);
@@ -198,6 +209,18 @@ fn options(path: &Path) -> SqliteConnectOptions {
         .pragma("cache_size", cache(WRITER_CACHE_KIB))
         .pragma("wal_autocheckpoint", CHECKPOINT_PAGES.to_string())
         .pragma("journal_size_limit", LOG_BYTES_KEPT.to_string())
+        .disable_statement_logging()
+}
+
+/// For somebody who only reads, beside the process that has the lock.
+pub(crate) fn reading_options(path: &Path) -> SqliteConnectOptions {
+    SqliteConnectOptions::new()
+        .filename(path)
+        .read_only(true)
+        .busy_timeout(BUSY_TIMEOUT)
+        .pragma("mmap_size", "0")
+        .pragma("temp_store", "MEMORY")
+        .pragma("cache_size", cache(READER_CACHE_KIB))
         .disable_statement_logging()
 }
 

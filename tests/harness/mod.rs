@@ -1,5 +1,6 @@
 //! Starts the program, a webhook receiver to tell, and logs to read.
 
+pub(crate) mod browser;
 pub(crate) mod logs;
 mod receiver;
 
@@ -137,6 +138,12 @@ impl Site {
              egress: {{allow: [127.0.0.0/8], allow_http: true}}\n",
             receiver.url()
         )
+    }
+
+    /// Adds lines to the configuration.
+    pub(crate) fn configure(&self, yaml: &str) {
+        let config = std::fs::OpenOptions::new().append(true).open(self.config());
+        config.and_then(|mut config| config.write_all(yaml.as_bytes())).expect("a configuration");
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {

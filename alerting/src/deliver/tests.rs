@@ -17,9 +17,9 @@ struct Opens(Alert);
 
 impl Judge for Opens {
     fn judge(&mut self, fresh: &[usize]) -> Evaluation {
-        let classified = Classified { level: Level::High, rules: vec!["KW-001".into()] };
+        let classified = Classified { level: Level::High, rules: vec!["KW-001".into()], matters_secs: 0 };
         let opened = AlertChange::Opened { alert: self.0.clone(), hold_secs: 0 };
-        Evaluation { classified: vec![classified; fresh.len()], changes: vec![opened], learned: vec![] }
+        Evaluation { classified: vec![classified; fresh.len()], changes: vec![opened], learned: vec![], kept: vec![] }
     }
 }
 
@@ -34,6 +34,7 @@ fn alert(number: usize, place: &Place) -> Alert {
         opened_at: time,
         first_event_at: time,
         last_event_at: time,
+        late_secs: None,
         principal: None,
         source: None,
         secrets: vec![],

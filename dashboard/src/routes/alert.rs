@@ -12,7 +12,7 @@ use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::response::Response;
 use chrono::{DateTime, Utc};
-use keywatch_event::EVIDENCE_MAX;
+use keywatch_event::{EVIDENCE_MAX, lateness};
 use keywatch_store::{AlertDetail, AlertStatus, Attempt, Delivery, DeliveryState, EventRow};
 use serde::Deserialize;
 
@@ -31,6 +31,7 @@ pub(super) struct AlertJson {
     store: Option<String>,
     why: WhyJson,
     tags: Vec<String>,
+    pub(super) late_secs: Option<u64>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -123,6 +124,7 @@ struct AlertPage {
     last: When,
     opened: When,
     received: When,
+    late: Option<String>,
     tags: Vec<Tag>,
     evidence: Vec<EvidenceLine>,
     history: Vec<HistoryLine>,
@@ -141,7 +143,7 @@ pub(crate) async fn page(
     let detail = app.store.alert(&id).await?.ok_or_else(|| Failure::NotFound("such alert".to_owned()))?;
     let evidence = evidence(&app, &detail.evidence).await?;
     let chrome = Chrome::new(&app, who, "/", detail.alert.title.clone());
-    let rule = app.rule(&detail.alert.rule).cloned();
+    let rule = app.rule(&detail.alert.rule);
     page::html(&view(chrome, detail, evidence, rule))
 }
 
@@ -177,6 +179,7 @@ fn view(
         last: When::event(row.last_event_at, now),
         opened: When::event(row.opened_at, now),
         received: When::clock(row.received_at, now),
+        late: json.late_secs.map(lateness),
         tags: json.tags.iter().map(|tag| tag_of(tag)).collect(),
         evidence,
         history: detail
@@ -313,6 +316,7 @@ mod tests {
             "Immediate review",
             "1 secret was scheduled for deletion; from 1 on this needs a review",
             "no deletion in 30 days",
+            "late by 2 h",
             "198.51.100.7",
             "href=\"https://attack.mitre.org/techniques/T1485/\"",
             "2. Restore the secret.",

@@ -14,7 +14,7 @@ use axum::extract::State;
 use axum::http::Uri;
 use axum::response::Response;
 use chrono::{DateTime, Utc};
-use keywatch_event::{EventTime, Level, Provider};
+use keywatch_event::{EventTime, Level, Provider, lateness};
 use keywatch_store::{AlertFilter, AlertRow, AlertStatus, Overview, Page, Span};
 
 const KNOWN: [&str; 10] =
@@ -46,6 +46,7 @@ struct AlertLine {
     opened: When,
     last: When,
     withdrawn: bool,
+    late: Option<String>,
 }
 
 /// One row of the core table.
@@ -162,6 +163,7 @@ fn line(row: &AlertRow, list: &Params, now: DateTime<Utc>) -> AlertLine {
         opened: When::event(row.opened_at, now),
         last: When::event(row.last_event_at, now),
         withdrawn: row.status == AlertStatus::Withdrawn,
+        late: view.late_secs.map(lateness),
     }
 }
 

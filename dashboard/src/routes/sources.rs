@@ -1,6 +1,6 @@
 //! How fresh each source is, what is stored, and what Keywatch cannot see at all.
 
-use crate::app::{Shared, SourceInfo};
+use crate::app::{Memory, Shared, SourceInfo};
 use crate::failure::Failure;
 use crate::page::{self, Chrome};
 use crate::params::Params;
@@ -92,6 +92,8 @@ struct SourcesPage {
     latest_received: Option<When>,
     lag: Option<String>,
     totals: Vec<(&'static str, String, Option<&'static str>)>,
+    memory: Vec<(&'static str, String)>,
+    memory_short: bool,
     blind_spots: [(&'static str, &'static str); 7],
 }
 
@@ -106,6 +108,7 @@ pub(crate) async fn page(
     let overview = app.store.overview(now).await?;
     let latest = overview.latest_received_at.zip(overview.latest_event_at);
     let lag = latest.map(|(received, event)| received.timestamp() - event.secs());
+    let held = app.detection().memory;
     let (followed, positions): (Vec<_>, Vec<_>) =
         overview.positions.into_iter().partition(|row| path_of(row).is_some());
     page::html(&SourcesPage {
@@ -118,6 +121,8 @@ pub(crate) async fn page(
         latest_received: overview.latest_received_at.map(|at| When::clock(at, now)),
         lag: lag.filter(|secs| *secs >= 0).map(|secs| grouped(secs.unsigned_abs())),
         totals: totals(&overview.totals),
+        memory: memory(&held),
+        memory_short: held.entries_evicted + held.principals_evicted > 0,
         blind_spots: BLIND_SPOTS,
     })
 }
@@ -189,6 +194,17 @@ fn totals(totals: &Totals) -> Vec<(&'static str, String, Option<&'static str>)> 
     ]
 }
 
+fn memory(held: &Memory) -> Vec<(&'static str, String)> {
+    let of = |(held, most): (u64, u64)| format!("{} of at most {}", grouped(held), grouped(most));
+    vec![
+        ("Entries in windows", of(held.entries)),
+        ("Principals with a baseline", of(held.principals)),
+        ("Entries let go", grouped(held.entries_evicted)),
+        ("Principals forgotten", grouped(held.principals_evicted)),
+        ("Late events judged from the history", grouped(held.late)),
+    ]
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -247,5 +263,17 @@ mod tests {
         assert!(files.contains("Files followed: 1</summary>"), "{files}");
         assert!(files.contains(">/var/log/vault/audit.log<"), "{files}");
         assert!(!body.contains("file:/") && !body.contains("offset"), "{body}");
+    }
+
+    #[tokio::test]
+    async fn the_page_shows_what_the_rules_hold_and_warns_when_it_was_too_much() {
+        let bench = Bench::seeded().await;
+        assert!(!bench.get("/sources").await.body.contains("memory was short"));
+        bench.detection.lock().unwrap().memory =
+            Memory { entries: (75_000, 100_000), entries_evicted: 1234, ..Memory::default() };
+        let body = bench.get("/sources").await.body;
+        for part in ["75,000 of at most 100,000", "1,234", "memory was short"] {
+            assert!(body.contains(part), "{part}\n{body}");
+        }
     }
 }

@@ -1,59 +1,73 @@
 //! From an incident to the alert people see: words, numbers, evidence.
 
-use super::brief::Brief;
-use super::group::{Incident, alert_id};
-use super::networks::OpenIncident;
-use crate::Seen;
+use super::brief::{Brief, Who};
+use super::incident::{Incident, Member};
 use crate::rule::{Count, Counted, Rule};
 use keywatch_event::{
-    Alert, AlertPrincipal, EVIDENCE_MAX, EventTime, Evidence, Level, Place, SECRETS_MAX, SecretRef, Why,
+    Alert, AlertPrincipal, EVIDENCE_MAX, Evidence, Level, SECRETS_MAX, SecretRef, Why,
 };
 use std::sync::Arc;
+
+/// Most new values a title names.
+const NOTES_MAX: usize = 3;
 
 /// The alert of a counted incident.
 pub(crate) fn counted(rule: &Rule, count: &Count, incident: &Incident) -> Alert {
     let members = &incident.members;
     let secrets = distinct_secrets(members);
     let opened_by = &incident.opened_by;
-    let principal = common(members, |m| &m.principal).cloned();
-    let source = common(members, |m| &m.source).cloned();
+    let principal = common(members, |who| &who.principal).cloned();
+    let source = common(members, |who| &who.source).cloned();
+    let notes = notes(members);
     Alert {
         id: incident.id.clone(),
         rule: rule.id.to_string(),
-        title: title(rule, &secrets, principal.as_ref(), members.len()),
+        title: title(rule, &secrets, principal.as_ref(), (incident.events, &notes)),
         level: incident.level,
         action: rule.action.clone(),
         opened_at: opened_by.time,
         first_event_at: incident.first,
         last_event_at: incident.last,
-        provider: opened_by.provider,
-        account: common(members, |m| &m.account).and_then(Clone::clone).map(String::from),
-        store: common(members, |m| &m.store).and_then(Clone::clone).map(String::from),
-        events: members.len() as u64,
+        provider: opened_by.who.provider,
+        account: common(members, |who| &who.account).and_then(Clone::clone).map(String::from),
+        store: common(members, |who| &who.store).and_then(Clone::clone).map(String::from),
+        events: incident.events,
         evidence: evidence(incident),
-        why: why(rule, count, incident, secrets.len()),
+        why: why(rule, count, incident, (secrets.len(), &notes)),
         principal,
         source,
         secrets,
         tags: rule.tags.clone(),
+        late_secs: None,
     }
 }
 
 /// The value all members share, if they do.
-fn common<T: PartialEq>(members: &[Arc<Brief>], of: impl Fn(&Brief) -> &T) -> Option<&T> {
-    let first = of(members.first()?);
-    members.iter().all(|member| of(member) == first).then_some(first)
+fn common<T: PartialEq>(members: &[Member], of: impl Fn(&Who) -> &T) -> Option<&T> {
+    let first = of(&members.first()?.brief.who);
+    members.iter().all(|member| of(&member.brief.who) == first).then_some(first)
 }
 
-fn distinct_secrets(members: &[Arc<Brief>]) -> Vec<SecretRef<'static>> {
+fn distinct_secrets(members: &[Member]) -> Vec<SecretRef<'static>> {
     let mut seen = hashbrown::HashSet::new();
-    let all = members.iter().flat_map(|member| &member.secrets);
-    all.filter(|secret| seen.insert(&*secret.id)).take(SECRETS_MAX).cloned().collect()
+    let all = members.iter().flat_map(|member| &*member.brief.secrets);
+    all.filter(|secret| seen.insert(&*secret.id)).take(SECRETS_MAX).map(|secret| (**secret).clone()).collect()
+}
+
+/// What was new, each once, in the order it came.
+fn notes(members: &[Member]) -> Vec<Arc<str>> {
+    let mut notes: Vec<Arc<str>> = Vec::new();
+    for note in members.iter().filter_map(|member| member.note.as_ref()) {
+        if !notes.contains(note) {
+            notes.push(Arc::clone(note));
+        }
+    }
+    notes
 }
 
 /// The opening event always, then the earliest.
 fn evidence(incident: &Incident) -> Vec<Evidence> {
-    let mut chosen: Vec<&Arc<Brief>> = incident.members.iter().collect();
+    let mut chosen: Vec<&Arc<Brief>> = incident.members.iter().map(|member| &member.brief).collect();
     chosen.sort_by(|a, b| (a.time, &a.id).cmp(&(b.time, &b.id)));
     let opener = chosen.iter().position(|member| member.id == incident.opened_by.id);
     if let Some(at) = opener.filter(|at| *at >= EVIDENCE_MAX) {
@@ -71,7 +85,7 @@ fn title(
     rule: &Rule,
     secrets: &[SecretRef<'_>],
     principal: Option<&AlertPrincipal>,
-    events: usize,
+    (events, notes): (u64, &[Arc<str>]),
 ) -> String {
     let what = match secrets {
         [] => String::new(),
@@ -79,103 +93,53 @@ fn title(
         many => format!(": {} secrets", many.len()),
     };
     let who = match principal {
-        Some(principal) => format!(" by {}", short_name(principal)),
+        Some(principal) => format!(" by {}", principal.name.as_deref().unwrap_or(&principal.id)),
         None if events > 1 => " by several principals".to_owned(),
         None => String::new(),
     };
-    format!("{}{what}{who}", rule.title)
-}
-
-fn short_name(principal: &AlertPrincipal) -> &str {
-    principal.name.as_deref().unwrap_or(&principal.id)
-}
-
-fn why(rule: &Rule, count: &Count, incident: &Incident, secrets: usize) -> Why {
-    let (observed, threshold) = (number(incident.observed), number(count.condition.at_least));
-    let events = incident.members.len();
-    let span = match count.timespan_secs {
-        0 => String::new(),
-        secs => format!(" within {}", spoken(secs)),
+    let new = match notes {
+        [] => String::new(),
+        few if few.len() <= NOTES_MAX => format!(" ({})", few.join(", ")),
+        many => format!(" ({} new values)", many.len()),
     };
-    let counted = match &count.condition.of {
-        Counted::Events | Counted::Matching(_) => "events",
-        Counted::Distinct(_) => "distinct values",
+    format!("{}{what}{who}{new}", rule.title)
+}
+
+fn why(rule: &Rule, count: &Count, incident: &Incident, (secrets, notes): (usize, &[Arc<str>])) -> Why {
+    let events = incident.events;
+    let (bound, learned) = &incident.bound;
+    let named = format!("{events} event(s) naming {secrets} secret(s)");
+    let new = match notes {
+        [] => String::new(),
+        notes => format!("; never seen before: {}", notes.iter().take(20).map(|n| &**n).collect::<Vec<_>>().join(", ")),
     };
     let text = match count.timespan_secs {
-        0 => format!("{}: {events} event(s) naming {secrets} secret(s)", rule.title),
-        _ => format!(
-            "{} {counted}{span}, from {} on this is an alert; {events} event(s) naming {secrets} secret(s) in all",
-            incident.observed, count.condition.at_least
-        ),
+        0 => format!("{}: {named}{new}", rule.title),
+        secs => format!("{} within {}; {named} in all{new}", measured(count, incident.observed, *bound), spoken(secs)),
     };
-    Why { text, observed, threshold, baseline: None }
+    Why { text, observed: incident.observed, threshold: *bound, baseline: learned.clone() }
 }
 
-/// A count as the number the contract shows; counts stay far below four thousand million.
-fn number(count: u64) -> f64 {
-    u32::try_from(count).map_or(f64::from(u32::MAX), f64::from)
-}
-
-fn spoken(secs: i64) -> String {
-    match secs {
-        s if s % 86_400 == 0 => format!("{} h", s / 3600),
-        s if s % 3600 == 0 => format!("{} h", s / 3600),
-        s if s % 60 == 0 => format!("{} min", s / 60),
-        s => format!("{s} s"),
+fn measured(count: &Count, observed: f64, bound: f64) -> String {
+    let on = format!("from {bound} on this is an alert");
+    match &count.condition.of {
+        Counted::Events | Counted::Matching(_) => format!("{observed} events, {on}"),
+        Counted::Distinct(_) => format!("{observed} distinct values, {on}"),
+        Counted::All(_) => "all the events this rule looks for came together".to_owned(),
+        Counted::Ordered(steps) => format!("{} steps came one after the other", steps.len()),
+        Counted::Sum(_) => format!("a sum of {observed}, {on}"),
+        Counted::Average(_) => format!("an average of {observed}, {on}"),
+        Counted::Percentile(_, percent) => format!("percentile {percent} is {observed}, {on}"),
     }
 }
 
-/// The alert of reads from networks never seen before.
-pub(crate) fn first_seen(rule: &Rule, seen: &Seen<'_>, open: &OpenIncident) -> Alert {
-    let event = seen.event;
-    let brief = Brief::of(seen);
-    let time = |(nanos, digits): (i64, u8)| EventTime::from_unix_nanos(nanos, digits);
-    let networks = open.networks.join(", ");
-    let one = open.networks.len() == 1;
-    Alert {
-        id: alert_id(&rule.id, &event.principal.id, &open.opened_by),
-        rule: rule.id.to_string(),
-        title: format!("{}: {} from {networks}", rule.title, short_name(&brief.principal)),
-        level: rule.level,
-        action: rule.action.clone(),
-        opened_at: time(open.opened_at),
-        first_event_at: time(open.first),
-        last_event_at: time(open.last),
-        principal: Some(brief.principal),
-        source: one.then_some(brief.source),
-        secrets: open
-            .secrets
-            .iter()
-            .map(|(id, name)| SecretRef { id: id.clone().into(), name: name.clone().into(), version: None })
-            .collect(),
-        provider: event.provider,
-        account: brief.account.map(String::from),
-        store: brief.store.map(String::from),
-        events: open.events,
-        evidence: open
-            .evidence
-            .iter()
-            .map(|row| Evidence {
-                event: row.event.clone(),
-                time: time(row.time),
-                place: Place { name: row.place.0.as_str().into(), line: row.place.1, record: row.place.2 },
-            })
-            .collect(),
-        why: Why {
-            text: format!(
-                "{} read from {networks}, where this principal was never seen; it reads from {} known network(s)",
-                if open.events == 1 {
-                    "1 secret".to_owned()
-                } else {
-                    format!("{} times secrets were", open.events)
-                },
-                open.known
-            ),
-            observed: number(open.networks.len() as u64),
-            threshold: 1.0,
-            baseline: Some(format!("{} known network(s)", open.known)),
-        },
-        tags: rule.tags.clone(),
+/// Seconds in the largest unit that divides them.
+pub(crate) fn spoken(secs: i64) -> String {
+    match secs {
+        s if s % 86_400 == 0 && s > 86_400 => format!("{} d", s / 86_400),
+        s if s % 3600 == 0 => format!("{} h", s / 3600),
+        s if s % 60 == 0 => format!("{} min", s / 60),
+        s => format!("{s} s"),
     }
 }
 

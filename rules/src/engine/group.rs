@@ -1,60 +1,60 @@
 //! One group of one counting rule: its entries in event-time order, and the incidents they make.
 //!
 //! The incidents are a function of the set of entries. A sweep walks them in order, slides the
-//! window and opens, joins and closes incidents; when an entry comes late, the sweep is done
-//! again from the floor and compared with what it said before. Arrival order, batch borders and
+//! window and opens and joins incidents. When an entry comes late, or an explanation changes what
+//! an earlier one means, the sweep is wound back to that place and goes on from there: the cost
+//! is what lies after it, not what lies in the window. Arrival order, batch borders and
 //! duplicates therefore change nothing.
 
-use super::brief::{Brief, Entry, Fact, Role};
-use crate::rule::{Condition, Count, Rule};
-use hashbrown::{HashMap, HashSet};
+use super::entry::{Entry, Role};
+use super::incident::{ACTORS_MAX, Incident, Member, Told, Undo};
+use super::window::Window;
+use crate::rule::{Count, Op, Rule};
+use hashbrown::HashMap;
 use keywatch_event::{AlertId, EventTime, Level};
-use sha2::{Digest, Sha256};
-use std::sync::Arc;
-
-/// From how many actors on an incident takes further actors of the same key: rotation of
-/// addresses is one attack, not one per address.
-const ACTORS_MAX: usize = 3;
 
 /// Entries and incidents of one group.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Group {
     entries: Vec<Entry>,
-    /// Incidents open when the floor was passed.
-    base: Vec<Incident>,
-    /// What the last sweep found.
-    pub(crate) live: Vec<Incident>,
-    /// Level and number of secrets last told, by incident.
-    told: HashMap<AlertId, (Level, usize)>,
+    /// How many of the oldest entries are swept for good: they fill windows and are not looked
+    /// at again.
+    sealed: usize,
+    /// What the sweep did at each entry after those.
+    steps: Vec<Step>,
+    window: Window,
+    /// In order of opening; the serial number of the first is `serial`.
+    incidents: Vec<Incident>,
+    serial: u32,
+    /// Incidents by the keys they took, the earliest first.
+    full: HashMap<u128, Vec<u32>>,
+    base: HashMap<u128, Vec<u32>>,
+    /// Incidents that were told of and undone.
+    undone: Vec<Incident>,
+    pub(crate) dirty: bool,
 }
 
-/// A run of entries that belong together.
-#[derive(Clone, Debug)]
-pub(crate) struct Incident {
-    pub(crate) id: AlertId,
-    pub(crate) level: Level,
-    /// The event at which the condition was first met.
-    pub(crate) opened_by: Arc<Brief>,
-    /// Every event, in order of joining: those of the opening window first.
-    pub(crate) members: Vec<Arc<Brief>>,
-    /// Event time of the earliest member.
-    pub(crate) first: EventTime,
-    /// Event time of the latest.
-    pub(crate) last: EventTime,
-    /// Highest value of the rule's condition.
-    pub(crate) observed: u64,
-    /// Whether the event it opened with may still be explained.
-    pub(crate) waits: bool,
-    ids: HashSet<Box<str>>,
-    full_keys: HashSet<Box<str>>,
-    base_keys: HashSet<Box<str>>,
-    actors: HashSet<Box<str>>,
+/// What the sweep did at one entry.
+#[derive(Debug)]
+struct Step {
+    /// How many entries left the window.
+    expired: u32,
+    act: Act,
 }
 
-/// How a sweep differs from the one before.
+#[derive(Debug)]
+enum Act {
+    Nothing,
+    /// Joined or was attached to the incident of this serial number.
+    Joined(u32, Box<Undo>),
+    /// Opened the latest incident; the entries it took, with the incident they had.
+    Opened(Vec<(usize, Option<u32>)>),
+}
+
+/// How a group differs from what was last told of it.
 pub(crate) enum Change {
-    Opened(Incident),
-    Updated { incident: Incident, was: AlertId, news: bool },
+    Opened(Box<Incident>),
+    Updated { incident: Box<Incident>, was: AlertId, news: bool },
     Withdrawn { id: AlertId, merged_into: Option<AlertId> },
 }
 
@@ -66,26 +66,64 @@ pub(crate) struct Sweep<'s> {
     pub(crate) explained: &'s dyn Fn(&Entry) -> bool,
     /// The level one entry has by itself.
     pub(crate) level: &'s dyn Fn(&Entry) -> Level,
+    /// The learned bound for a day, and where it comes from; `None` for the rule's own.
+    pub(crate) bound: &'s dyn Fn(EventTime) -> Option<(f64, String)>,
+    /// Told of what the window comes to at each entry, and whether an incident is open.
+    pub(crate) observe: &'s dyn Fn(EventTime, f64, bool),
+}
+
+/// What became of an entry that came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Arrival {
+    /// It was there already.
+    Known,
+    /// It lies before what can still be judged here.
+    Beyond,
+    /// It was swept, and belongs to an incident of this level, if any.
+    Swept(Option<Level>),
 }
 
 impl Group {
-    /// Adds an entry; an event that is there already changes nothing.
-    pub(crate) fn insert(&mut self, entry: Entry) -> bool {
-        let at = self.entries.partition_point(|known| known.order() < entry.order());
-        if self.entries.get(at).is_some_and(|known| known.order() == entry.order()) {
-            return false;
+    pub(crate) fn new(count: &Count) -> Self {
+        Self {
+            entries: Vec::new(),
+            sealed: 0,
+            steps: Vec::new(),
+            window: Window::new(count),
+            incidents: Vec::new(),
+            serial: 0,
+            full: HashMap::new(),
+            base: HashMap::new(),
+            undone: Vec::new(),
+            dirty: false,
         }
-        self.entries.insert(at, entry);
-        true
     }
 
-    /// Lets the oldest sealed entries go until `keep` are left; how many went. Windows longer than
-    /// what is kept then see less; open incidents keep all they have.
-    pub(crate) fn shed(&mut self, keep: usize) -> usize {
-        let sealed = self.entries.iter().take_while(|entry| entry.sealed).count();
-        let excess = self.entries.len().saturating_sub(keep).min(sealed);
-        self.entries.drain(..excess);
-        excess
+    /// Takes an entry in.
+    pub(crate) fn insert(&mut self, entry: Entry, sweep: &Sweep<'_>) -> Arrival {
+        let at = self.entries.partition_point(|known| known.order() < entry.order());
+        if self.entries.get(at).is_some_and(|known| known.order() == entry.order()) {
+            return Arrival::Known;
+        }
+        if at < self.sealed {
+            return Arrival::Beyond;
+        }
+        self.wind_back(at);
+        self.entries.insert(at, entry);
+        self.go_on(sweep);
+        Arrival::Swept(self.level_at(at))
+    }
+
+    fn level_at(&self, at: usize) -> Option<Level> {
+        let owner = self.entries.get(at)?.owner?;
+        self.incident(owner).map(|incident| incident.level)
+    }
+
+    /// Sweeps again from the first entry at or after `from`: what explains it changed.
+    pub(crate) fn look_again(&mut self, from: EventTime, sweep: &Sweep<'_>) {
+        let at = self.entries.partition_point(|entry| entry.brief.time < from);
+        self.wind_back(at.max(self.sealed));
+        self.go_on(sweep);
     }
 
     /// How many entries are kept.
@@ -95,292 +133,350 @@ impl Group {
 
     /// Whether nothing is kept any more.
     pub(crate) fn is_empty(&self) -> bool {
-        self.entries.is_empty() && self.base.is_empty()
+        self.entries.is_empty() && self.incidents.is_empty()
     }
 
-    /// Sweeps again and says what changed.
-    pub(crate) fn refresh(&mut self, sweep: &Sweep<'_>) -> Vec<Change> {
-        let found = sweep.run(&self.entries, self.base.clone());
-        let changes = self.differences(&found);
-        self.live = found;
-        changes
+    /// Event time of the latest entry.
+    pub(crate) fn latest(&self) -> Option<EventTime> {
+        self.entries.last().map(|entry| entry.brief.time)
     }
 
-    fn differences(&mut self, found: &[Incident]) -> Vec<Change> {
-        let mut changes = Vec::new();
-        let mut gone: Vec<&Incident> =
-            self.live.iter().filter(|old| !found.iter().any(|new| new.id == old.id)).collect();
-        let mut told = HashMap::new();
-        for incident in found {
-            let now = (incident.level, incident.secrets());
-            let same = self.live.iter().find(|old| old.id == incident.id);
-            let moved = || gone.iter().position(|old| incident.has(&old.opened_by));
-            let before = match same {
-                Some(old) => Some(old),
-                None => moved().map(|at| gone.swap_remove(at)),
-            };
-            let Some(old) = before else {
-                told.insert(incident.id.clone(), now);
-                changes.push(Change::Opened(incident.clone()));
-                continue;
-            };
-            let last_told = self.told.get(&old.id).copied().unwrap_or(now);
-            let news = now.0 > last_told.0 || now.1 >= last_told.1.max(1) * 2;
-            told.insert(incident.id.clone(), if news { now } else { last_told });
-            if !incident.same_as(old) {
-                changes.push(Change::Updated { incident: incident.clone(), was: old.id.clone(), news });
+    /// Whether an incident is open at `at`.
+    pub(crate) fn is_open(&self, at: EventTime, count: &Count) -> bool {
+        self.incidents.iter().any(|incident| incident.takes(at, count))
+    }
+
+    fn incident(&self, serial: u32) -> Option<&Incident> {
+        self.incidents.get(place_of(serial, self.serial)?)
+    }
+
+    fn next_serial(&self) -> u32 {
+        self.serial + u32::try_from(self.incidents.len()).unwrap_or(u32::MAX)
+    }
+
+    fn wind_back(&mut self, to: usize) {
+        while self.sealed + self.steps.len() > to {
+            let Some(step) = self.steps.pop() else { return };
+            let at = self.sealed + self.steps.len();
+            self.take_back(at, step.act);
+            if self.entries.get(at).is_some_and(|entry| entry.counted) {
+                self.window.back(&self.entries, at, step.expired);
+            }
+            if let Some(entry) = self.entries.get_mut(at) {
+                entry.counted = false;
             }
         }
-        for old in gone {
-            let merged_into = found.iter().find(|new| new.has(&old.opened_by)).map(|new| new.id.clone());
-            changes.push(Change::Withdrawn { id: old.id.clone(), merged_into });
+    }
+
+    fn take_back(&mut self, at: usize, act: Act) {
+        match act {
+            Act::Nothing => {}
+            Act::Joined(serial, undo) => {
+                if let Some(incident) = place_of(serial, self.serial).and_then(|at| self.incidents.get_mut(at)) {
+                    forget(&mut self.full, incident.full_keys.drain(undo.full_keys..), serial);
+                    forget(&mut self.base, incident.base_keys.drain(undo.base_keys..), serial);
+                    incident.undo(&undo);
+                }
+                self.own(at, None);
+            }
+            Act::Opened(taken) => {
+                let Some(mut incident) = self.incidents.pop() else { return };
+                let serial = self.next_serial();
+                forget(&mut self.full, incident.full_keys.drain(..), serial);
+                forget(&mut self.base, incident.base_keys.drain(..), serial);
+                taken.into_iter().for_each(|(at, before)| self.own(at, before));
+                if incident.told.is_some() {
+                    self.undone.push(incident);
+                }
+            }
         }
-        self.told = told;
+    }
+
+    fn own(&mut self, at: usize, owner: Option<u32>) {
+        if let Some(entry) = self.entries.get_mut(at) {
+            entry.owner = owner;
+        }
+    }
+
+    fn go_on(&mut self, sweep: &Sweep<'_>) {
+        self.dirty = true;
+        while self.sealed + self.steps.len() < self.entries.len() {
+            let step = self.step(self.sealed + self.steps.len(), sweep);
+            self.steps.push(step);
+        }
+    }
+
+    fn step(&mut self, at: usize, sweep: &Sweep<'_>) -> Step {
+        let Some(entry) = self.entries.get_mut(at) else { return Step { expired: 0, act: Act::Nothing } };
+        entry.counted = match entry.role {
+            Role::Attached(..) => false,
+            Role::Hit => true,
+            Role::Waiting(_) => !(sweep.explained)(entry),
+        };
+        if entry.counted {
+            let expired = self.window.forward(&self.entries, at, sweep.count.timespan_secs);
+            return Step { expired, act: self.hit(at, sweep) };
+        }
+        Step { expired: 0, act: self.attach(at, sweep) }
+    }
+
+    fn attach(&mut self, at: usize, sweep: &Sweep<'_>) -> Act {
+        let Some(entry) = self.entries.get(at) else { return Act::Nothing };
+        let Role::Attached(which, shared) = &entry.role else { return Act::Nothing };
+        let Some(attach) = sweep.count.attach.get(usize::from(*which)) else { return Act::Nothing };
+        let time = entry.brief.time;
+        let fits = |incident: &Incident| {
+            let related = |member: &Member| shared.iter().any(|value| member.shares.get(usize::from(*which)).is_some_and(|own| own.contains(value)));
+            incident.takes(time, sweep.count) && incident.members.iter().any(related)
+        };
+        let Some(place) = self.incidents.iter().position(fits) else { return Act::Nothing };
+        let Some(incident) = self.incidents.get_mut(place) else { return Act::Nothing };
+        let undo = incident.attach(entry, sweep.count);
+        if let Some(level) = attach.raise_to {
+            incident.level = incident.level.max(level);
+        }
+        let serial = self.serial + u32::try_from(place).unwrap_or(u32::MAX);
+        self.own(at, Some(serial));
+        Act::Joined(serial, Box::new(undo))
+    }
+
+    fn hit(&mut self, at: usize, sweep: &Sweep<'_>) -> Act {
+        let Some(entry) = self.entries.get(at) else { return Act::Nothing };
+        let window = self.entries.get(self.window.first..=at).unwrap_or_default();
+        let time = entry.brief.time;
+        let observed = self.window.observed(sweep.count, window);
+        let accepting = self.accepting(entry, sweep.count);
+        if let Some(serial) = accepting {
+            (sweep.observe)(time, observed, true);
+            return self.join(at, serial, observed, sweep);
+        }
+        let learned = sweep.bound_at(time, observed);
+        let opens = sweep.holds(observed, learned.as_ref()) && self.window.any_holds(sweep.count, window);
+        (sweep.observe)(time, observed, opens);
+        if opens { self.open(at, observed, learned, sweep) } else { Act::Nothing }
+    }
+
+    /// The earliest open incident that takes the entry by one of its keys.
+    fn accepting(&self, entry: &Entry, count: &Count) -> Option<u32> {
+        let time = entry.brief.time;
+        let open = |serial: &&u32| self.incident(**serial).is_some_and(|incident| incident.takes(time, count));
+        let crowded =
+            |serial: &&u32| self.incident(**serial).is_some_and(|incident| incident.actors.len() >= ACTORS_MAX);
+        let by_full = entry.keys.iter().filter_map(|key| self.full.get(&key.full)?.iter().find(open));
+        let by_base = entry.keys.iter().filter_map(|key| self.base.get(&key.base)?.iter().filter(crowded).find(open));
+        by_full.chain(by_base).min().copied()
+    }
+
+    fn join(&mut self, at: usize, serial: u32, observed: f64, sweep: &Sweep<'_>) -> Act {
+        let Some(entry) = self.entries.get(at) else { return Act::Nothing };
+        let level = (sweep.level)(entry);
+        let incident = place_of(serial, self.serial).and_then(|at| self.incidents.get_mut(at));
+        let Some(incident) = incident else { return Act::Nothing };
+        let undo = incident.join(entry, level, sweep.count);
+        incident.observed = incident.observed.max(observed);
+        for key in &entry.keys {
+            remember(&mut self.full, &mut incident.full_keys, key.full, serial);
+            remember(&mut self.base, &mut incident.base_keys, key.base, serial);
+        }
+        self.own(at, Some(serial));
+        Act::Joined(serial, Box::new(undo))
+    }
+
+    fn open(&mut self, at: usize, observed: f64, learned: Option<(f64, String)>, sweep: &Sweep<'_>) -> Act {
+        let Some(entry) = self.entries.get(at) else { return Act::Nothing };
+        let time = entry.brief.time;
+        let free = |owner: Option<u32>| {
+            owner.and_then(|serial| self.incident(serial)).is_none_or(|other| !other.takes(time, sweep.count))
+        };
+        let window = (self.window.first..=at).filter_map(|place| Some((place, self.entries.get(place)?)));
+        let ours = window.filter(|(_, other)| other.counted && other.shares_base(entry) && free(other.owner));
+        let taken: Vec<(usize, Option<u32>)> = ours.map(|(place, other)| (place, other.owner)).collect();
+        let bound = match learned {
+            Some((bound, from)) => (bound, Some(from)),
+            None => (sweep.count.condition.bounds.first().map_or(1.0, |(_, bound)| *bound), None),
+        };
+        let serial = self.next_serial();
+        self.incidents.push(Incident::open(&sweep.rule.id, entry, observed, bound));
+        for (place, _) in &taken {
+            self.join(*place, serial, observed, sweep);
+        }
+        Act::Opened(taken)
+    }
+
+    /// What changed since this was last asked.
+    pub(crate) fn changes(&mut self) -> Vec<Change> {
+        self.dirty = false;
+        let mut changes = Vec::new();
+        let mut undone = std::mem::take(&mut self.undone);
+        for incident in self.incidents.iter_mut().filter(|incident| incident.touched) {
+            incident.touched = false;
+            let before = match undone.iter().position(|old| old.id == incident.id) {
+                Some(at) => Some(undone.swap_remove(at)),
+                None if incident.told.is_some() => None,
+                None => undone.iter().position(|old| incident.has(&old.opened_by)).map(|at| undone.swap_remove(at)),
+            };
+            changes.extend(incident.tell(before));
+        }
+        for old in undone {
+            let merged = self.incidents.iter().find(|new| new.has(&old.opened_by));
+            changes.push(Change::Withdrawn { id: old.id, merged_into: merged.map(|new| new.id.clone()) });
+        }
         changes
     }
 
-    /// Moves the floor to `floor`: what lies before can no longer be revised, what lies more
-    /// than a window before is dropped. Incidents still open are kept whole.
-    pub(crate) fn seal(&mut self, sweep: &Sweep<'_>, floor: EventTime) {
+    /// Gives up judging what lies before `floor` again; entries more than a window before it go.
+    /// Incidents still open are kept.
+    pub(crate) fn seal(&mut self, floor: EventTime, count: &Count) {
         let upto = self.entries.partition_point(|entry| entry.brief.time < floor);
-        let found = sweep.run(self.entries.get(..upto).unwrap_or_default(), std::mem::take(&mut self.base));
-        let alive = |incident: &Incident| incident.takes(floor, sweep.count);
-        let keep_from = floor.plus_secs(-sweep.count.timespan_secs);
-        for entry in self.entries.iter_mut().take(upto) {
-            entry.sealed = true;
-        }
-        self.entries
-            .retain(|entry| !entry.sealed || (entry.brief.time >= keep_from && !(sweep.explained)(entry)));
-        self.live.retain(|incident| incident.takes(floor, sweep.count));
-        self.base = found.into_iter().filter(alive).collect();
+        let newly = upto.saturating_sub(self.sealed).min(self.steps.len());
+        self.steps.drain(..newly);
+        self.sealed += newly;
+        let keep_from = floor.plus_secs(-count.timespan_secs);
+        let old = self.entries.iter().take(self.sealed.min(self.window.first)).filter(|e| e.brief.time < keep_from);
+        self.drop_oldest(old.count());
+        self.drop_closed(floor, count);
     }
+
+    /// Lets all entries but the latest `keep` go, whatever windows see; how many went.
+    pub(crate) fn shed(&mut self, keep: usize, count: &Count) -> usize {
+        let excess = self.entries.len().saturating_sub(keep);
+        if excess == 0 {
+            return 0;
+        }
+        let newly = excess.saturating_sub(self.sealed).min(self.steps.len());
+        self.steps.drain(..newly);
+        self.sealed += newly;
+        let mut window = Window::new(count);
+        self.entries.drain(..excess);
+        self.sealed -= excess.min(self.sealed);
+        for at in 0..self.entries.len() {
+            if self.entries.get(at).is_some_and(|entry| entry.counted) {
+                let expired = window.forward(&self.entries, at, count.timespan_secs);
+                if let Some(step) = at.checked_sub(self.sealed).and_then(|at| self.steps.get_mut(at)) {
+                    step.expired = expired;
+                }
+            }
+        }
+        for step in &mut self.steps {
+            if let Act::Opened(taken) = &mut step.act {
+                *taken = taken.iter().filter_map(|(at, owner)| Some((at.checked_sub(excess)?, *owner))).collect();
+            }
+        }
+        self.window = window;
+        if let Some(floor) = self.entries.get(self.sealed).or(self.entries.last()).map(|entry| entry.brief.time) {
+            self.drop_closed(floor, count);
+        }
+        excess
+    }
+
+    fn drop_oldest(&mut self, count: usize) {
+        if count == 0 {
+            return;
+        }
+        self.forget_expired(count);
+        self.entries.drain(..count);
+        self.sealed -= count;
+        self.window.first -= count;
+        for step in &mut self.steps {
+            if let Act::Opened(taken) = &mut step.act {
+                *taken = taken.iter().filter_map(|(at, owner)| Some((at.checked_sub(count)?, *owner))).collect();
+            }
+        }
+    }
+
+    /// The oldest `count` entries go: steps that would bring them back into the window when they
+    /// are wound back do so no more. No entry that may still come has them in its window.
+    fn forget_expired(&mut self, count: usize) {
+        let expired: usize = self.steps.iter().filter_map(|step| usize::try_from(step.expired).ok()).sum();
+        let mut lacking = count.saturating_sub(self.window.first.saturating_sub(expired));
+        for step in &mut self.steps {
+            let less = lacking.min(usize::try_from(step.expired).unwrap_or(0));
+            step.expired -= u32::try_from(less).unwrap_or(0);
+            lacking -= less;
+        }
+    }
+
+    /// Forgets incidents at the front that are over before `floor` and were made by entries that
+    /// are sealed.
+    fn drop_closed(&mut self, floor: EventTime, count: &Count) {
+        let opened_since = self.steps.iter().filter(|step| matches!(step.act, Act::Opened(_))).count();
+        let settled = self.incidents.len().saturating_sub(opened_since);
+        let over = self.incidents.iter().take(settled).take_while(|incident| !incident.takes(floor, count)).count();
+        for (at, incident) in self.incidents.drain(..over).enumerate() {
+            let serial = self.serial + u32::try_from(at).unwrap_or(u32::MAX);
+            forget(&mut self.full, incident.full_keys.into_iter(), serial);
+            forget(&mut self.base, incident.base_keys.into_iter(), serial);
+        }
+        self.serial += u32::try_from(over).unwrap_or(u32::MAX);
+    }
+
 }
 
 impl Sweep<'_> {
-    fn run(&self, entries: &[Entry], open: Vec<Incident>) -> Vec<Incident> {
-        let mut open = open;
-        let mut closed = Vec::new();
-        let mut window = Window::new(self.count);
-        for entry in entries {
-            if !entry.sealed {
-                let (alive, over) = open
-                    .drain(..)
-                    .partition(|incident: &Incident| incident.takes(entry.brief.time, self.count));
-                open = alive;
-                closed.extend::<Vec<Incident>>(over);
-            }
-            match entry.role {
-                Role::Attached => {
-                    if let Some(incident) =
-                        open.iter_mut().find(|i| i.shares_secret(entry)).filter(|_| !entry.sealed)
-                    {
-                        incident.attach(entry);
-                    }
-                }
-                Role::Waiting(_) if (self.explained)(entry) => {}
-                Role::Hit | Role::Waiting(_) => {
-                    window.push(entry);
-                    if !entry.sealed {
-                        self.hit(entry, &window, &mut open);
-                    }
-                }
-            }
-        }
-        closed.extend(open);
-        closed
+    /// The learned bound at a time, asked only when the rule's own is met.
+    fn bound_at(&self, time: EventTime, observed: f64) -> Option<(f64, String)> {
+        self.count.lagged.as_ref()?;
+        self.fixed_holds(observed).then(|| (self.bound)(time))?
     }
 
-    fn hit(&self, entry: &Entry, window: &Window<'_>, open: &mut Vec<Incident>) {
-        let level = (self.level)(entry);
-        if let Some(incident) = open.iter_mut().find(|incident| incident.accepts(entry)) {
-            incident.join(entry, level, self);
-            incident.observed = incident.observed.max(window.observed());
-            return;
-        }
-        if !window.holds() {
-            return;
-        }
-        let free = |other: &&Entry| !open.iter().any(|incident| incident.has(&other.brief));
-        let ours = window.entries.iter().copied().filter(|other| other.shares_base(entry)).filter(free);
-        let mut incident = Incident::open(self.rule, entry, window.observed());
-        for member in ours.collect::<Vec<_>>() {
-            incident.join(member, (self.level)(member), self);
-        }
-        open.push(incident);
+    fn fixed_holds(&self, observed: f64) -> bool {
+        self.count.condition.bounds.iter().all(|(op, bound)| op.holds(observed, *bound))
     }
-}
 
-impl Entry {
-    fn shares_base(&self, other: &Entry) -> bool {
-        self.keys.iter().any(|key| other.keys.iter().any(|o| o.base == key.base))
+    fn holds(&self, observed: f64, learned: Option<&(f64, String)>) -> bool {
+        let over = |(bound, _): &(f64, String)| Op::Gte.holds(observed, *bound);
+        self.fixed_holds(observed) && learned.is_none_or(over)
     }
 }
 
 impl Incident {
-    fn open(rule: &Rule, entry: &Entry, observed: u64) -> Self {
-        let key = entry.keys.first().map(|key| &*key.full).unwrap_or_default();
-        Self {
-            id: alert_id(&rule.id, key, &entry.brief.id),
-            level: Level::Info,
-            opened_by: Arc::clone(&entry.brief),
-            members: Vec::new(),
-            first: entry.brief.time,
-            last: entry.brief.time,
-            observed,
-            waits: matches!(entry.role, Role::Waiting(_)),
-            ids: HashSet::new(),
-            full_keys: HashSet::new(),
-            base_keys: HashSet::new(),
-            actors: HashSet::new(),
-        }
-    }
-
-    fn takes(&self, at: EventTime, count: &Count) -> bool {
-        at <= self.last.plus_secs(count.incident.keep_alive_secs)
-            && at <= self.first.plus_secs(count.incident.max_duration_secs)
-    }
-
-    fn accepts(&self, entry: &Entry) -> bool {
-        let known = |key: &super::brief::Key| {
-            self.full_keys.contains(&key.full)
-                || (self.actors.len() >= ACTORS_MAX && self.base_keys.contains(&key.base))
+    /// What is to be said of it, given what was said before under its own or another id.
+    fn tell(&mut self, before: Option<Incident>) -> Option<Change> {
+        let (was, last) = match before {
+            Some(old) => (old.id, old.told),
+            None => (self.id.clone(), self.told.take()),
         };
-        entry.keys.iter().any(known)
+        let now = Told {
+            level: self.level,
+            secrets: self.secrets(),
+            events: self.events,
+            observed: self.observed,
+            print: self.print(),
+        };
+        let Some(last) = last else {
+            self.told = Some(now);
+            return Some(Change::Opened(Box::new(self.clone())));
+        };
+        let news = now.level > last.level || now.secrets >= last.secrets.max(1) * 2;
+        let same = was == self.id
+            && (now.level, now.events, now.print) == (last.level, last.events, last.print)
+            && now.observed.to_bits() == last.observed.to_bits();
+        self.told = Some(Told { secrets: if news { now.secrets } else { last.secrets }, ..now });
+        (!same).then(|| Change::Updated { incident: Box::new(self.clone()), was, news })
     }
+}
 
-    fn join(&mut self, entry: &Entry, level: Level, sweep: &Sweep<'_>) {
-        self.attach(entry);
-        self.first = self.first.min(entry.brief.time);
-        self.last = self.last.max(entry.brief.time);
-        self.level = self.level.max(level);
-        self.actors.insert(entry.brief.actor.clone());
-        for key in &entry.keys {
-            self.full_keys.insert(key.full.clone());
-            self.base_keys.insert(key.base.clone());
-        }
-        if let Some(escalate) = &sweep.count.escalate {
-            let since = entry.brief.time.plus_secs(-escalate.within_secs);
-            let recent = self.members.iter().rev().take_while(|member| member.time >= since).count() as u64;
-            if recent >= escalate.at_least {
-                self.level = self.level.max(escalate.to);
+/// Place of an incident among those kept, of which `first` is the earliest.
+fn place_of(serial: u32, first: u32) -> Option<usize> {
+    usize::try_from(serial.checked_sub(first)?).ok()
+}
+
+fn remember(index: &mut HashMap<u128, Vec<u32>>, keys: &mut Vec<u128>, key: u128, serial: u32) {
+    let incidents = index.entry(key).or_default();
+    if !incidents.contains(&serial) {
+        incidents.push(serial);
+        incidents.sort_unstable();
+        keys.push(key);
+    }
+}
+
+fn forget(index: &mut HashMap<u128, Vec<u32>>, keys: impl Iterator<Item = u128>, serial: u32) {
+    for key in keys {
+        if let Some(incidents) = index.get_mut(&key) {
+            incidents.retain(|other| *other != serial);
+            if incidents.is_empty() {
+                index.remove(&key);
             }
         }
-    }
-
-    fn shares_secret(&self, entry: &Entry) -> bool {
-        let named =
-            |id: &str| self.members.iter().any(|member| member.secrets.iter().any(|secret| secret.id == id));
-        entry.brief.secrets.iter().any(|secret| named(&secret.id))
-    }
-
-    fn attach(&mut self, entry: &Entry) {
-        self.ids.insert(entry.brief.id.clone());
-        self.members.push(Arc::clone(&entry.brief));
-    }
-
-    fn has(&self, brief: &Arc<Brief>) -> bool {
-        self.ids.contains(&brief.id)
-    }
-
-    /// How many distinct secrets it names.
-    pub(crate) fn secrets(&self) -> usize {
-        let all: HashSet<&str> = self.members.iter().flat_map(|m| &m.secrets).map(|s| &*s.id).collect();
-        all.len()
-    }
-
-    fn same_as(&self, other: &Self) -> bool {
-        let members = self.members.iter().zip(&other.members);
-        (&self.id, self.level, self.observed, self.members.len())
-            == (&other.id, other.level, other.observed, other.members.len())
-            && members.into_iter().all(|(a, b)| Arc::ptr_eq(a, b) || a.id == b.id)
-    }
-}
-
-/// Identity of an incident: rule, key, opening event.
-pub(crate) fn alert_id(rule: &str, key: &str, event: &str) -> AlertId {
-    let mut hash = Sha256::new();
-    for part in [rule, key, event] {
-        hash.update((part.len() as u64).to_be_bytes());
-        hash.update(part.as_bytes());
-    }
-    let head = hash.finalize().iter().take(13).fold(0_u128, |all, byte| all << 8 | u128::from(*byte));
-    AlertId(format!("alert_{head:026x}"))
-}
-
-/// The entries within one timespan, and what they count to.
-struct Window<'w> {
-    count: &'w Count,
-    entries: std::collections::VecDeque<&'w Entry>,
-    tallies: Vec<Tally<'w>>,
-}
-
-#[derive(Default)]
-struct Tally<'w> {
-    count: u64,
-    values: HashMap<&'w str, u32>,
-}
-
-impl<'w> Window<'w> {
-    fn new(count: &'w Count) -> Self {
-        let tallies = (0..=count.any.len()).map(|_| Tally::default()).collect();
-        Self { count, entries: std::collections::VecDeque::new(), tallies }
-    }
-
-    fn push(&mut self, entry: &'w Entry) {
-        let since = entry.brief.time.plus_secs(-self.count.timespan_secs);
-        while self.entries.front().is_some_and(|oldest| oldest.brief.time < since) {
-            let Some(oldest) = self.entries.pop_front() else { break };
-            for (tally, fact) in self.tallies.iter_mut().zip(&oldest.facts) {
-                tally.remove(fact);
-            }
-        }
-        for (tally, fact) in self.tallies.iter_mut().zip(&entry.facts) {
-            tally.add(fact);
-        }
-        self.entries.push_back(entry);
-    }
-
-    fn observed(&self) -> u64 {
-        self.tallies.first().map_or(0, Tally::total)
-    }
-
-    fn holds(&self) -> bool {
-        let met = |(condition, tally): (&Condition, &Tally<'_>)| tally.total() >= condition.at_least;
-        let further = self.tallies.get(1..).unwrap_or_default();
-        self.observed() >= self.count.condition.at_least
-            && (self.count.any.is_empty() || self.count.any.iter().zip(further).any(met))
-    }
-}
-
-impl<'w> Tally<'w> {
-    fn add(&mut self, fact: &'w Fact) {
-        match fact {
-            Fact::Adds(adds) => self.count += u64::from(*adds),
-            Fact::Values(values) => {
-                for value in values {
-                    *self.values.entry(value).or_insert(0) += 1;
-                }
-            }
-        }
-    }
-
-    fn remove(&mut self, fact: &'w Fact) {
-        match fact {
-            Fact::Adds(adds) => self.count -= u64::from(*adds),
-            Fact::Values(values) => {
-                for value in values {
-                    if let Some(times) = self.values.get_mut(&**value) {
-                        *times -= 1;
-                        if *times == 0 {
-                            self.values.remove(&**value);
-                        }
-                    }
-                }
-            }
-        }
-    }
-
-    fn total(&self) -> u64 {
-        self.count + self.values.len() as u64
     }
 }

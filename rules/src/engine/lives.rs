@@ -3,28 +3,34 @@
 //! Answers one question, exactly and in any order of arrival: did this principal make this
 //! secret a moment before, and did nobody else read it since?
 
-use hashbrown::{HashMap, HashSet};
+use hashbrown::HashMap;
+use std::hash::BuildHasher;
 
-/// Most secrets remembered; the longest untouched go first.
+/// Most secrets remembered; the longest untouched go first. One is about 150 bytes.
 const SECRETS_MAX: usize = 100_000;
 
-/// What is known of each secret.
+/// What is known of each secret. Principals are kept as hashes keyed per engine.
 #[derive(Debug, Default)]
 pub(crate) struct Lives {
     secrets: HashMap<Box<str>, Life>,
+    hashing: hashbrown::DefaultHashBuilder,
 }
 
 #[derive(Debug, Default)]
 struct Life {
     /// Latest creation and by whom.
-    created: Option<(i64, Box<str>)>,
-    /// The two distinct readers that read last, with the time of their last read: enough to
-    /// tell whether anybody but one given principal read after a given time.
-    readers: Vec<(Box<str>, i64)>,
-    /// Groups with a deletion of it, to be looked at again when its life turns out otherwise.
-    groups: HashSet<String>,
+    created: Option<(i64, u64)>,
+    /// The two distinct readers that read last, the latest first, with the time of their last
+    /// read: enough to tell whether anybody but one given principal read after a given time.
+    readers: [Option<(u64, i64)>; 2],
+    /// Groups with a deletion of it and the earliest such, to be looked at again when its life
+    /// turns out otherwise.
+    groups: Vec<(Box<str>, i64)>,
     touched: i64,
 }
+
+/// Groups to look at again, each from an event second on.
+pub(crate) type Again = Vec<(Box<str>, i64)>;
 
 impl Lives {
     fn life(&mut self, secret: &str, at: i64) -> &mut Life {
@@ -45,38 +51,53 @@ impl Lives {
     }
 
     /// A secret was made; names the groups to look at again.
-    pub(crate) fn created(&mut self, secret: &str, by: &str, at: i64) -> Vec<String> {
+    pub(crate) fn created(&mut self, secret: &str, by: &str, at: i64) -> Again {
+        let by = self.hashing.hash_one(by);
         let life = self.life(secret, at);
-        if life.created.as_ref().is_none_or(|(before, _)| *before < at) {
-            life.created = Some((at, by.into()));
+        if life.created.is_none_or(|before| before < (at, by)) {
+            life.created = Some((at, by));
         }
-        life.groups.iter().cloned().collect()
+        life.groups.clone()
     }
 
     /// A secret was read; names the groups to look at again.
-    pub(crate) fn read(&mut self, secret: &str, by: &str, at: i64) -> Vec<String> {
+    pub(crate) fn read(&mut self, secret: &str, by: &str, at: i64) -> Again {
+        let by = self.hashing.hash_one(by);
         let life = self.life(secret, at);
-        match life.readers.iter_mut().find(|(reader, _)| **reader == *by) {
-            Some((_, last)) => *last = (*last).max(at),
-            None => life.readers.push((by.into(), at)),
+        life.readers = match life.readers {
+            [Some((reader, last)), other] if reader == by => [Some((by, last.max(at))), other],
+            [first, Some((reader, last))] if reader == by => [first, Some((by, last.max(at)))],
+            [first, second] if second.is_none_or(|(_, last)| last < at) => [first, Some((by, at))],
+            both => both,
+        };
+        if let [Some((_, first)), Some((_, second))] = life.readers
+            && first < second
+        {
+            life.readers.swap(0, 1);
         }
-        life.readers.sort_by(|a, b| (b.1, &a.0).cmp(&(a.1, &b.0)));
-        life.readers.truncate(2);
-        life.groups.iter().cloned().collect()
+        if let [None, Some(_)] = life.readers {
+            life.readers.swap(0, 1);
+        }
+        life.groups.clone()
     }
 
     /// A secret was deleted by an event of `group`.
     pub(crate) fn deleted(&mut self, secret: &str, at: i64, group: &str) {
-        self.life(secret, at).groups.insert(group.to_owned());
+        let life = self.life(secret, at);
+        match life.groups.iter_mut().find(|(known, _)| **known == *group) {
+            Some((_, earliest)) => *earliest = (*earliest).min(at),
+            None => life.groups.push((group.into(), at)),
+        }
     }
 
     /// Whether `by`, deleting `secret` at `at`, made it within `within` seconds before and
     /// nobody else read it since.
     pub(crate) fn is_own_and_fresh(&self, secret: &str, by: &str, at: i64, within: i64) -> bool {
         let Some(life) = self.secrets.get(secret) else { return false };
-        let Some((created, maker)) = &life.created else { return false };
-        let fresh = (0..=within).contains(&(at - created)) && **maker == *by;
-        fresh && !life.readers.iter().any(|(reader, last)| **reader != *by && last >= created)
+        let Some((created, maker)) = life.created else { return false };
+        let by = self.hashing.hash_one(by);
+        let fresh = (0..=within).contains(&(at - created)) && maker == by;
+        fresh && !life.readers.iter().flatten().any(|(reader, last)| *reader != by && *last >= created)
     }
 }
 
@@ -107,6 +128,7 @@ mod tests {
             ("create", "ci", 900),
             ("read", "ci", 990)
         ]));
+        assert!(!own(&[("read", "app", 950), ("read", "b", 100), ("read", "ci", 960), ("create", "ci", 900)]));
         assert!(!own(&[("create", "ci", 300)]));
         assert!(!own(&[("create", "eve", 900)]));
         assert!(!own(&[]));

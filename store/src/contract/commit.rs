@@ -160,43 +160,6 @@ async fn rejected_bytes_come_back_and_are_kept_once() {
 }
 
 #[tokio::test]
-async fn a_restart_gets_back_the_latest_signals_oldest_first() {
-    let stage = Stage::open().await;
-    let at = |id: &str, secs: i64, class: Class, outcome: Outcome| AuditEvent {
-        time: EventTime::from_secs(NOON + secs),
-        class,
-        outcome,
-        ..event(id)
-    };
-    let assumed =
-        AuditEvent { operation: "AssumeRole".into(), ..at("assumed", 6, Class::AuthOk, Outcome::Ok) };
-    let batch = Batch::of([
-        at("denied", 5, Class::SecretRead, Outcome::Denied),
-        at("quiet", 4, Class::SecretRead, Outcome::Ok),
-        at("login", 4, Class::AuthOk, Outcome::Ok),
-        at("written", 3, Class::SecretWrite, Outcome::Ok),
-        at("high", 2, Class::SecretRead, Outcome::Ok),
-        at("old", 1, Class::SecretDelete, Outcome::Ok),
-        assumed,
-    ]);
-    let mut verdict = vec![Level::Info; 7];
-    verdict[4] = Level::High;
-    stage.judged(&batch, |_| levels(&verdict)).await.unwrap();
-    let ids = |since: i64, limit| {
-        let store = &stage.store;
-        async move {
-            let found = store.signals_since(EventTime::from_secs(NOON + since), limit).await.unwrap();
-            found.into_iter().map(|record| record.event_id).collect::<Vec<_>>()
-        }
-    };
-    assert_eq!(ids(2, 10).await, ["high", "written", "denied", "assumed"]);
-    assert_eq!(ids(0, 3).await, ["written", "denied", "assumed"]);
-    let found = stage.store.signals_since(EventTime::from_secs(NOON + 5), 1).await.unwrap();
-    assert_eq!(found[0].raw, raw(&batch.events[6]));
-    assert_eq!((found[0].place.line, found[0].received_at), (7, clock(0)));
-}
-
-#[tokio::test]
 async fn a_batch_larger_than_any_statement_is_stored_whole() {
     let stage = Stage::open().await;
     let events = (0..2_345_u32).map(|index| AuditEvent {

@@ -6,6 +6,7 @@
 mod alerts;
 mod commit;
 mod durability;
+mod history;
 mod outbox;
 mod queries;
 
@@ -214,6 +215,7 @@ fn levels(levels: &[Level]) -> Evaluation {
     let classified = |&level: &Level| Classified {
         level,
         rules: if level > Level::Info { vec!["KW-001".into(), "KW-002".into()] } else { Vec::new() },
+        matters_secs: 0,
     };
     Evaluation { classified: levels.iter().map(classified).collect(), ..Evaluation::default() }
 }
@@ -234,6 +236,7 @@ fn alert(id: &str, evidence: &[&str]) -> Alert {
         opened_at: time,
         first_event_at: time,
         last_event_at: time.plus_secs(60),
+        late_secs: None,
         principal: Some(AlertPrincipal { id: "role/app".to_owned(), kind: PrincipalKind::Role, name: None }),
         source: None,
         secrets: vec![secret("db")],

@@ -347,6 +347,6 @@ async fn an_empty_store_answers_every_question() {
     assert_eq!((seen.hours.len(), seen.latest_received_at), (24, None));
     assert!(stage.store.receivers().await.unwrap().is_empty());
     assert!(stage.store.principal_secrets("x", Span::default()).await.unwrap().is_empty());
-    assert!(stage.store.signals_since(EventTime::from_secs(0), 10).await.unwrap().is_empty());
+    assert!(stage.store.open_signals(0, 3600, 10).await.unwrap().is_empty());
     assert_eq!(stage.store.next_due("ops").await.unwrap(), None);
 }

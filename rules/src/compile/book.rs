@@ -1,0 +1,150 @@
+//! The selections of one `detection`: found by name, compiled once, and watched for use.
+
+use super::scope::Tables;
+use crate::log_source::LogSource;
+use crate::matcher::Selections;
+use crate::problem::suggest;
+use crate::rule::MatcherId;
+use crate::yaml::{Data, Node, Problems};
+use rsigma_parser::{ConditionExpr, SelectorPattern, detection_name_matches, parse_condition};
+use std::cell::RefCell;
+use std::collections::{HashMap, HashSet};
+
+/// Keys of a `detection` that are no selections.
+const NO_SELECTION: &[&str] = &["condition", "timeframe"];
+
+/// The selections of one `detection`.
+#[derive(Debug)]
+pub(super) struct Book<'s> {
+    problems: &'s Problems,
+    selections: Selections,
+    /// Name and place of every selection.
+    names: Vec<(String, &'s Node)>,
+    used: RefCell<HashSet<String>>,
+    compiled: RefCell<HashMap<String, MatcherId>>,
+}
+
+impl<'s> Book<'s> {
+    pub(super) fn read(detection: &'s Node, source: &LogSource, problems: &'s Problems) -> Self {
+        let selections = Selections::compile(detection, source, problems);
+        let names = names(detection);
+        for (name, body) in &names {
+            if matches!(&body.data, Data::Map(items) if items.is_empty()) {
+                let remedy = "name the fields and values an event must have";
+                problems.add(body, format!("the selection `{name}` is empty"), remedy);
+            }
+        }
+        Self { problems, selections, names, used: RefCell::default(), compiled: RefCell::default() }
+    }
+
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+        self.names.iter().map(|(name, _)| name.as_str())
+    }
+
+    /// The matcher of a condition over these selections; what is wrong is told to `problems`.
+    pub(super) fn matcher(
+        &self,
+        condition: &Node,
+        tables: &Tables,
+        problems: &Problems,
+    ) -> Option<MatcherId> {
+        let texts: Vec<String> = condition.items().iter().filter_map(Node::text).collect();
+        let parsed = texts.iter().filter_map(|text| parse_condition(text).ok());
+        parsed.for_each(|expression| self.note_used(&expression));
+        let key = texts.join("\n");
+        if let Some(known) = self.compiled.borrow().get(&key) {
+            return Some(*known);
+        }
+        let id = tables.add_matcher(self.selections.matcher(condition, problems)?);
+        self.compiled.borrow_mut().insert(key, id);
+        Some(id)
+    }
+
+    /// Whether every selection the expression names is here.
+    fn knows(&self, expression: &ConditionExpr) -> bool {
+        match expression {
+            ConditionExpr::And(all) | ConditionExpr::Or(all) => all.iter().all(|inner| self.knows(inner)),
+            ConditionExpr::Not(inner) => self.knows(inner),
+            ConditionExpr::Identifier(name) => self.names().any(|known| known == name),
+            ConditionExpr::Selector { pattern, .. } => self.names().any(|name| fits(pattern, name)),
+        }
+    }
+
+    fn note_used(&self, expression: &ConditionExpr) {
+        match expression {
+            ConditionExpr::And(all) | ConditionExpr::Or(all) => {
+                for inner in all {
+                    self.note_used(inner);
+                }
+            }
+            ConditionExpr::Not(inner) => self.note_used(inner),
+            ConditionExpr::Identifier(name) => drop(self.used.borrow_mut().insert(name.clone())),
+            ConditionExpr::Selector { pattern, .. } => {
+                let fitting = self.names().filter(|name| fits(pattern, name)).map(str::to_owned);
+                self.used.borrow_mut().extend(fitting);
+            }
+        }
+    }
+
+    /// Reports every selection that nothing used. Call it when every rule is compiled: a
+    /// correlation may use the selections of the detections it refers to.
+    pub(super) fn report_unused(&self) {
+        let used = self.used.borrow();
+        for (name, body) in &self.names {
+            if !used.contains(name) && !name.starts_with('_') {
+                let remedy = "name it in the condition, or remove it";
+                self.problems.add(body, format!("no condition uses the selection `{name}`"), remedy);
+            }
+        }
+    }
+}
+
+fn names(detection: &Node) -> Vec<(String, &Node)> {
+    let Data::Map(entries) = &detection.data else { return Vec::new() };
+    let named = entries.iter().filter_map(|(key, body)| Some((key.text()?, body)));
+    named.filter(|(name, _)| !NO_SELECTION.contains(&name.as_str())).collect()
+}
+
+fn fits(pattern: &SelectorPattern, name: &str) -> bool {
+    match pattern {
+        SelectorPattern::Them => !name.starts_with('_'),
+        SelectorPattern::Pattern(pattern) => detection_name_matches(pattern, name),
+    }
+}
+
+/// Where an extension's selection names are looked up: the first book that has them.
+#[derive(Clone, Debug)]
+pub(super) struct Library<'b, 's> {
+    pub(super) books: Vec<&'b Book<'s>>,
+    pub(super) tables: &'b Tables,
+    pub(super) problems: &'b Problems,
+}
+
+impl Library<'_, '_> {
+    /// The matcher of a selection, or of a condition over the selections of one book.
+    pub(super) fn matcher(&self, node: &Node) -> Option<MatcherId> {
+        let Some(text) = node.text() else {
+            let message = format!("expected the name of a selection, found {}", node.kind());
+            self.problems.add(node, message, self.remedy(""));
+            return None;
+        };
+        let expression = match parse_condition(&text) {
+            Ok(expression) => expression,
+            Err(error) => {
+                let message = format!("`{text}` cannot be read: {error}");
+                self.problems.add(node, message, "write the name of a selection");
+                return None;
+            }
+        };
+        let Some(book) = self.books.iter().find(|book| book.knows(&expression)) else {
+            self.problems.add(node, format!("`{text}` is no selection here"), self.remedy(&text));
+            return None;
+        };
+        book.matcher(node, self.tables, self.problems)
+    }
+
+    fn remedy(&self, written: &str) -> String {
+        let known: Vec<&str> = self.books.iter().flat_map(|book| book.names()).collect();
+        if known.is_empty() { "add it under `detection:`".to_owned() } else { suggest(written, &known) }
+    }
+}

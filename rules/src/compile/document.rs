@@ -1,0 +1,207 @@
+//! What every rule document has, whatever it does: its names, and the frame of title, level,
+//! action, runbook, tags and examples around what it does.
+
+use crate::examples;
+use crate::rule::{Kind, Rule};
+use crate::yaml::{Data, Node, Problems, Table};
+use keywatch_event::Level;
+use std::sync::Arc;
+
+/// The keys under `keywatch:`.
+pub(super) const EXTENSION: &[&str] = &[
+    "action",
+    "runbook",
+    "incident",
+    "attach",
+    "any",
+    "hold",
+    "lower",
+    "escalate",
+    "first_seen",
+    "lagged",
+    "steps",
+    "silence",
+    "risk",
+    "examples",
+];
+/// Top-level keys that change what a document does. Published rules carry keys of their own, so
+/// an unknown one is no mistake, unless it looks like one of these.
+const DECISIVE: &[&str] = &["detection", "correlation", "logsource", "keywatch"];
+/// Sigma's levels.
+const LEVELS: &str = "write informational, low, medium, high or critical";
+
+/// What a document does.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Shape<'s> {
+    /// It has a `detection` and no `correlation`.
+    Detection,
+    /// It has a `correlation`, this one.
+    Correlation(&'s Node),
+    /// It has neither, but this `keywatch.risk`.
+    Risk(&'s Node),
+    /// None of these, which is reported.
+    Unknown,
+}
+
+/// One document.
+#[derive(Debug)]
+pub(super) struct Document<'s> {
+    /// The file it stands in.
+    pub(super) file: &'s str,
+    pub(super) node: &'s Node,
+    /// Where its mistakes are told.
+    pub(super) problems: &'s Problems,
+    /// The id of its rule: its name, else its id, else its title.
+    pub(super) id: Arc<str>,
+    pub(super) shape: Shape<'s>,
+}
+
+/// What a rule is worth and whether it can work.
+pub(super) struct Standing {
+    /// Its level.
+    pub(super) level: Level,
+    /// Why it can never find anything.
+    pub(super) blind: Option<String>,
+}
+
+impl<'s> Document<'s> {
+    pub(super) fn read(file: &'s str, node: &'s Node, problems: &'s Problems) -> Option<Self> {
+        let Data::Map(entries) = &node.data else {
+            if !matches!(node.data, Data::Null) {
+                let message = format!("a rule is a mapping, not {}", node.kind());
+                problems.add(node, message, "begin with `title: …`");
+            }
+            return None;
+        };
+        for (key, _) in entries {
+            refuse_slip(key, problems);
+        }
+        let table = Table::of(node, problems);
+        let named = ["name", "id", "title"].iter().find_map(|key| table.get(key)?.text());
+        let id = Arc::from(named.unwrap_or_default());
+        Some(Self { file, node, problems, id, shape: shape(node, problems) })
+    }
+
+    pub(super) fn table(&self) -> Table<'s> {
+        Table::of(self.node, self.problems)
+    }
+
+    /// The names other documents may use for it, each with its place.
+    pub(super) fn names(&self) -> impl Iterator<Item = (String, &'s Node)> {
+        let found = |key: &str| {
+            let node = self.node.get(key)?;
+            Some((node.text()?, node))
+        };
+        [found("name"), found("id")].into_iter().flatten()
+    }
+
+    pub(super) fn is_called(&self, name: &str) -> bool {
+        self.names().any(|(known, _)| known == name)
+    }
+
+    /// The extension, when there is one.
+    pub(super) fn extension(&self) -> Option<Table<'s>> {
+        let node = self.table().get("keywatch")?;
+        matches!(node.data, Data::Map(_)).then(|| Table::of(node, self.problems))
+    }
+
+    /// Reports each of these extension keys that is there.
+    pub(super) fn refuse(&self, keys: &[&str], why: &str, remedy: &str) {
+        let Some(extension) = self.extension() else { return };
+        for key in keys {
+            if let Some(node) = extension.get(key) {
+                self.problems.add(node, format!("`{key}` has no effect here: {why}"), remedy);
+            }
+        }
+    }
+
+    /// The level as written; a missing one is reported when it is `needed`.
+    pub(super) fn level(&self, needed: bool) -> Option<Level> {
+        let table = self.table();
+        let node = if needed { table.need("level", LEVELS) } else { table.get("level") }?;
+        level_at(node, self.problems)
+    }
+
+    /// The rule around `kind`. Its parts are read whether `kind` could be made or not, so that
+    /// every mistake is reported at once.
+    pub(super) fn frame(&self, kind: Option<Kind>, standing: Option<Standing>) -> Option<Rule> {
+        let table = self.table();
+        let title = table.need("title", "add `title:`, one line").and_then(Node::text);
+        let extension = table.get("keywatch").and_then(|node| Table::open(node, EXTENSION, self.problems));
+        let text = |key| extension.as_ref().and_then(|extension| extension.text(key));
+        let (action, runbook) = (text("action"), text("runbook"));
+        let examples = extension.as_ref().map(|extension| extension.list("examples")).unwrap_or_default();
+        let examples = examples::compile(examples, self.problems);
+        let tags = table.texts("tags").into_iter().map(|(tag, _)| tag).collect();
+        let (title, kind, Standing { level, blind }) = (title?, kind?, standing?);
+        Some(Rule {
+            id: Arc::clone(&self.id),
+            title,
+            level,
+            action: action.unwrap_or_else(|| usual_action(level).to_owned()),
+            description: table.text("description").unwrap_or_default().trim().to_owned(),
+            runbook: runbook.unwrap_or_default().trim().to_owned(),
+            tags,
+            file: self.file.to_owned(),
+            line: self.node.line,
+            kind,
+            examples,
+            blind,
+        })
+    }
+}
+
+/// A level named under `key` of an extension's section.
+pub(super) fn level_of(table: &Table<'_>, key: &str, problems: &Problems) -> Option<Level> {
+    level_at(table.need(key, LEVELS)?, problems)
+}
+
+/// Sigma's levels in Keywatch's words: informational and low classify, medium warns.
+fn level_at(node: &Node, problems: &Problems) -> Option<Level> {
+    let written = node.text().unwrap_or_default();
+    match written.as_str() {
+        "informational" | "low" | "info" => Some(Level::Info),
+        "medium" | "warning" => Some(Level::Warning),
+        "high" => Some(Level::High),
+        "critical" => Some(Level::Critical),
+        _ => {
+            problems.add(node, format!("`{written}` is no level"), LEVELS);
+            None
+        }
+    }
+}
+
+fn usual_action(level: Level) -> &'static str {
+    match level {
+        Level::Info => "Log only",
+        Level::Warning | Level::High => "Investigate",
+        Level::Critical => "Immediate review",
+    }
+}
+
+fn refuse_slip(key: &Node, problems: &Problems) {
+    let name = key.text().unwrap_or_default();
+    let near = DECISIVE.iter().find(|known| (1..=2).contains(&strsim::damerau_levenshtein(&name, known)));
+    if let Some(near) = near {
+        problems.add(key, format!("unknown key `{name}`"), format!("did you mean `{near}`?"));
+    }
+}
+
+fn shape<'s>(node: &'s Node, problems: &Problems) -> Shape<'s> {
+    let risk = node.get("keywatch").and_then(|extension| extension.get("risk"));
+    match (node.get("correlation"), node.get("detection"), risk) {
+        (Some(correlation), ..) => Shape::Correlation(correlation),
+        (None, Some(_), _) => Shape::Detection,
+        (None, None, Some(risk)) => Shape::Risk(risk),
+        (None, None, None) => {
+            if let Some(filter) = node.get("filter") {
+                let remedy = "write the exception into the rule, as `not filter` in its condition";
+                problems.add(filter, "a filter document is not read", remedy);
+            } else {
+                let remedy = "say under `detection:` which events the rule is about";
+                problems.add(node, "a rule needs a `detection` or a `correlation`", remedy);
+            }
+            Shape::Unknown
+        }
+    }
+}

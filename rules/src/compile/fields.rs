@@ -1,0 +1,38 @@
+//! Field names in rules, in the two languages they may be written in.
+//!
+//! Under `keywatch:` a name is always one of Keywatch's normalised fields or a `raw.` path. In a
+//! correlation (`group-by`, `aliases`, `field`) a normalised name means the normalised field
+//! too; any other name is read as in the detection's own log source.
+
+use crate::field::Field;
+use crate::log_source::LogSource;
+use crate::yaml::{Node, Problems};
+
+/// The log source whose field names are Keywatch's own.
+pub(super) fn normalised() -> LogSource {
+    LogSource::parse(Some("keywatch"), None, Some("audit"))
+}
+
+/// A field of a correlation, for a detection with this log source.
+///
+/// # Errors
+/// What to write instead.
+pub(super) fn field_in(name: &str, source: &LogSource) -> Result<Field, String> {
+    Field::parse(name, &normalised()).or_else(|_own| Field::parse(name, source))
+}
+
+/// A normalised field; an unknown one is reported.
+pub(super) fn own(name: &str, at: &Node, problems: &Problems) -> Option<Field> {
+    match Field::parse(name, &normalised()) {
+        Ok(field) => Some(field),
+        Err(remedy) => {
+            problems.add(at, format!("unknown field `{name}`"), remedy);
+            None
+        }
+    }
+}
+
+/// Normalised fields; each unknown one is reported.
+pub(super) fn all_own(names: &[(String, &Node)], problems: &Problems) -> Vec<Field> {
+    names.iter().filter_map(|(name, at)| own(name, at, problems)).collect()
+}

@@ -1,0 +1,155 @@
+//! `keywatch.first_seen`: what is normal, and therefore what is new.
+
+use super::book::Library;
+use super::document::Document;
+use super::fields::{all_own, own};
+use crate::field::Field;
+use crate::rule::{Baseline, BaselineId, MatcherId, Mature, Novel};
+use crate::yaml::{Node, Table};
+use std::sync::Arc;
+
+const KEYS: &[&str] = &[
+    "of",
+    "per",
+    "taints",
+    "unless",
+    "learn",
+    "mature",
+    "decay",
+    "values_max",
+    "accept_days",
+    "returns_after",
+    "mobile",
+];
+const NETWORK: &str = "source.network";
+const DAY: i64 = 86_400;
+
+/// The baseline a detection asks for, when it does.
+pub(super) fn read(
+    document: &Document<'_>,
+    events: MatcherId,
+    library: &Library<'_, '_>,
+) -> Option<BaselineId> {
+    let extension = document.extension()?;
+    let table = Table::open(extension.get("first_seen")?, KEYS, document.problems)?;
+    let baseline = Reader { table, library }.baseline(document, events)?;
+    Some(library.tables.add_baseline(baseline))
+}
+
+struct Reader<'r, 'b, 's> {
+    table: Table<'r>,
+    library: &'r Library<'b, 's>,
+}
+
+impl Reader<'_, '_, '_> {
+    fn baseline(&self, document: &Document<'_>, events: MatcherId) -> Option<Baseline> {
+        let of = self.of();
+        let network = matches!(of, Some(Novel::Network { .. }));
+        let per = self.per(network);
+        let matcher = |key| self.table.get(key).map(|node| self.library.matcher(node));
+        let (taints, unless) = (matcher("taints"), matcher("unless"));
+        let mature = self.mature(network);
+        let returns_after_secs = self.table.secs("returns_after");
+        Some(Baseline {
+            rule: Arc::clone(&document.id),
+            events,
+            per,
+            of: of?,
+            taints: taints.flatten(),
+            unless: unless.flatten(),
+            learn_secs: self.table.secs("learn").unwrap_or(7 * DAY),
+            mature,
+            decay_secs: self.decay(network, returns_after_secs),
+            values_max: self.size("values_max", 1..=100_000).unwrap_or(256),
+            accept_days: self.size("accept_days", 0..=8).unwrap_or(if network { 3 } else { 0 }),
+            returns_after_secs,
+        })
+    }
+
+    fn of(&self) -> Option<Novel> {
+        let problems = self.library.problems;
+        let remedy = "name fields, as `of: [secrets.id]`, or source.network";
+        let node = self.table.need("of", remedy)?;
+        let names = self.table.texts("of");
+        let network = names.iter().any(|(name, _)| name == NETWORK);
+        let mobile = self.table.get("mobile");
+        if names.is_empty() {
+            problems.add(node, "`of` names no field", remedy);
+            return None;
+        }
+        if network && names.len() > 1 {
+            let remedy = "leave source.network alone in `of`, and write the other fields under `per`";
+            problems.add(node, "source.network is judged by itself", remedy);
+            return None;
+        }
+        if network {
+            return Some(self.network(mobile));
+        }
+        if let Some(at) = mobile {
+            let message = "only networks have a ladder a principal can climb";
+            problems.add(at, message, "remove `mobile`, or write `of: source.network`");
+        }
+        let fields = all_own(&names, problems);
+        (fields.len() == names.len()).then_some(Novel::Values(fields))
+    }
+
+    fn network(&self, mobile: Option<&Node>) -> Novel {
+        let table = mobile.and_then(|node| Table::open(node, &["networks", "within"], self.library.problems));
+        let networks = table.as_ref().and_then(|table| table.int("networks", 2..=1000)).unwrap_or(12);
+        Novel::Network {
+            mobile_networks: usize::try_from(networks).unwrap_or(12),
+            mobile_within_secs: table.and_then(|table| table.secs("within")).unwrap_or(7 * DAY),
+        }
+    }
+
+    fn per(&self, network: bool) -> Vec<Field> {
+        let problems = self.library.problems;
+        let fields = match self.table.get("per") {
+            Some(_) => all_own(&self.table.texts("per"), problems),
+            None if network => own("principal.id", self.table.node(), problems).into_iter().collect(),
+            None => Vec::new(),
+        };
+        let of = self.table.texts("of");
+        for (name, at) in self.table.texts("per") {
+            if of.iter().any(|(other, _)| *other == name) {
+                let message = format!("`{name}` is also under `of`, so it is new only once for itself");
+                problems.add(at, message, "take it out of one of them");
+            }
+        }
+        fields
+    }
+
+    fn mature(&self, network: bool) -> Mature {
+        let usual =
+            if network { Mature { age_secs: 7 * DAY, events: 10, days: 3 } } else { Mature::default() };
+        let node = self.table.get("mature");
+        let table =
+            node.and_then(|node| Table::open(node, &["age", "events", "days"], self.library.problems));
+        let Some(table) = table else { return usual };
+        let events = table.int("events", 0..=1_000_000).and_then(|number| u32::try_from(number).ok());
+        let days = table.int("days", 0..=8).and_then(|number| usize::try_from(number).ok());
+        Mature {
+            age_secs: table.secs("age").unwrap_or(usual.age_secs),
+            events: events.unwrap_or(usual.events),
+            days: days.unwrap_or(usual.days),
+        }
+    }
+
+    /// A value must be remembered for longer than the absence that makes its return worth a word.
+    fn decay(&self, network: bool, returns_after_secs: Option<i64>) -> i64 {
+        let usual = if network { 30 * DAY } else { 90 * DAY };
+        let returns = returns_after_secs.unwrap_or(0);
+        let decay = self.table.secs("decay");
+        if let (Some(decay), Some(node)) = (decay, self.table.get("decay"))
+            && decay <= returns
+        {
+            let message = "a value would be forgotten before it can return";
+            self.library.problems.add(node, message, "write `decay` longer than `returns_after`");
+        }
+        decay.unwrap_or(usual.max(returns.saturating_mul(4)))
+    }
+
+    fn size(&self, key: &str, range: std::ops::RangeInclusive<i64>) -> Option<usize> {
+        self.table.int(key, range).and_then(|number| usize::try_from(number).ok())
+    }
+}

@@ -1,0 +1,124 @@
+//! What one document may know of all the others: their names, and the tables they share.
+
+use super::detection::Detected;
+use super::document::{Document, Shape};
+use crate::matcher::Matcher;
+use crate::problem::nearest;
+use crate::rule::{Baseline, BaselineId, MatcherId};
+use crate::yaml::{Node, Table};
+use std::cell::RefCell;
+use std::collections::HashMap;
+
+/// The tables of a rule set while they grow.
+#[derive(Debug, Default)]
+pub(super) struct Tables {
+    matchers: RefCell<Vec<Matcher>>,
+    baselines: RefCell<Vec<Baseline>>,
+}
+
+impl Tables {
+    pub(super) fn add_matcher(&self, matcher: Matcher) -> MatcherId {
+        let mut matchers = self.matchers.borrow_mut();
+        matchers.push(matcher);
+        MatcherId(matchers.len() - 1)
+    }
+
+    pub(super) fn add_baseline(&self, baseline: Baseline) -> BaselineId {
+        let mut baselines = self.baselines.borrow_mut();
+        baselines.push(baseline);
+        BaselineId(baselines.len() - 1)
+    }
+
+    pub(super) fn into_parts(self) -> (Vec<Matcher>, Vec<Baseline>) {
+        (self.matchers.into_inner(), self.baselines.into_inner())
+    }
+}
+
+/// All documents by name.
+pub(super) struct Scope<'s> {
+    pub(super) documents: &'s [Document<'s>],
+    detected: &'s [Option<Detected<'s>>],
+    pub(super) tables: &'s Tables,
+    /// Whether every file could be read: a name that is missing may stand in one that could not.
+    complete: bool,
+    names: HashMap<String, usize>,
+}
+
+impl<'s> Scope<'s> {
+    /// Indexes the documents; a name given twice is reported where it is given again.
+    pub(super) fn new(
+        documents: &'s [Document<'s>],
+        detected: &'s [Option<Detected<'s>>],
+        tables: &'s Tables,
+        complete: bool,
+    ) -> Self {
+        let mut names: HashMap<String, usize> = HashMap::new();
+        for (at, document) in documents.iter().enumerate() {
+            for (name, node) in document.names() {
+                match names.get(&name).and_then(|first| documents.get(*first)) {
+                    None => drop(names.insert(name, at)),
+                    Some(first) => {
+                        let message =
+                            format!("the rule `{name}` is also in {}:{}", first.file, first.node.line);
+                        document.problems.add(node, message, "give one of them another name");
+                    }
+                }
+            }
+        }
+        Self { documents, detected, tables, complete, names }
+    }
+
+    pub(super) fn detected(&self, at: usize) -> Option<&'s Detected<'s>> {
+        self.detected.get(at)?.as_ref()
+    }
+
+    /// The place of the document with this name; reported when there is none.
+    pub(super) fn find(&self, name: &str, at: &Node, document: &Document<'_>) -> Option<usize> {
+        let found = self.names.get(name).copied();
+        if found.is_none() && self.complete {
+            let near = nearest(name, self.names.keys().map(String::as_str));
+            let remedy = near.map_or_else(
+                || "write the `name` or `id` of a rule in one of the files loaded".to_owned(),
+                |near| format!("did you mean `{near}`?"),
+            );
+            document.problems.add(at, format!("no rule is called `{name}`"), remedy);
+        }
+        found
+    }
+}
+
+/// How correlations use a detection.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Use<'s> {
+    /// The id of a correlation that uses it, when one does.
+    pub(super) by: Option<&'s str>,
+    /// Whether it raises by itself all the same.
+    pub(super) generate: bool,
+}
+
+/// How correlations use each document.
+pub(super) struct Uses<'s>(Vec<Use<'s>>);
+
+impl<'s> Uses<'s> {
+    pub(super) fn new(scope: &Scope<'s>) -> Self {
+        let mut uses = vec![Use::default(); scope.documents.len()];
+        for document in scope.documents {
+            let Shape::Correlation(correlation) = document.shape else { continue };
+            let rules = correlation.get("rules").map(Node::items).unwrap_or_default();
+            let table = Table::of(correlation, document.problems);
+            let generate = table.truth("generate").unwrap_or(false);
+            let places = rules.iter().filter_map(|rule| scope.names.get(&rule.text()?));
+            for at in places {
+                if let Some(used) = uses.get_mut(*at) {
+                    used.by = used.by.or(Some(&document.id));
+                    used.generate |= generate;
+                }
+            }
+        }
+        Self(uses)
+    }
+
+    pub(super) fn of(&self, at: usize) -> Use<'s> {
+        self.0.get(at).copied().unwrap_or_default()
+    }
+}

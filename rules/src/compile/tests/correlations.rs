@@ -1,0 +1,247 @@
+//! Correlations of every type.
+
+use super::{correlation, counted, last, refused};
+use crate::rule::{Counted, Op, Presence};
+
+#[test]
+fn every_type_of_correlation_compiles() {
+    let check = |kind: &str, condition: &str, want: fn(&Counted) -> bool| {
+        let body = format!("type: {kind}, rules: [a, b], group-by: [principal.id], timespan: 31d{condition}");
+        let count = counted(&correlation(&body, ""));
+        assert!(want(&count.condition.of), "{kind}: {:?}", count.condition);
+    };
+    check("event_count", ", condition: {gte: 5}", |of| matches!(of, Counted::Events));
+    check(
+        "value_count",
+        ", condition: {gt: 1, field: [secrets.id, operation]}",
+        |of| matches!(of, Counted::Distinct(hits) if hits.len() == 2 && hits[0].len() == 2),
+    );
+    let measured = ", condition: {field: secrets.name, gte: 0.5}";
+    check("value_sum", measured, |of| matches!(of, Counted::Sum(_)));
+    check("value_avg", measured, |of| matches!(of, Counted::Average(_)));
+    check("value_median", measured, |of| matches!(of, Counted::Percentile(_, 50.0)));
+    check("value_percentile", ", condition: {field: secrets.name, percentile: 95, lt: 3}", |of| {
+        matches!(of, Counted::Percentile(_, 95.0))
+    });
+    check("temporal", "", |of| matches!(of, Counted::All(Presence::And(all)) if all.len() == 2));
+    check("temporal", ", condition: {gte: 2}", |of| matches!(of, Counted::All(Presence::And(_))));
+    check("temporal_ordered", "", |of| matches!(of, Counted::Ordered(steps) if steps.len() == 2));
+}
+
+#[test]
+fn all_bounds_of_a_condition_hold() {
+    let body = "type: event_count, rules: [a], timespan: 1h, condition: {gte: 2, lt: 9, neq: 4}";
+    assert_eq!(
+        counted(&correlation(body, "")).condition.bounds,
+        [(Op::Gte, 2.0), (Op::Lt, 9.0), (Op::Neq, 4.0)]
+    );
+    refused(
+        &correlation("type: event_count, rules: [a], timespan: 1h, condition: {gt: 5, lte: 5}", ""),
+        &["a.yml:12:71: no number meets all these bounds; let the lower one be the smaller"],
+    );
+}
+
+#[test]
+fn an_expression_says_which_rules_occur() {
+    let body = "type: temporal, rules: [a, b], timespan: 1h, condition: a and not b";
+    let Counted::All(Presence::And(all)) = counted(&correlation(body, "")).condition.of else { panic!() };
+    assert!(matches!(all.as_slice(), [Presence::Hit(0), Presence::Not(_)]), "{all:?}");
+    let check = |condition: &str, want: &str| {
+        refused(
+            &correlation(&body.replace("a and not b", condition), ""),
+            &[&format!("a.yml:12:71: {want}")],
+        );
+    };
+    check(
+        "not a and not b",
+        "the condition holds when nothing happened; name a rule that must occur beside those that must not",
+    );
+    check("a", "the condition does not use `b`; name it there, or take it out of `rules`");
+    check("a and bb", "`bb` is not among the `rules` of this correlation; did you mean `b`?");
+    check(
+        "2 of them",
+        "a number of rules cannot be asked for; write `1 of`, `all of`, or the names with and, or, not",
+    );
+}
+
+#[test]
+fn aliases_resolve_for_each_detection() {
+    let body = "type: temporal_ordered, rules: [a, b], timespan: 1h, group-by: [key], \
+                aliases: {key: {a: principal.access_key, b: raw.request.keyId}}";
+    let count = counted(&correlation(body, ""));
+    assert_ne!(count.hits[0].group_by, count.hits[1].group_by);
+    assert_eq!(count.incident.keys, [[]], "fields of one detection say nothing of the other's events");
+    let plain = counted(&correlation("type: temporal, rules: [a, b], timespan: 1h, group-by: [account]", ""));
+    assert_eq!(plain.incident.keys, [plain.hits[0].group_by.clone()]);
+}
+
+#[test]
+fn aliases_are_checked() {
+    let body =
+        "type: temporal, rules: [a, b], timespan: 1h, group-by: [k], aliases: {k: {a: account, d: region}}";
+    refused(
+        &correlation(body, ""),
+        &[
+            "a.yml:12:88: the alias `k` names no field of `b`; add `b: <field>` to it",
+            "a.yml:12:104: `d` is not among the `rules` of this correlation; add it there, or take it out of the alias",
+        ],
+    );
+    let unused = "type: temporal, rules: [a, b], timespan: 1h, aliases: {k: {a: account, b: acount}}";
+    refused(
+        &correlation(unused, ""),
+        &["a.yml:12:73: nothing uses the alias `k`; name it in `group-by` or in the condition's `field`"],
+    );
+}
+
+#[test]
+fn steps_say_what_a_sequence_needs() {
+    let body = "type: temporal_ordered, rules: [a, b], timespan: 1h";
+    let rest = "keywatch: {steps: {b: {distinct: secrets.id, gte: 3}}}";
+    let Counted::Ordered(steps) = counted(&correlation(body, rest)).condition.of else { panic!() };
+    assert_eq!((steps[0].at_least, steps[1].at_least, steps[1].of.is_some()), (1, 3, true));
+    refused(
+        &correlation(body, "keywatch: {steps: {bee: {gte: 3}, b: {distinct: secret.id}}}"),
+        &[
+            "a.yml:13:20: the step `bee` is not among the `rules` of this correlation; did you mean `b`?",
+            "a.yml:13:38: `gte` is missing; write `steps: {rule: {distinct: secrets.id, gte: 3}}`",
+        ],
+    );
+    refused(
+        &correlation("type: temporal, rules: [a, b], timespan: 1h", rest),
+        &[
+            "a.yml:13:19: `steps` has no effect here: only temporal_ordered has steps; write `type: temporal_ordered`",
+        ],
+    );
+}
+
+#[test]
+fn a_sequence_needs_two_rules_and_no_condition() {
+    refused(
+        &correlation("type: temporal, rules: [a], timespan: 1h", ""),
+        &[
+            "a.yml:12:38: a temporal correlation needs two rules; name a second rule, or use `type: event_count`",
+        ],
+    );
+    refused(
+        &correlation("type: temporal_ordered, rules: [a, b], timespan: 1h, condition: a and b", ""),
+        &[
+            "a.yml:12:79: temporal_ordered needs every rule once, in the order of `rules`; remove the condition",
+        ],
+    );
+    refused(
+        &correlation("type: temporal, rules: [a, b], timespan: 1h, condition: {gte: 1}", ""),
+        &[
+            "a.yml:12:71: a temporal correlation needs all its rules; write `gte: 2`, or a condition over rule names such as `a and not b`",
+        ],
+    );
+}
+
+#[test]
+fn the_keys_of_a_correlation_are_checked() {
+    refused(
+        &correlation("type: event_cont, rules: [a], timespan: 0s, condition: {gte: 2}", ""),
+        &[
+            "a.yml:12:21: `event_cont` is no type of correlation; did you mean `event_count`?",
+            "a.yml:12:55: `timespan` is missing or cannot be used; write a length of time such as 10m, 24h or 7d; at most 31d",
+        ],
+    );
+    refused(
+        &correlation("type: event_count, rules: [], timespan: 1h, condition: {gte: 2}, group_by: [x]", ""),
+        &[
+            "a.yml:1:1: `level` is missing; write informational, low, medium, high or critical",
+            "a.yml:12:41: `rules` names no detection; name what is counted, as `rules: [failed_read]`",
+            "a.yml:12:80: unknown key `group_by`; did you mean `group-by`?",
+        ],
+    );
+    refused(
+        &correlation("type: event_count, rules: [a, a], timespan: 1h", ""),
+        &[
+            "a.yml:12:14: `condition` is missing; for example `condition: {gte: 5}`",
+            "a.yml:12:45: `a` stands twice; name each detection once",
+        ],
+    );
+    refused(
+        &correlation(
+            "type: event_count, rules: [a, b], group-by: [acount], timespan: 1h, condition: {gte: 2}",
+            "",
+        ),
+        &[
+            "a.yml:12:60: unknown field `acount`; did you mean `account`? (a field of the provider's own record is written `raw.acount`)",
+        ],
+    );
+}
+
+#[test]
+fn what_is_counted_is_checked() {
+    let check = |body: &str, want: &str| {
+        refused(&correlation(&format!("{body}, rules: [a], timespan: 1h, group-by: [account]"), ""), &[want]);
+    };
+    check(
+        "type: event_count, condition: {gte: 2, field: region}",
+        "a.yml:12:61: event_count counts events, whatever their fields; write `type: value_count` to count distinct values",
+    );
+    check(
+        "type: value_count, condition: {gte: 2}",
+        "a.yml:12:45: `field` is missing; for example `condition: {field: secrets.id, gte: 5}`",
+    );
+    check(
+        "type: value_count, condition: {gte: 2, field: account}",
+        "a.yml:12:61: `account` is also in `group-by`, so there is never more than one value; take it out of `group-by`, or count another field",
+    );
+    check(
+        "type: value_sum, condition: {gte: 2, field: [account, region]}",
+        "a.yml:12:59: only value_count takes several fields; name one field",
+    );
+    check(
+        "type: value_percentile, condition: {gte: 2, field: region}",
+        "a.yml:12:50: `percentile` is missing; say which, as `percentile: 95`",
+    );
+    check(
+        "type: value_avg, condition: {gte: 2, field: region, percentile: 9}",
+        "a.yml:12:79: `percentile` belongs to value_percentile; write `type: value_percentile`, or remove it",
+    );
+}
+
+#[test]
+fn only_detections_with_events_can_be_counted() {
+    let more = "---\ntitle: D\nname: d\nlevel: high\ncorrelation: {type: event_count, rules: [c], timespan: 1h, condition: {gte: 2}}\n\
+                ---\ntitle: E\nname: e\nlevel: high\nkeywatch: {silence: {per: account}}\ndetection: {sel: {class: other}, condition: sel}\n\
+                ---\ntitle: F\nname: f\nlevel: high\ncorrelation: {type: event_count, rules: [e], timespan: 1h, condition: {gte: 2}}\n";
+    refused(
+        &correlation("type: event_count, rules: [a, b], timespan: 1h, condition: {gte: 2}", more),
+        &[
+            "a.yml:17:42: a correlation of correlations is not evaluated; name the detections themselves; use temporal_ordered with `steps`, or keywatch.risk",
+            "a.yml:28:42: a rule about silence has no events to count; name a detection without `keywatch.silence`",
+        ],
+    );
+}
+
+#[test]
+fn a_detection_that_feeds_a_correlation_raises_nothing_itself() {
+    let feeds = "title: A\nname: a\nlevel: high\nkeywatch: {incident: {keep_alive: 1h}}\ndetection: {sel: {class: other}, condition: sel}\n\
+                 ---\ntitle: C\nname: c\nlevel: high\ncorrelation: {type: event_count, rules: [a], timespan: 1h, condition: {gte: 2}}\n";
+    refused(
+        feeds,
+        &[
+            "a.yml:4:22: `incident` has no effect here: `c` uses this rule, which then raises nothing by itself; move it to the correlation, or write `generate: true` there",
+        ],
+    );
+}
+
+#[test]
+fn a_correlation_is_blind_when_what_it_needs_is() {
+    let blind = "title: B\nname: b\nlevel: low\nlogsource: {product: m365, service: audit}\ndetection: {sel: {Operation: x}, condition: sel}\n---\n";
+    let seen = "title: A\nname: a\nlevel: low\ndetection: {sel: {class: other}, condition: sel}\n---\n";
+    let check = |body: &str, want: Option<&str>| {
+        let text =
+            format!("{blind}{seen}title: C\nname: c\nlevel: high\ncorrelation: {{{body}, timespan: 1h}}\n");
+        assert_eq!(last(&text).blind.as_deref(), want, "{body}");
+    };
+    let reason = Some("Keywatch does not ingest m365/audit");
+    check("type: event_count, rules: [a, b], condition: {gte: 2}", None);
+    check("type: event_count, rules: [b], condition: {gte: 2}", reason);
+    check("type: temporal, rules: [a, b]", reason);
+    check("type: temporal, rules: [a, b], condition: a or b", None);
+    check("type: temporal, rules: [a, b], condition: a and not b", None);
+    check("type: temporal, rules: [a, b], condition: b and not a", reason);
+}

@@ -1,0 +1,196 @@
+//! Detections alone, and baselines.
+
+use super::{compiled, counted, detection, last, refused};
+use crate::rule::{Kind, Mature, Novel};
+use keywatch_event::Level;
+
+#[test]
+fn the_frame_of_a_rule_is_checked() {
+    refused(
+        "detection: {sel: {class: secret.read}, condition: sel}\n",
+        &[
+            "a.yml:1:1: `level` is missing; write informational, low, medium, high or critical",
+            "a.yml:1:1: `title` is missing; add `title:`, one line",
+        ],
+    );
+    refused(
+        &detection("acton: Look").replace("medium", "hihg"),
+        &[
+            "a.yml:8:8: `hihg` is no level; write informational, low, medium, high or critical",
+            "a.yml:10:3: unknown key `acton`; did you mean `action`?",
+        ],
+    );
+    refused(
+        &detection("{}").replace("logsource: {product: keywatch, category: audit}", "logsource: {}"),
+        &[
+            "a.yml:3:12: the log source names no product, service or category; for Keywatch's own fields write `logsource: {product: keywatch, category: audit}`",
+        ],
+    );
+}
+
+#[test]
+fn selections_are_there_not_empty_and_used() {
+    refused(
+        "title: T\nlevel: low\ndetection:\n  sel: {class: secret.read}\n  spare: {outcome: ok}\n  condition: sel\n",
+        &["a.yml:5:10: no condition uses the selection `spare`; name it in the condition, or remove it"],
+    );
+    refused(
+        "title: T\nlevel: low\ndetection:\n  sel: {}\n  condition: sel\n",
+        &["a.yml:4:8: the selection `sel` is empty; name the fields and values an event must have"],
+    );
+    refused(
+        "title: T\nlevel: low\ndetection:\n  _sel: {class: secret.read}\n",
+        &["a.yml:4:3: `condition` is missing; add `condition:` with the names of the selections"],
+    );
+}
+
+#[test]
+fn selections_named_by_the_extension_are_used() {
+    let text = detection("hold: {when: _other, cleared_by: late, on: [principal.id], unless_count: 5}")
+        .replace("  condition", "  late: {outcome: ok}\n  condition");
+    let hold = counted(&text).hold.unwrap();
+    assert_eq!((hold.secs, hold.before_too, hold.unless_count), (60, false, 5));
+}
+
+#[test]
+fn the_level_decides_what_a_detection_does() {
+    for (level, alerts) in [("informational", false), ("low", false), ("medium", true), ("critical", true)] {
+        let rule = last(&detection("{}").replace("medium", level));
+        assert_eq!(matches!(rule.kind, Kind::Count(_)), alerts, "{level}");
+    }
+    refused(
+        &detection("incident: {keep_alive: 1h}").replace("medium", "low"),
+        &[
+            "a.yml:10:13: `incident` has no effect here: a rule of level informational or low raises nothing; remove it, or raise the level",
+        ],
+    );
+}
+
+#[test]
+fn what_belongs_to_others_is_refused() {
+    refused(
+        &detection("lagged: {spread: 6}"),
+        &[
+            "a.yml:10:11: `lagged` has no effect here: it belongs to a correlation; move it to the correlation that uses this detection",
+        ],
+    );
+    refused(
+        &detection("risk: {rules: 2}"),
+        &[
+            "a.yml:10:9: `risk` has no effect here: a risk rule has no detection; give it a document of its own, with a title and a level",
+        ],
+    );
+}
+
+#[test]
+fn a_baseline_of_values_has_its_usual_numbers() {
+    let set = compiled(&detection("first_seen: {of: [secrets.id, operation], per: [principal.id]}"));
+    let baseline = &set.baselines[0];
+    assert!(matches!(&baseline.of, Novel::Values(fields) if fields.len() == 2));
+    assert_eq!((baseline.per.len(), baseline.mature, baseline.accept_days), (1, Mature::default(), 0));
+    assert_eq!(
+        (baseline.learn_secs, baseline.decay_secs, baseline.values_max),
+        (7 * 86_400, 90 * 86_400, 256)
+    );
+    let Kind::Count(count) = &set.rules[0].kind else { panic!("{:?}", set.rules[0]) };
+    assert_eq!(count.hits[0].novel.map(|id| id.0), Some(0));
+    assert_eq!(count.hits[0].matcher, baseline.events);
+}
+
+#[test]
+fn a_baseline_of_networks_has_its_ladder_and_its_own_usual_numbers() {
+    let set = compiled(&detection("first_seen: {of: source.network, taints: _other, mature: {events: 20}}"));
+    let baseline = &set.baselines[0];
+    assert!(matches!(baseline.of, Novel::Network { mobile_networks: 12, mobile_within_secs: 604_800 }));
+    assert_eq!(baseline.mature, Mature { age_secs: 604_800, events: 20, days: 3 });
+    assert_eq!((baseline.per.len(), baseline.decay_secs, baseline.accept_days), (1, 30 * 86_400, 3));
+    assert!(baseline.taints.is_some() && baseline.unless.is_none());
+}
+
+#[test]
+fn a_value_that_may_return_is_remembered_for_longer() {
+    let set = compiled(&detection("first_seen: {of: secrets.id, returns_after: 90d}"));
+    assert_eq!(set.baselines[0].decay_secs, 360 * 86_400);
+    refused(
+        &detection("first_seen: {of: secrets.id, returns_after: 90d, decay: 90d}"),
+        &[
+            "a.yml:10:59: a value would be forgotten before it can return; write `decay` longer than `returns_after`",
+        ],
+    );
+}
+
+#[test]
+fn the_keys_of_a_baseline_are_checked() {
+    refused(
+        &detection("first_seen: {per: [principal.id]}"),
+        &["a.yml:10:15: `of` is missing; name fields, as `of: [secrets.id]`, or source.network"],
+    );
+    refused(
+        &detection("first_seen: {of: [source.network, secrets.id]}"),
+        &[
+            "a.yml:10:20: source.network is judged by itself; leave source.network alone in `of`, and write the other fields under `per`",
+        ],
+    );
+    refused(
+        &detection("first_seen: {of: secrets.id, mobile: {networks: 3}}"),
+        &[
+            "a.yml:10:40: only networks have a ladder a principal can climb; remove `mobile`, or write `of: source.network`",
+        ],
+    );
+    refused(
+        &detection("first_seen: {of: secrets.id, per: [secrets.id], taints: nobody}"),
+        &[
+            "a.yml:10:38: `secrets.id` is also under `of`, so it is new only once for itself; take it out of one of them",
+            "a.yml:10:59: `nobody` is no selection here; known here: sel, _other",
+        ],
+    );
+}
+
+#[test]
+fn a_silence_is_about_a_rhythm_or_a_follower() {
+    let Kind::Silence(silence) = last(&detection("silence: {per: [provider, account]}")).kind else {
+        panic!()
+    };
+    assert_eq!((silence.secs_min, silence.gaps_min, silence.hit.group_by.len()), (1800, 100, 2));
+    let follower = detection("silence: {followed_by: _other, per: raw.request.id}");
+    let Kind::Silence(silence) = last(&follower).kind else { panic!() };
+    assert_eq!((silence.secs_min, silence.followed_by.map(|hit| hit.group_by.len())), (60, Some(1)));
+}
+
+#[test]
+fn the_keys_of_a_silence_are_checked() {
+    refused(
+        &detection("silence: {followed_by: _other, gaps_min: 7}"),
+        &[
+            "a.yml:10:12: `per` is missing; name what the two events share, as `per: [raw.request.id]`",
+            "a.yml:10:44: `gaps_min` is about a rhythm, not about a follower; remove it",
+        ],
+    );
+    refused(
+        &detection("silence: {for_at_least: 5 minutes}").replace("medium", "low"),
+        &[
+            "a.yml:10:12: a silence of level informational or low tells nobody; raise the level",
+            "a.yml:10:27: `for_at_least` is `5 minutes`; write a length of time such as 30s, 10m, 1h or 7d",
+        ],
+    );
+    refused(
+        &detection("silence: {per: [account]}\n  escalate: {to: high, gte: 2}"),
+        &["a.yml:11:13: `escalate` has no effect here: the alert of a silence has no events; remove it"],
+    );
+}
+
+#[test]
+fn a_risk_rule_joins_the_alerts_of_others() {
+    let text = "title: R\nname: r\nlevel: critical\nkeywatch: {risk: {except: [r], by: [principal]}}\n";
+    let rule = last(text);
+    let Kind::Risk(risk) = &rule.kind else { panic!("{rule:?}") };
+    assert_eq!((risk.rules_min, risk.timespan_secs, risk.level_min), (2, 3600, Level::High));
+    assert_eq!((risk.except.len(), risk.by.len()), (1, 1));
+    refused(
+        &text.replace("[r]", "[q]").replace("[principal]", "[principle]"),
+        &[
+            "a.yml:4:28: no rule is called `q`; did you mean `r`?",
+            "a.yml:4:37: alerts cannot be joined by `principle`; did you mean `principal`?",
+        ],
+    );
+}

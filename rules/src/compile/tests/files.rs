@@ -1,0 +1,115 @@
+//! Several documents and several files.
+
+use super::{compiled, correlation, problems, refused};
+use crate::compile;
+use crate::rule::Kind;
+use keywatch_event::Level;
+
+const READ: &str =
+    "title: Read\nname: read\ndetection: {sel: {class: secret.read}, condition: sel}\nlevel: medium\n";
+const MANY: &str = "title: Many\nname: many\ncorrelation: {type: event_count, rules: [read], timespan: 1h, condition: {gte: 9}}\nlevel: high\n";
+
+#[test]
+fn a_correlation_uses_a_rule_of_another_file_read_later() {
+    let set = compile([("many.yml", MANY), ("read.yml", READ)]).unwrap();
+    let Kind::Count(count) = &set.rules[0].kind else { panic!("{:?}", set.rules[0]) };
+    assert_eq!((&*set.rules[0].id, &*count.hits[0].rule, count.hits[0].matcher.0), ("many", "read", 0));
+    assert!(matches!(&set.rules[1].kind, Kind::Classify(hit) if hit.matcher == count.hits[0].matcher));
+    assert_eq!((set.rules[1].level, set.matchers.len()), (Level::Info, 1));
+}
+
+#[test]
+fn a_rule_may_be_named_by_its_id() {
+    let read = READ.replace("name: read", "id: 6f1c0a52-0000-4000-8000-000000000001");
+    let many = MANY.replace("[read]", "[6f1c0a52-0000-4000-8000-000000000001]");
+    let set = compile([("read.yml", read.as_str()), ("many.yml", many.as_str())]).unwrap();
+    assert_eq!(&*set.rules[0].id, "6f1c0a52-0000-4000-8000-000000000001");
+}
+
+#[test]
+fn generate_keeps_the_rules_raising() {
+    let many = MANY.replace("type:", "generate: true, type:");
+    let set = compile([("read.yml", READ), ("many.yml", many.as_str())]).unwrap();
+    assert!(matches!(set.rules[0].kind, Kind::Count(_)), "{:?}", set.rules[0]);
+    assert_eq!(set.rules[0].level, Level::Warning);
+}
+
+#[test]
+fn a_name_given_twice_is_told_where_it_is_given_again() {
+    let again = format!(
+        "title: First\nname: first\ndetection: {{sel: {{class: other}}, condition: sel}}\nlevel: low\n---\n{READ}"
+    );
+    assert_eq!(
+        problems(&[READ, &again]),
+        ["b.yml:7:7: the rule `read` is also in a.yml:1; give one of them another name"]
+    );
+}
+
+#[test]
+fn every_mistake_of_every_file_is_told_at_once() {
+    let slips = READ.replace("medium", "severe").replace("condition: sel", "condition: sell");
+    let many = MANY.replace("[read]", "[raed]").replace("gte", "get").replace("1h", "32d");
+    assert_eq!(
+        problems(&[&many, &slips]),
+        [
+            "a.yml:3:42: no rule is called `raed`; did you mean `read`?",
+            "a.yml:3:59: `timespan` is missing or cannot be used; write a length of time such as 10m, 24h or 7d; at most 31d",
+            "a.yml:3:75: the condition has no bound; for example `gte: 5`",
+            "a.yml:3:76: unknown key `get`; did you mean `gte`?",
+            "b.yml:3:51: the condition names `sell`, which is no selection of this rule; did you mean `sel`?",
+            "b.yml:4:8: `severe` is no level; write informational, low, medium, high or critical",
+        ]
+    );
+}
+
+#[test]
+fn a_name_that_may_stand_in_an_unread_file_is_no_mistake() {
+    assert_eq!(
+        problems(&[MANY, "title: [\n"]).iter().filter(|problem| problem.starts_with("a.yml")).count(),
+        0
+    );
+    assert_eq!(problems(&[MANY, "title: [\n"]).len(), 1);
+}
+
+#[test]
+fn what_is_no_rule_is_told_and_the_custom_keys_of_others_are_kept_quiet() {
+    refused("- a\n- b\n", &["a.yml:1:1: a rule is a mapping, not a list; begin with `title: …`"]);
+    refused(
+        "title: x\nlevel: low\n",
+        &[
+            "a.yml:1:1: a rule needs a `detection` or a `correlation`; say under `detection:` which events the rule is about",
+        ],
+    );
+    let filter = "title: x\nfilter: {rules: [a], sel: {class: other}, condition: not sel}\n";
+    refused(
+        filter,
+        &[
+            "a.yml:2:9: a filter document is not read; write the exception into the rule, as `not filter` in its condition",
+        ],
+    );
+    let own = format!("{READ}x_our_ticket: 4711\nreviewed: {{by: [us]}}\n");
+    assert_eq!(problems(&[&own]), [""; 0]);
+    let slip = format!("{READ}keywach: {{action: Look}}\n");
+    refused(&slip, &["a.yml:5:1: unknown key `keywach`; did you mean `keywatch`?"]);
+}
+
+#[test]
+fn an_empty_document_between_others_is_nothing() {
+    assert_eq!(compiled(&format!("---\n---\n{READ}")).rules.len(), 1);
+}
+
+#[test]
+fn rules_know_their_file_and_line() {
+    let set =
+        compiled(&correlation("type: event_count, rules: [a, b], timespan: 1m, condition: {gt: 1}", ""));
+    let lines: Vec<(&str, usize)> = set.rules.iter().map(|rule| (&*rule.id, rule.line)).collect();
+    assert_eq!(lines, [("a", 1), ("b", 5), ("c", 9)]);
+}
+
+#[test]
+fn every_key_of_the_extension_is_documented() {
+    let text = include_str!("../../../README.md");
+    for key in crate::compile::document::EXTENSION {
+        assert!(text.contains(&format!("`{key}`")), "`{key}` is not in rules/README.md");
+    }
+}

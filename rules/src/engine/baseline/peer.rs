@@ -1,0 +1,378 @@
+//! What is known of one `per` of a baseline: the values it was seen with, and how long it has
+//! been here.
+//!
+//! Everything a judgement depends on is in the stored state, at every moment: what is refreshed
+//! only now and then (a last sight) is refreshed so in memory too. A restart therefore changes
+//! no judgement. Never looks at more than one `per`.
+
+use super::days::{DAY_SECS, Days, stamp};
+use super::value::{Print, Rung, Value};
+use super::{Judgement, Raised, Sight};
+use crate::rule::{Baseline, Novel};
+use serde::{Deserialize, Serialize};
+
+/// Tainted values kept per `per`; the longest ago go first.
+const TAINTED_MAX: usize = 32;
+/// Seconds by which a repeated taint must be later to be noted anew.
+const TAINT_REFRESH_SECS: u32 = 60;
+
+/// One `per`. 64 bytes, 12 per value, and a box for what is in doubt.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Peer {
+    /// Ordered by print.
+    values: Vec<Sighted>,
+    doubts: Option<Box<Doubts>>,
+    /// Second of the earliest event.
+    first: u32,
+    /// Second of the latest event, late by up to [`refresh_secs`].
+    last: u32,
+    /// Events, counted until there are enough to be judged.
+    events: u32,
+    /// Days with an event, counted until there are enough to be judged.
+    days: Days,
+    rung: Rung,
+    /// Whether it has a place among the settled, which newcomers cannot take.
+    pub(crate) settled: bool,
+}
+
+/// One known value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Sighted {
+    print: Print,
+    /// Second of the latest sight, late by up to [`refresh_secs`].
+    last: u32,
+}
+
+/// What only few have: values in doubt, and an open incident.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+struct Doubts {
+    /// Values that raised, with the days they were seen on since, in order of first sight.
+    pending: Vec<(Print, Days)>,
+    /// Values not to be learned for a day, with the second of the taint.
+    tainted: Vec<(Print, u32)>,
+    /// Second until which it must not be forgotten.
+    held_until: u32,
+}
+
+/// How much later a sight must be for it to be noted: a batch commits what it changed, and
+/// writing every `per` at every event would cost more than the events do.
+fn refresh_secs(spec: &Baseline) -> u32 {
+    let most = match spec.of {
+        Novel::Network { .. } => 3600,
+        Novel::Values(_) => 6 * 3600,
+    };
+    let life = spec.returns_after_secs.unwrap_or(spec.decay_secs).min(spec.decay_secs);
+    stamp(life / 24).clamp(1, most)
+}
+
+impl Peer {
+    /// Second of the latest event.
+    pub(crate) fn last(&self) -> u32 {
+        self.last
+    }
+
+    /// Whether it must not be forgotten at this second.
+    pub(crate) fn is_held(&self, at: u32) -> bool {
+        self.doubts.as_ref().is_some_and(|doubts| doubts.held_until > 0 && doubts.held_until >= at)
+    }
+
+    /// Keeps it until then; whether that changed anything.
+    pub(crate) fn hold(&mut self, until: u32) -> bool {
+        let doubts = self.doubts.get_or_insert_default();
+        let longer = until > doubts.held_until;
+        if longer {
+            doubts.held_until = until.saturating_add(3600);
+        }
+        longer
+    }
+
+    /// Says what a sight is, and learns nothing.
+    pub(crate) fn judge(&self, spec: &Baseline, sight: &Sight<'_>, learning: bool) -> Judgement {
+        if sight.exempt {
+            return Judgement::Exempt;
+        }
+        let Some(print) = Print::of(sight.value, self.rung) else { return Judgement::Mobile };
+        let now = stamp(sight.now_secs);
+        let last = self.last_sight(print);
+        let idle = last.map(|last| now.saturating_sub(last));
+        let is_new = match (spec.returns_after_secs, idle) {
+            (Some(_), None) => false,
+            (Some(after), Some(idle)) => i64::from(idle) >= after,
+            (None, None) => true,
+            (None, Some(idle)) => i64::from(idle) > spec.decay_secs,
+        };
+        if !is_new {
+            let is_fresh = |last: u32| now < last.saturating_add(refresh_secs(spec));
+            return Judgement::Known { noted: last.is_some_and(is_fresh) && self.has_counted(spec, now) };
+        }
+        if learning {
+            return Judgement::Learning;
+        }
+        if !self.is_mature(spec, now) {
+            return Judgement::Immature;
+        }
+        if self.is_acceptable(spec, print, now) {
+            return Judgement::Accepted;
+        }
+        let value = match sight.value {
+            Value::Text(text) => text.to_owned(),
+            Value::Address { .. } => print.network().to_string(),
+        };
+        match (spec.returns_after_secs, idle) {
+            (Some(_), Some(idle)) => Judgement::Returned { value, since_secs: i64::from(idle) },
+            _ => Judgement::New { value, known: self.living(spec, now) },
+        }
+    }
+
+    /// Learns from a sight that was judged; whether the state changed.
+    pub(crate) fn learn(
+        &mut self,
+        spec: &Baseline,
+        sight: &Sight<'_>,
+        judgement: &Judgement,
+        raised: Raised,
+    ) -> bool {
+        let now = stamp(sight.now_secs);
+        let mut changed = self.count(spec, now);
+        if raised == Raised::High {
+            changed |= self.doubt_all();
+        }
+        let Some(print) = Print::of(sight.value, self.rung) else { return changed };
+        let clean = !self.is_tainted(print, now);
+        let learned = match judgement {
+            Judgement::Mobile => false,
+            Judgement::Exempt => true,
+            Judgement::Known { .. } => {
+                self.last_sight(print).is_some() || (clean && raised <= Raised::Novelty)
+            }
+            Judgement::Learning | Judgement::Immature => clean && raised == Raised::Nothing,
+            Judgement::Accepted => clean && raised < Raised::High,
+            Judgement::New { .. } | Judgement::Returned { .. } if spec.accept_days == 0 => {
+                clean && raised <= Raised::Novelty
+            }
+            Judgement::New { .. } | Judgement::Returned { .. } => {
+                changed |= clean && raised < Raised::High && self.wait(spec, print, now);
+                false
+            }
+        };
+        changed | (learned && self.keep(spec, sight.value, print, now))
+    }
+
+    /// A value that is not learned for a day; whether the state changed.
+    pub(crate) fn taint(&mut self, value: Value<'_>, now: u32) -> bool {
+        let Some(print) = Print::of(value, self.rung) else { return false };
+        let tainted = &mut self.doubts.get_or_insert_default().tainted;
+        if tainted.iter().any(|(other, at)| *other == print && now < at.saturating_add(TAINT_REFRESH_SECS)) {
+            return false;
+        }
+        tainted.retain(|(other, at)| *other != print && now.saturating_sub(*at) < DAY_SECS);
+        if tainted.len() >= TAINTED_MAX {
+            tainted.remove(0);
+        }
+        tainted.push((print, now));
+        self.last = self.last.max(now);
+        true
+    }
+
+    /// Something high was raised for it: values that wait begin anew. Whether any did.
+    pub(crate) fn doubt_all(&mut self) -> bool {
+        self.doubts.as_mut().is_some_and(|doubts| {
+            let any = !doubts.pending.is_empty();
+            doubts.pending.clear();
+            any
+        })
+    }
+
+    /// Whether it has been here for at least a day and can be judged.
+    pub(crate) fn may_settle(&self, spec: &Baseline) -> bool {
+        self.last.saturating_sub(self.first) >= DAY_SECS && self.is_mature(spec, self.last)
+    }
+
+    /// Gives back memory that growing took.
+    pub(crate) fn tidy(&mut self) {
+        self.values.sort_unstable_by_key(|known| known.print);
+        self.values.shrink_to_fit();
+    }
+
+    /// Bytes on the heap, with 16 for the allocator's own use of each block.
+    #[cfg(test)]
+    pub(crate) fn heap_bytes(&self) -> usize {
+        let block = |bytes: usize| if bytes == 0 { 0 } else { bytes.next_multiple_of(16) + 16 };
+        let doubts = self.doubts.as_ref().map_or(0, |doubts| {
+            block(size_of::<Doubts>())
+                + block(doubts.pending.capacity() * size_of::<(Print, Days)>())
+                + block(doubts.tainted.capacity() * size_of::<(Print, u32)>())
+        });
+        block(self.values.capacity() * size_of::<Sighted>()) + doubts
+    }
+
+    fn is_mature(&self, spec: &Baseline, now: u32) -> bool {
+        let mature = &spec.mature;
+        let age = if self.events == 0 { 0 } else { now.saturating_sub(self.first) };
+        i64::from(age) >= mature.age_secs
+            && self.events >= mature.events
+            && self.days.len() >= mature.days.min(Days::MAX)
+    }
+
+    /// Whether counting an event of that second would change nothing.
+    fn has_counted(&self, spec: &Baseline, now: u32) -> bool {
+        self.events >= spec.mature.events.max(1)
+            && (self.days.len() >= spec.mature.days.min(Days::MAX) || self.days.contains(now))
+            && (self.first..self.last.saturating_add(refresh_secs(spec))).contains(&now)
+    }
+
+    /// Counts an event towards being judged; whether the state changed.
+    fn count(&mut self, spec: &Baseline, now: u32) -> bool {
+        if self.has_counted(spec, now) {
+            return false;
+        }
+        self.first = if self.events == 0 { now } else { self.first.min(now) };
+        if self.events < spec.mature.events.max(1) {
+            self.events += 1;
+        }
+        if self.days.len() < spec.mature.days.min(Days::MAX) {
+            self.days.add(now);
+        }
+        self.last = self.last.max(now);
+        true
+    }
+
+    fn last_sight(&self, print: Print) -> Option<u32> {
+        let at = self.values.binary_search_by_key(&print, |known| known.print).ok()?;
+        self.values.get(at).map(|known| known.last)
+    }
+
+    fn is_tainted(&self, print: Print, now: u32) -> bool {
+        let is = |(other, at): &(Print, u32)| *other == print && now.saturating_sub(*at) < DAY_SECS;
+        self.doubts.as_ref().is_some_and(|doubts| doubts.tainted.iter().any(is))
+    }
+
+    /// Whether a value that raised has been seen on enough days, today among them.
+    fn is_acceptable(&self, spec: &Baseline, print: Print, now: u32) -> bool {
+        let Some(doubts) = self.doubts.as_ref().filter(|_| spec.accept_days > 0) else { return false };
+        let days = doubts.pending.iter().find(|(other, _)| *other == print).map(|(_, days)| days);
+        let seen = days.map_or(0, |days| days.len() + usize::from(!days.contains(now)));
+        seen >= spec.accept_days.min(Days::MAX) && !self.is_tainted(print, now)
+    }
+
+    /// Notes a day on which a value that raised was seen; whether the state changed.
+    fn wait(&mut self, spec: &Baseline, print: Print, now: u32) -> bool {
+        let pending = &mut self.doubts.get_or_insert_default().pending;
+        let before = pending.len();
+        pending.retain(|(_, days)| i64::from(days.idle_secs(now)) <= spec.decay_secs);
+        let forgot = pending.len() < before;
+        if let Some((_, days)) = pending.iter_mut().find(|(other, _)| *other == print) {
+            return days.add(now) || forgot;
+        }
+        if pending.len() >= spec.values_max.max(1) {
+            pending.remove(0);
+        }
+        let mut days = Days::default();
+        days.add(now);
+        pending.push((print, days));
+        true
+    }
+
+    /// Makes a value known or refreshes it; whether the state changed.
+    fn keep(&mut self, spec: &Baseline, value: Value<'_>, print: Print, now: u32) -> bool {
+        let refresh = refresh_secs(spec);
+        let place = self.values.binary_search_by_key(&print, |known| known.print);
+        if let Ok(at) = place
+            && let Some(known) = self.values.get(at)
+            && now < known.last.saturating_add(refresh)
+        {
+            return false;
+        }
+        self.forget_old(spec, now);
+        self.note(print, now);
+        if let (Value::Address { asn: Some(asn), .. }, Novel::Network { .. }) = (value, &spec.of) {
+            self.note(Print::system(asn), now);
+        }
+        if let Some(doubts) = &mut self.doubts {
+            doubts.pending.retain(|(other, _)| *other != print);
+        }
+        self.evict(spec, false);
+        self.evict(spec, true);
+        self.climb_if_mobile(spec, now);
+        true
+    }
+
+    fn note(&mut self, print: Print, now: u32) {
+        match self.values.binary_search_by_key(&print, |known| known.print) {
+            Ok(at) => {
+                if let Some(known) = self.values.get_mut(at) {
+                    known.last = known.last.max(now);
+                }
+            }
+            Err(at) => {
+                if self.values.len() == self.values.capacity() {
+                    self.values.reserve_exact(1 + self.values.len() / 4);
+                }
+                self.values.insert(at, Sighted { print, last: now });
+            }
+        }
+    }
+
+    fn forget_old(&mut self, spec: &Baseline, now: u32) {
+        if spec.returns_after_secs.is_none() {
+            self.values.retain(|known| i64::from(now.saturating_sub(known.last)) <= spec.decay_secs);
+        }
+    }
+
+    /// Autonomous systems are noted beside the networks, for the day somebody climbs that far;
+    /// they do not count as networks.
+    fn is_aside(&self, spec: &Baseline, print: Print) -> bool {
+        matches!(spec.of, Novel::Network { .. }) && self.rung != Rung::System && print.is_system()
+    }
+
+    /// Lets the longest unseen go when there are too many, of the values or of those aside.
+    fn evict(&mut self, spec: &Baseline, aside: bool) {
+        let among = |known: &&Sighted| self.is_aside(spec, known.print) == aside;
+        if self.values.iter().filter(among).count() <= spec.values_max.max(1) {
+            return;
+        }
+        let oldest = self.values.iter().filter(among).min_by_key(|known| (known.last, known.print)).copied();
+        self.values.retain(|known| Some(*known) != oldest);
+    }
+
+    /// Values that still count.
+    fn living(&self, spec: &Baseline, now: u32) -> usize {
+        let living = |known: &&Sighted| {
+            spec.returns_after_secs.is_some() || i64::from(now.saturating_sub(known.last)) <= spec.decay_secs
+        };
+        self.values.iter().filter(living).filter(|known| !self.is_aside(spec, known.print)).count()
+    }
+
+    fn climb_if_mobile(&mut self, spec: &Baseline, now: u32) {
+        let Novel::Network { mobile_networks, mobile_within_secs } = spec.of else { return };
+        let recent = |known: &&Sighted| i64::from(now.saturating_sub(known.last)) <= mobile_within_secs;
+        let networks = self.values.iter().filter(|known| !self.is_aside(spec, known.print));
+        if mobile_networks > 0 && networks.filter(recent).count() >= mobile_networks {
+            self.climb();
+        }
+    }
+
+    /// One rung up: wider networks, then autonomous systems if any is known, then none at all.
+    fn climb(&mut self) {
+        let knows_systems = self.values.iter().any(|known| known.print.is_system());
+        let values = std::mem::take(&mut self.values);
+        self.rung = match self.rung {
+            Rung::Narrow => Rung::Wide,
+            Rung::Wide if knows_systems => Rung::System,
+            Rung::Wide | Rung::System | Rung::Mobile => Rung::Mobile,
+        };
+        for known in values {
+            match self.rung {
+                Rung::Wide => self.note(known.print.widened(), known.last),
+                Rung::System if known.print.is_system() => self.note(known.print, known.last),
+                Rung::Narrow | Rung::System | Rung::Mobile => {}
+            }
+        }
+        if let Some(doubts) = &mut self.doubts {
+            doubts.pending.clear();
+            for (print, _) in &mut doubts.tainted {
+                *print = print.widened();
+            }
+        }
+    }
+}

@@ -1,0 +1,298 @@
+//! Baselines, held to their promises: what is new, what is learned, what is forgotten.
+
+mod bounds;
+mod exactness;
+
+use super::*;
+use crate::rule::{MatcherId, Mature, Novel};
+
+const DAY: i64 = 86_400;
+const HOUR: i64 = 3_600;
+
+fn networks() -> Baseline {
+    Baseline {
+        rule: "KW-002".into(),
+        events: MatcherId(0),
+        per: Vec::new(),
+        of: Novel::Network { mobile_networks: 12, mobile_within_secs: 7 * DAY },
+        taints: None,
+        unless: None,
+        learn_secs: 7 * DAY,
+        mature: Mature { age_secs: 7 * DAY, events: 10, days: 3 },
+        decay_secs: 30 * DAY,
+        values_max: 256,
+        accept_days: 3,
+        returns_after_secs: None,
+    }
+}
+
+fn values() -> Baseline {
+    Baseline {
+        of: Novel::Values(Vec::new()),
+        learn_secs: 0,
+        mature: Mature::default(),
+        decay_secs: 90 * DAY,
+        accept_days: 0,
+        ..networks()
+    }
+}
+
+fn from<'s>(per: &'s str, ip: &str, at: i64) -> Sight<'s> {
+    let value = Value::Address { ip: ip.parse().unwrap(), asn: None };
+    Sight { per, value, now_secs: at, exempt: false }
+}
+
+fn with_asn<'s>(per: &'s str, ip: &str, asn: u32, at: i64) -> Sight<'s> {
+    let value = Value::Address { ip: ip.parse().unwrap(), asn: Some(asn) };
+    Sight { value, ..from(per, ip, at) }
+}
+
+fn text<'s>(per: &'s str, value: &'s str, at: i64) -> Sight<'s> {
+    Sight { per, value: Value::Text(value), now_secs: at, exempt: false }
+}
+
+fn new(value: &str, known: usize) -> Judgement {
+    Judgement::New { value: value.to_owned(), known }
+}
+
+const KNOWN: Judgement = Judgement::Known { noted: false };
+const NOTED: Judgement = Judgement::Known { noted: true };
+
+/// What a sight is, whether or not it is noted already.
+fn judged(known: &Known, spec: &Baseline, sight: &Sight<'_>) -> Judgement {
+    let judgement = known.judge(spec, sight);
+    if judgement == NOTED { KNOWN } else { judgement }
+}
+
+/// Judges and learns as the engine does: news of a warning raises.
+fn see(known: &mut Known, spec: &Baseline, sight: &Sight<'_>) -> Judgement {
+    let judgement = known.judge(spec, sight);
+    let raised = if judgement.news().is_some() { Raised::Novelty } else { Raised::Nothing };
+    known.learn(spec, sight, &judgement, raised);
+    if judgement == NOTED { KNOWN } else { judgement }
+}
+
+/// A principal that read from 192.0.2.0/24 every eight hours for ten days and is mature.
+fn settled(spec: &Baseline) -> Known {
+    let mut known = Known::new(100);
+    for n in 0..30 {
+        see(&mut known, spec, &from("p", "192.0.2.7", n * 8 * HOUR));
+    }
+    known
+}
+
+#[test]
+fn nothing_is_new_while_history_is_short() {
+    let mut known = Known::new(10);
+    assert_eq!(see(&mut known, &networks(), &from("p", "192.0.2.1", 0)), Judgement::Learning);
+    assert_eq!(see(&mut known, &networks(), &from("p", "192.0.2.9", DAY)), KNOWN);
+    assert_eq!(see(&mut known, &networks(), &from("p", "198.51.100.1", 2 * DAY)), Judgement::Learning);
+    assert_eq!(known.judges_from(&networks()), Some(7 * DAY));
+}
+
+#[test]
+fn somebody_unknown_is_not_judged_until_mature() {
+    let (mut known, spec) = (settled(&networks()), networks());
+    assert_eq!(see(&mut known, &spec, &from("q", "198.51.100.1", 10 * DAY)), Judgement::Immature);
+    for n in 1..9 {
+        see(&mut known, &spec, &from("q", "198.51.100.1", 10 * DAY + n * DAY));
+    }
+    assert_eq!(
+        judged(&known, &spec, &from("q", "203.0.113.1", 20 * DAY)),
+        Judgement::Immature,
+        "nine events"
+    );
+    see(&mut known, &spec, &from("q", "198.51.100.1", 20 * DAY));
+    assert_eq!(judged(&known, &spec, &from("q", "203.0.113.1", 20 * DAY)), new("203.0.113.0/24", 1));
+}
+
+#[test]
+fn a_network_never_seen_is_new_and_judging_learns_nothing() {
+    let known = settled(&networks());
+    for _ in 0..2 {
+        assert_eq!(
+            judged(&known, &networks(), &from("p", "198.51.100.1", 10 * DAY)),
+            new("198.51.100.0/24", 1)
+        );
+    }
+}
+
+#[test]
+fn a_network_that_raised_is_accepted_on_its_third_day() {
+    let (mut known, spec) = (settled(&networks()), networks());
+    let at = |day: i64, hour: i64| from("p", "198.51.100.1", day * DAY + hour * HOUR);
+    for (day, hour) in [(10, 1), (10, 2), (11, 1), (11, 9)] {
+        assert_eq!(see(&mut known, &spec, &at(day, hour)), new("198.51.100.0/24", 1), "day {day}");
+    }
+    assert_eq!(see(&mut known, &spec, &at(12, 1)), Judgement::Accepted);
+    assert_eq!(see(&mut known, &spec, &at(12, 2)), KNOWN);
+}
+
+#[test]
+fn something_high_makes_waiting_networks_wait_anew() {
+    let (mut known, spec) = (settled(&networks()), networks());
+    let at = |day: i64| from("p", "198.51.100.1", day * DAY);
+    see(&mut known, &spec, &at(10));
+    see(&mut known, &spec, &at(11));
+    known.raised_high("p");
+    for day in [12, 13] {
+        assert_eq!(see(&mut known, &spec, &at(day)), new("198.51.100.0/24", 1), "day {day}");
+    }
+    let third = known.judge(&spec, &at(14));
+    assert_eq!(third, Judgement::Accepted);
+    known.learn(&spec, &at(14), &third, Raised::High);
+    assert_eq!(judged(&known, &spec, &at(15)), new("198.51.100.0/24", 1), "the third day raised high itself");
+}
+
+#[test]
+fn a_known_network_stays_known_though_its_event_raised() {
+    let (mut known, spec) = (settled(&networks()), networks());
+    for day in (10..60).step_by(10) {
+        let sight = from("p", "192.0.2.1", day * DAY);
+        let judgement = known.judge(&spec, &sight);
+        assert_eq!(judgement, KNOWN, "day {day}");
+        known.learn(&spec, &sight, &judgement, Raised::High);
+    }
+}
+
+#[test]
+fn what_raised_while_learning_is_not_learned() {
+    let (mut known, spec) = (Known::new(10), networks());
+    let sight = from("p", "192.0.2.1", 0);
+    let judgement = known.judge(&spec, &sight);
+    known.learn(&spec, &sight, &judgement, Raised::Other);
+    assert_eq!(judged(&known, &spec, &sight), Judgement::Learning);
+}
+
+#[test]
+fn a_tainted_network_is_not_learned_for_a_day_even_of_somebody_unknown() {
+    let (mut known, spec) = (Known::new(10), networks());
+    let sight = from("p", "192.0.2.1", HOUR);
+    known.taint("p", sight.value, HOUR);
+    for at in [HOUR, 20 * HOUR] {
+        see(&mut known, &spec, &Sight { now_secs: at, ..sight });
+        assert_eq!(judged(&known, &spec, &sight), Judgement::Learning, "hour {}", at / HOUR);
+    }
+    see(&mut known, &spec, &Sight { now_secs: 25 * HOUR, ..sight });
+    assert_eq!(judged(&known, &spec, &sight), KNOWN);
+}
+
+#[test]
+fn tainted_days_do_not_count_towards_acceptance() {
+    let (mut known, spec) = (settled(&networks()), networks());
+    for day in 10..15 {
+        let sight = from("p", "198.51.100.1", day * DAY + HOUR);
+        known.taint("p", sight.value, day * DAY);
+        assert!(see(&mut known, &spec, &sight).news().is_some(), "day {day}");
+    }
+}
+
+#[test]
+fn an_operators_list_is_learned_and_never_new() {
+    let (mut known, spec) = (settled(&networks()), networks());
+    let sight = from("p", "198.51.100.1", 10 * DAY);
+    assert_eq!(see(&mut known, &spec, &Sight { exempt: true, ..sight }), Judgement::Exempt);
+    assert_eq!(judged(&known, &spec, &sight), KNOWN);
+}
+
+#[test]
+fn a_network_unseen_for_thirty_days_is_forgotten() {
+    let (known, spec) = (settled(&networks()), networks());
+    let last = 29 * 8 * HOUR;
+    assert_eq!(judged(&known, &spec, &from("p", "192.0.2.1", last + 30 * DAY)), KNOWN);
+    assert_eq!(judged(&known, &spec, &from("p", "192.0.2.1", last + 30 * DAY + 1)), new("192.0.2.0/24", 0));
+}
+
+#[test]
+fn the_longest_unseen_value_makes_room_for_a_new_one() {
+    let spec = Baseline { values_max: 3, ..values() };
+    let mut known = Known::new(10);
+    for (n, value) in ["a", "b", "c", "a", "d"].into_iter().enumerate() {
+        see(&mut known, &spec, &text("p", value, DAY * i64::try_from(n).unwrap()));
+    }
+    assert_eq!(judged(&known, &spec, &text("p", "b", 5 * DAY)), new("b", 3));
+    for value in ["a", "c", "d"] {
+        assert_eq!(judged(&known, &spec, &text("p", value, 5 * DAY)), KNOWN, "{value}");
+    }
+}
+
+#[test]
+fn without_acceptance_news_is_told_once_unless_something_else_raised() {
+    let (mut known, spec) = (Known::new(10), values());
+    let sight = text("", "one", 0);
+    for raised in [Raised::Other, Raised::High] {
+        assert_eq!(judged(&known, &spec, &sight), new("one", 0));
+        known.learn(&spec, &sight, &new("one", 0), raised);
+    }
+    assert_eq!(see(&mut known, &spec, &sight), new("one", 0));
+    assert_eq!(see(&mut known, &spec, &sight), KNOWN);
+    assert_eq!(see(&mut known, &spec, &text("", "two", 5)), new("two", 1));
+}
+
+#[test]
+fn a_value_that_returns_after_long_is_told_and_a_new_one_is_not() {
+    let spec = Baseline { returns_after_secs: Some(90 * DAY), ..values() };
+    let mut known = Known::new(10);
+    assert_eq!(see(&mut known, &spec, &text("", "secret", 0)), KNOWN);
+    assert_eq!(see(&mut known, &spec, &text("", "secret", 89 * DAY)), KNOWN);
+    let returned = Judgement::Returned { value: "secret".to_owned(), since_secs: 400 * DAY };
+    assert_eq!(see(&mut known, &spec, &text("", "secret", 489 * DAY)), returned);
+    assert_eq!(see(&mut known, &spec, &text("", "secret", 490 * DAY)), KNOWN);
+}
+
+/// Reads from `count` networks an hour apart while history is short.
+fn roam(known: &mut Known, count: u8, hours: i64, sight: impl Fn(u8, i64) -> Sight<'static>) {
+    for n in 0..count {
+        see(known, &networks(), &sight(n, i64::from(n) * hours * HOUR));
+    }
+}
+
+#[test]
+fn twelve_networks_within_a_week_climb_to_wider_ones() {
+    let mut known = Known::new(10);
+    roam(&mut known, 12, 10, |n, at| from("p", &format!("198.51.{n}.1"), at));
+    assert_eq!(judged(&known, &networks(), &from("p", "198.51.200.1", 8 * DAY)), KNOWN);
+    assert_eq!(judged(&known, &networks(), &from("p", "203.0.113.1", 8 * DAY)), new("203.0.0.0/16", 1));
+}
+
+#[test]
+fn twelve_networks_in_more_than_a_week_do_not_climb() {
+    let mut known = Known::new(10);
+    let spec = Baseline { learn_secs: 30 * DAY, ..networks() };
+    for n in 0..12 {
+        see(&mut known, &spec, &from("p", &format!("198.51.{n}.1"), n * 16 * HOUR));
+    }
+    assert_eq!(judged(&known, &networks(), &from("p", "198.51.200.1", 8 * DAY)), new("198.51.200.0/24", 12));
+}
+
+#[test]
+fn without_a_database_whoever_outgrows_wide_networks_is_not_judged() {
+    let mut known = Known::new(10);
+    roam(&mut known, 24, 1, |n, at| from("p", &format!("10.{n}.0.1"), at));
+    assert_eq!(judged(&known, &networks(), &from("p", "203.0.113.1", 8 * DAY)), Judgement::Mobile);
+}
+
+#[test]
+fn with_a_database_the_autonomous_systems_are_judged_before_nothing_is() {
+    let mut known = Known::new(10);
+    roam(&mut known, 40, 2, |n, at| with_asn("p", &format!("10.{n}.0.1"), 64_496 + u32::from(n % 2), at));
+    let spec = networks();
+    assert_eq!(judged(&known, &spec, &with_asn("p", "203.0.113.1", 64_497, 8 * DAY)), KNOWN);
+    assert_eq!(judged(&known, &spec, &with_asn("p", "203.0.113.1", 64_500, 8 * DAY)), new("AS64500", 2));
+    assert_eq!(judged(&known, &spec, &from("p", "203.0.113.1", 8 * DAY)), Judgement::Mobile);
+    roam(&mut known, 12, 1, |n, at| with_asn("p", "10.0.0.1", 64_500 + u32::from(n), at));
+    assert_eq!(judged(&known, &spec, &with_asn("p", "203.0.113.1", 64_496, 8 * DAY)), Judgement::Mobile);
+}
+
+#[test]
+fn autonomous_systems_aside_are_no_networks() {
+    let (mut known, spec) = (Known::new(10), values_as_networks());
+    for (n, asn) in (0..3).zip(64_496..) {
+        see(&mut known, &spec, &with_asn("p", &format!("192.0.{n}.1"), asn, 0));
+    }
+    assert_eq!(judged(&known, &spec, &with_asn("p", "203.0.113.1", 64_496, 1)), new("203.0.113.0/24", 3));
+}
+
+fn values_as_networks() -> Baseline {
+    Baseline { of: networks().of, ..values() }
+}

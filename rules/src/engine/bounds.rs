@@ -1,0 +1,96 @@
+//! How the engine keeps its memory within its limits, and what it hands over to be stored.
+
+use super::{Engine, State};
+use crate::rule::Kind;
+use keywatch_event::{EventTime, Learned};
+
+impl Engine {
+    /// Keeps memory bounded: when there are too many entries, what lies far enough back is
+    /// sealed, then more recent entries too, and at last entries go, which is counted.
+    pub(super) fn bound(&mut self) {
+        self.gauges.entries = self.held();
+        if self.gauges.entries > self.settings.entries_max {
+            self.make_room();
+        }
+        self.gauges.principals = self.baselines.iter().map(super::Known::len).sum();
+        self.gauges.principals_evicted = self.baselines.iter().map(super::Known::evicted).sum();
+    }
+
+    fn make_room(&mut self) {
+        let Some(newest) = self.newest else { return };
+        let mut lateness = self.settings.lateness_secs;
+        while self.gauges.entries > self.settings.entries_max / 4 * 3 && lateness > 60 {
+            self.seal(newest.plus_secs(-lateness));
+            self.gauges.entries = self.held();
+            lateness /= 4;
+        }
+        if self.gauges.entries > self.settings.entries_max / 4 * 3 {
+            self.shed();
+        }
+    }
+
+    fn held(&self) -> usize {
+        self.states.iter().map(State::entries).sum()
+    }
+
+    fn seal(&mut self, floor: EventTime) {
+        self.floor = self.floor.max(Some(floor));
+        for (rule, state) in self.rules.rules.iter().zip(&mut self.states) {
+            if let (Kind::Count(count), State::Count(state)) = (&rule.kind, state) {
+                state.seal(count, floor);
+            }
+        }
+    }
+
+    /// Shrinks every rule's share to three quarters of the limit.
+    fn shed(&mut self) {
+        let (held, target) = (self.gauges.entries.max(1), self.settings.entries_max / 4 * 3);
+        let mut shed = 0;
+        for (rule, state) in self.rules.rules.iter().zip(&mut self.states) {
+            if let (Kind::Count(count), State::Count(state)) = (&rule.kind, state) {
+                shed += state.shed(count, state.len() * target / held);
+            }
+        }
+        self.gauges.entries_evicted += shed as u64;
+        self.gauges.entries = self.held();
+    }
+
+    /// Learned state that changed since the last call.
+    pub(super) fn take_learned(&mut self) -> Vec<Learned> {
+        let mut learned = Vec::new();
+        for (spec, known) in self.rules.baselines.iter().zip(&mut self.baselines) {
+            learned.extend(known.take_learned(&spec.rule));
+        }
+        for (rule, state) in self.rules.rules.iter().zip(&mut self.states) {
+            match state {
+                State::Count(state) => learned.extend(state.lag.get_mut().take_learned(&rule.id)),
+                State::Silence(quiet) => learned.extend(quiet.take_learned(&rule.id)),
+                State::None | State::Risk(_) => {}
+            }
+        }
+        learned
+    }
+
+    /// Gives one piece of learned state back to whom it belongs.
+    pub(super) fn restore_learned(&mut self, learned: &Learned) {
+        for (spec, known) in self.rules.baselines.iter().zip(&mut self.baselines) {
+            known.restore(&spec.rule, learned);
+        }
+        for (rule, state) in self.rules.rules.iter().zip(&mut self.states) {
+            match state {
+                State::Count(state) => state.lag.get_mut().restore(&rule.id, learned),
+                State::Silence(quiet) => quiet.restore(&rule.id, learned),
+                State::None | State::Risk(_) => {}
+            }
+        }
+    }
+}
+
+impl State {
+    fn entries(&self) -> usize {
+        match self {
+            Self::Count(state) => state.len(),
+            Self::None | Self::Silence(_) | Self::Risk(_) => 0,
+        }
+    }
+}

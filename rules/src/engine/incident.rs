@@ -1,0 +1,235 @@
+//! A run of entries that belong together: what one alert is about.
+//!
+//! Joining can be taken back, in the reverse order of joining.
+
+use super::brief::Brief;
+use super::entry::{Entry, Fact, Role};
+use crate::rule::{Count, Counted};
+use hashbrown::HashSet;
+use keywatch_event::{AlertId, EventTime, Level};
+use sha2::{Digest, Sha256};
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
+
+/// From how many actors on an incident takes further actors of the same key: rotation of
+/// addresses is one attack, not one per address.
+pub(crate) const ACTORS_MAX: usize = 3;
+
+/// Most events an incident keeps by name: what an alert shows, and enough to tell what it is
+/// about. A thousand are about 300 kB; further ones are counted.
+const MEMBERS_MAX: usize = 1000;
+/// How many of the latest events an escalation looks at.
+const ESCALATION_EVENTS_MAX: usize = 1000;
+
+/// A run of entries that belong together.
+#[derive(Clone, Debug)]
+pub(crate) struct Incident {
+    pub(crate) id: AlertId,
+    pub(crate) level: Level,
+    /// The event at which the condition was first met.
+    pub(crate) opened_by: Arc<Brief>,
+    /// Its events in order of joining, those of the opening window first; at most
+    /// [`MEMBERS_MAX`].
+    pub(crate) members: Vec<Member>,
+    /// How many events there are in all.
+    pub(crate) events: u64,
+    /// Event time of the earliest member that is not attached.
+    pub(crate) first: EventTime,
+    /// Event time of the latest such member.
+    pub(crate) last: EventTime,
+    /// Highest value of the rule's condition.
+    pub(crate) observed: f64,
+    /// The bound that value had to meet when the incident opened, and where it came from.
+    pub(crate) bound: (f64, Option<String>),
+    /// Whether the event it opened with may still be explained.
+    pub(crate) waits: bool,
+    pub(crate) full_keys: Vec<u128>,
+    pub(crate) base_keys: Vec<u128>,
+    pub(crate) actors: Vec<Box<str>>,
+    /// What was last said of it.
+    pub(crate) told: Option<Told>,
+    /// Whether something about it changed since.
+    pub(crate) touched: bool,
+}
+
+/// One event of an incident.
+#[derive(Clone, Debug)]
+pub(crate) struct Member {
+    pub(crate) brief: Arc<Brief>,
+    pub(crate) note: Option<Arc<str>>,
+    /// What it adds to each escalation of the rule.
+    pub(crate) weighs: Box<[Fact]>,
+    /// What it shares with what may be attached, by number of the attachment.
+    pub(crate) shares: Box<[Box<[u64]>]>,
+}
+
+/// What was last said of an incident.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Told {
+    pub(crate) level: Level,
+    /// Distinct secrets when it was last news.
+    pub(crate) secrets: usize,
+    pub(crate) events: u64,
+    pub(crate) observed: f64,
+    /// Stands for which events they were.
+    pub(crate) print: u64,
+}
+
+/// What a join changed, to take it back.
+#[derive(Clone, Debug)]
+pub(crate) struct Undo {
+    level: Level,
+    first: EventTime,
+    last: EventTime,
+    observed: f64,
+    members: usize,
+    actors: usize,
+    /// Keys it had.
+    pub(crate) full_keys: usize,
+    /// Keys without the actor it had.
+    pub(crate) base_keys: usize,
+}
+
+impl Incident {
+    pub(crate) fn open(rule: &str, entry: &Entry, observed: f64, bound: (f64, Option<String>)) -> Self {
+        let key = entry.keys.first().map_or(0, |key| key.full);
+        Self {
+            id: alert_id(rule, &format!("{key:032x}"), &entry.brief.id),
+            level: Level::Info,
+            opened_by: Arc::clone(&entry.brief),
+            members: Vec::new(),
+            events: 0,
+            first: entry.brief.time,
+            last: entry.brief.time,
+            observed,
+            bound,
+            waits: matches!(entry.role, Role::Waiting(_)),
+            full_keys: Vec::new(),
+            base_keys: Vec::new(),
+            actors: Vec::new(),
+            told: None,
+            touched: true,
+        }
+    }
+
+    /// Whether it still takes events at `at`.
+    pub(crate) fn takes(&self, at: EventTime, count: &Count) -> bool {
+        at <= self.last.plus_secs(count.incident.keep_alive_secs)
+            && at <= self.first.plus_secs(count.incident.max_duration_secs)
+    }
+
+    /// Takes an entry that counts.
+    pub(crate) fn join(&mut self, entry: &Entry, level: Level, count: &Count) -> Undo {
+        let undo = self.attach(entry, count);
+        self.first = self.first.min(entry.brief.time);
+        self.last = self.last.max(entry.brief.time);
+        self.level = self.level.max(level);
+        let actor = &entry.brief.who.actor;
+        if self.actors.len() < ACTORS_MAX && !self.actors.contains(actor) {
+            self.actors.push(actor.clone());
+        }
+        self.escalate(count);
+        undo
+    }
+
+    /// Takes an entry as further evidence.
+    pub(crate) fn attach(&mut self, entry: &Entry, count: &Count) -> Undo {
+        let undo = self.mark();
+        let conditions = 1 + count.any.len();
+        if self.members.len() < MEMBERS_MAX {
+            self.members.push(Member {
+                brief: Arc::clone(&entry.brief),
+                note: entry.note.clone(),
+                weighs: entry.facts.get(conditions..).unwrap_or_default().into(),
+                shares: entry.shares.clone(),
+            });
+        }
+        self.events += 1;
+        self.touched = true;
+        undo
+    }
+
+    /// What it is now, to come back to.
+    pub(crate) fn mark(&self) -> Undo {
+        Undo {
+            level: self.level,
+            first: self.first,
+            last: self.last,
+            observed: self.observed,
+            members: self.members.len(),
+            actors: self.actors.len(),
+            full_keys: self.full_keys.len(),
+            base_keys: self.base_keys.len(),
+        }
+    }
+
+    /// Takes the latest join back; keys are the group's to take back.
+    pub(crate) fn undo(&mut self, undo: &Undo) {
+        self.members.truncate(undo.members);
+        self.events -= 1;
+        (self.level, self.first, self.last) = (undo.level, undo.first, undo.last);
+        self.observed = undo.observed;
+        self.actors.truncate(undo.actors);
+        self.touched = true;
+    }
+
+    fn escalate(&mut self, count: &Count) {
+        for (at, escalate) in count.escalate.iter().enumerate() {
+            if self.level >= escalate.to {
+                continue;
+            }
+            let since = match escalate.within_secs {
+                0 => EventTime::from_unix_nanos(i64::MIN, 0),
+                secs => self.last.plus_secs(-secs),
+            };
+            let latest = self.members.iter().rev().take(ESCALATION_EVENTS_MAX);
+            let recent = latest.filter(|member| member.brief.time >= since);
+            if weighed(&escalate.of, recent.filter_map(|member| member.weighs.get(at))) >= escalate.at_least {
+                self.level = escalate.to;
+            }
+        }
+    }
+
+    /// How many distinct secrets it names.
+    pub(crate) fn secrets(&self) -> usize {
+        let all: HashSet<&str> =
+            self.members.iter().flat_map(|m| &*m.brief.secrets).map(|secret| &*secret.id).collect();
+        all.len()
+    }
+
+    /// Stands for which events it has: two sets of them differ in it but for chance.
+    pub(crate) fn print(&self) -> u64 {
+        let mut hasher = std::hash::DefaultHasher::new();
+        self.members.iter().for_each(|member| member.brief.id.hash(&mut hasher));
+        hasher.finish()
+    }
+
+    /// Whether the event is one of its own.
+    pub(crate) fn has(&self, brief: &Brief) -> bool {
+        self.members.iter().any(|member| member.brief.id == brief.id)
+    }
+}
+
+fn weighed<'f>(of: &Counted, facts: impl Iterator<Item = &'f Fact>) -> u64 {
+    let mut values = HashSet::new();
+    let mut count = 0;
+    for fact in facts {
+        match fact {
+            Fact::Adds(adds) => count += u64::from(*adds),
+            Fact::Values(all) => values.extend(all.iter().copied()),
+            Fact::Numbers(_) => {}
+        }
+    }
+    if matches!(of, Counted::Distinct(_)) { values.len() as u64 } else { count }
+}
+
+/// Identity of an incident: rule, key, opening event.
+pub(crate) fn alert_id(rule: &str, key: &str, event: &str) -> AlertId {
+    let mut hash = Sha256::new();
+    for part in [rule, key, event] {
+        hash.update((part.len() as u64).to_be_bytes());
+        hash.update(part.as_bytes());
+    }
+    let head = hash.finalize().iter().take(13).fold(0_u128, |all, byte| all << 8 | u128::from(*byte));
+    AlertId(format!("alert_{head:026x}"))
+}

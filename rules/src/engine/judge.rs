@@ -1,0 +1,376 @@
+//! How one event is judged by every rule to whom it means something.
+
+use super::alerts;
+use super::baseline::{Judgement, Raised, Sight, Value};
+use super::brief::Brief;
+use super::count::{CountState, Counting, Effect};
+use super::entry::Part;
+use super::group::Change;
+use super::verdicts::Verdicts;
+use super::{Context, Engine, State};
+use crate::Seen;
+use crate::field::Field;
+use crate::rule::{Baseline, Count, Hit, Incident, Kind, Novel, Rule};
+use crate::view::View;
+use keywatch_event::{AlertChange, Level};
+use std::net::IpAddr;
+use std::sync::Arc;
+
+/// How long a baseline is kept whatever happens after something was raised about it: the longest
+/// an incident lives unless its rule says otherwise.
+const HOLD_SECS: i64 = 86_400;
+
+/// What was said of an event when it was stored: ids of rules. `None` for an event that is new.
+type Said<'s> = Option<&'s [String]>;
+
+/// What baselines make of one event: judgements by baseline, in the order of its values.
+#[derive(Debug, Default)]
+struct Novelties(Vec<(usize, Judgement)>);
+
+impl Novelties {
+    /// What is new for a baseline, in words.
+    fn of(&self, baseline: usize) -> impl Iterator<Item = &str> {
+        self.0.iter().filter(move |(of, _)| *of == baseline).filter_map(|(_, judgement)| judgement.news())
+    }
+}
+
+/// What the event raised so far, and through what.
+#[derive(Clone, Copy, Debug, Default)]
+struct Raising {
+    /// By rules that know nothing of novelty.
+    by_others: Option<Level>,
+    /// By being new.
+    by_novelty: Option<Level>,
+    /// By what is new being many, or in a sequence.
+    by_more: Option<Level>,
+}
+
+impl Engine {
+    /// Judges one event.
+    pub(super) fn judge(&mut self, at: usize, seen: &Seen<'_>, said: Said<'_>, verdicts: &mut Verdicts) {
+        let around = Arc::clone(&self.settings.surroundings);
+        let dispatch = Arc::clone(&self.dispatch);
+        let view = View::new(seen, &around, dispatch.plan.scope());
+        let mut scratch = std::mem::take(&mut self.scratch);
+        scratch.found.clear();
+        dispatch.plan.matching(&view, &mut scratch.found.ids);
+        if !scratch.found.ids.is_empty() {
+            scratch.found.mark();
+            dispatch.listeners(&scratch.found, &mut scratch.rules, &mut scratch.baselines);
+            let hashing = self.hashing.clone();
+            let context = Context { view: &view, found: &scratch.found, hashing: &hashing };
+            let mut case = Case { engine: self, at, said, context: &context, brief: None, verdicts };
+            case.run(&scratch.rules, &scratch.baselines, &dispatch.novel);
+        }
+        self.scratch = scratch;
+    }
+
+    /// Says what changed about incidents, and joins alerts of different rules.
+    pub(super) fn conclude(&mut self, verdicts: &mut Verdicts) {
+        let rules = Arc::clone(&self.rules);
+        let batch = self.batch;
+        for (rule, state) in rules.rules.iter().zip(&mut self.states) {
+            if let (Kind::Count(count), State::Count(state)) = (&rule.kind, state) {
+                for change in state.changes() {
+                    verdicts.change(batch, Counting { rule, count }, change);
+                }
+            }
+        }
+        self.join_risks(verdicts);
+        for change in &mut verdicts.changes {
+            self.mark_late(change);
+        }
+    }
+
+    /// Marks an alert that opens long after newer events were seen.
+    pub(super) fn mark_late(&self, change: &mut AlertChange) {
+        let (Some(from), Some(newest)) = (self.settings.late_from_secs, self.newest) else { return };
+        if let AlertChange::Opened { alert, .. } = change {
+            let behind = newest.secs() - alert.opened_at.secs();
+            alert.late_secs = u64::try_from(behind).ok().filter(|_| behind > from);
+        }
+    }
+}
+
+/// One event before every rule.
+struct Case<'c, 'v> {
+    engine: &'c mut Engine,
+    at: usize,
+    said: Said<'c>,
+    context: &'c Context<'c, 'v>,
+    brief: Option<Arc<Brief>>,
+    verdicts: &'c mut Verdicts,
+}
+
+impl Case<'_, '_> {
+    fn run(&mut self, rules: &[usize], baselines: &[usize], novel: &[bool]) {
+        let set = Arc::clone(&self.engine.rules);
+        let listens = |rule: &usize| novel.get(*rule).copied().unwrap_or(false);
+        let mut raising = Raising::default();
+        let nothing = Novelties::default();
+        for at in rules.iter().filter(|rule| !listens(rule)) {
+            let level = set.rules.get(*at).and_then(|rule| self.apply(*at, rule, &nothing));
+            raising.by_others = raising.by_others.max(level);
+        }
+        let novelties = if self.said.is_none() { self.judge_novelty(&set.baselines, baselines) } else { nothing };
+        for at in rules.iter().filter(|rule| listens(rule)) {
+            let Some(rule) = set.rules.get(*at) else { continue };
+            let level = self.apply(*at, rule, &novelties);
+            if rule.kind.is_for_novelty_alone() {
+                raising.by_novelty = raising.by_novelty.max(level);
+            } else {
+                raising.by_more = raising.by_more.max(level);
+            }
+        }
+        if self.said.is_none() {
+            self.learn(&set.baselines, baselines, novelties, raising);
+        }
+    }
+
+    /// One rule's part; the level of what it raised.
+    fn apply(&mut self, at: usize, rule: &Rule, novelties: &Novelties) -> Option<Level> {
+        match &rule.kind {
+            Kind::Classify(hit) => {
+                if self.hits(hit, novelties) {
+                    self.verdicts.say(self.at, rule, rule.level);
+                }
+                None
+            }
+            Kind::Count(count) => self.count(at, Counting { rule, count }, novelties),
+            Kind::Silence(silence) => {
+                let brief = self.brief();
+                if let Some(State::Silence(quiet)) = self.engine.states.get_mut(at) {
+                    quiet.take(silence, self.context, &brief);
+                }
+                None
+            }
+            Kind::Risk(_) => None,
+        }
+    }
+
+    fn count(&mut self, at: usize, counting: Counting<'_>, novelties: &Novelties) -> Option<Level> {
+        let Counting { rule, count } = counting;
+        if let Some(State::Count(state)) = self.engine.states.get_mut(at) {
+            state.witness(counting, self.context);
+        }
+        let witnessed = count.witnessed_secs(self.context);
+        if witnessed > 0 {
+            self.verdicts.matters(self.at, witnessed);
+        }
+        let mask = count.hits.iter().enumerate().filter(|(_, hit)| self.hits(hit, novelties));
+        let hits = mask.fold(0_u64, |mask, (at, _)| mask | 1 << at.min(63));
+        let role = CountState::role(count, self.context, hits)?;
+        let part = Part { hits, role, note: self.note(count, novelties) };
+        let brief = self.brief();
+        let Some(State::Count(state)) = self.engine.states.get_mut(at) else { return None };
+        let Effect { entered, raised, beyond } = state.take(counting, self.context, &part, &brief);
+        self.engine.gauges.beyond_memory += u64::from(beyond);
+        if entered {
+            self.verdicts.matters(self.at, count.matters_secs(raised.is_some()));
+        }
+        if let Some(level) = raised {
+            self.verdicts.say(self.at, rule, level);
+        }
+        raised
+    }
+
+    /// Whether the event matches a hit, novelty included.
+    fn hits(&self, hit: &Hit, novelties: &Novelties) -> bool {
+        self.context.found.has(hit.matcher)
+            && match (hit.novel, self.said) {
+                (None, _) => true,
+                (Some(_), Some(said)) => said.iter().any(|rule| **rule == *hit.rule),
+                (Some(baseline), None) => novelties.of(baseline.0).next().is_some(),
+            }
+    }
+
+    fn note(&self, count: &Count, novelties: &Novelties) -> Option<Arc<str>> {
+        let new = count.hits.iter().filter_map(|hit| hit.novel).flat_map(|id| novelties.of(id.0));
+        let new: Vec<&str> = new.collect();
+        (!new.is_empty()).then(|| Arc::from(new.join(", ")))
+    }
+
+    fn brief(&mut self) -> Arc<Brief> {
+        let batch = (self.engine.batch, u32::try_from(self.at).unwrap_or(u32::MAX));
+        let engine = &mut *self.engine;
+        let brief = self.brief.get_or_insert_with(|| engine.shared.brief(self.context.seen(), batch));
+        Arc::clone(brief)
+    }
+
+    fn judge_novelty(&mut self, specs: &[Baseline], baselines: &[usize]) -> Novelties {
+        let mut novelties = Novelties::default();
+        for at in baselines {
+            let (Some(spec), Some(known)) = (specs.get(*at), self.engine.baselines.get(*at)) else { continue };
+            if self.context.found.has(spec.events) {
+                each_sight(spec, self.context, &mut |sight| {
+                    novelties.0.push((*at, known.judge(spec, sight)));
+                });
+            }
+        }
+        novelties
+    }
+
+    fn learn(&mut self, specs: &[Baseline], baselines: &[usize], novelties: Novelties, raising: Raising) {
+        let raised = raising.raised();
+        if raised == Raised::High {
+            self.doubt(specs, baselines);
+        }
+        let mut judged = novelties.0.iter();
+        for at in baselines {
+            let (Some(spec), Some(known)) = (specs.get(*at), self.engine.baselines.get_mut(*at)) else { continue };
+            if self.context.found.has(spec.events) {
+                each_sight(spec, self.context, &mut |sight| {
+                    if let Some((_, judgement)) = judged.next() {
+                        known.learn(spec, sight, judgement, raising.for_baseline(spec));
+                    }
+                    if raised > Raised::Nothing {
+                        known.hold(sight.per, sight.now_secs.saturating_add(HOLD_SECS));
+                    }
+                });
+            }
+            if spec.taints.is_some_and(|taints| self.context.found.has(taints)) {
+                each_sight(spec, self.context, &mut |sight| known.taint(sight.per, sight.value, sight.now_secs));
+            }
+        }
+    }
+
+    /// Something high was raised: baselines that do not judge this event doubt what waits to be
+    /// accepted for whom it is about.
+    fn doubt(&mut self, specs: &[Baseline], judging: &[usize]) {
+        let engine = &mut *self.engine;
+        let others = specs.iter().zip(&mut engine.baselines).enumerate().filter(|(at, _)| !judging.contains(at));
+        for (_, (spec, known)) in others.filter(|(_, (spec, _))| spec.accept_days > 0) {
+            each(&spec.per, self.context, &mut |per| known.raised_high(per));
+        }
+    }
+}
+
+impl Raising {
+    /// What keeps a baseline from learning. One that accepts at once has said what it had to say
+    /// when its own news were many: the same news tomorrow are none.
+    fn for_baseline(self, spec: &Baseline) -> Raised {
+        if spec.accept_days > 0 {
+            return self.raised();
+        }
+        Self { by_more: None, by_novelty: self.by_novelty.max(self.by_more), ..self }.raised()
+    }
+
+    fn raised(self) -> Raised {
+        let grave = |level: Option<Level>| level >= Some(Level::High);
+        let warned = |level: Option<Level>| level >= Some(Level::Warning);
+        match self {
+            Self { by_others, by_more, .. } if grave(by_others) || grave(by_more) => Raised::High,
+            Self { by_others, .. } if warned(by_others) => Raised::Other,
+            Self { by_novelty, by_more, .. } if warned(by_novelty) || warned(by_more) => Raised::Novelty,
+            Self { .. } => Raised::Nothing,
+        }
+    }
+}
+
+/// Calls `visit` with each thing a baseline may learn from the event: one per combination of for
+/// whom and of what. Who is not told is nobody, one and the same; what is not told is never new,
+/// but the event still counts for how well its `per` is known.
+fn each_sight(spec: &Baseline, context: &Context<'_, '_>, visit: &mut dyn FnMut(&Sight<'_>)) {
+    let now_secs = context.seen().event.time.secs();
+    let exempt = spec.unless.is_some_and(|unless| context.found.has(unless));
+    each(&spec.per, context, &mut |per| match &spec.of {
+        Novel::Network { .. } => {
+            if let Some(ip) = context.seen().event.source.ip {
+                let value = Value::Address { ip, asn: autonomous_system(context, ip) };
+                visit(&Sight { per, value, now_secs, exempt });
+            }
+        }
+        Novel::Values(fields) => {
+            let told = fields.iter().all(|field| field.any(context.view, &mut |_| true));
+            each(fields, context, &mut |value| {
+                visit(&Sight { per, value: Value::Text(value), now_secs, exempt: exempt || !told });
+            });
+        }
+    });
+}
+
+fn autonomous_system(context: &Context<'_, '_>, ip: IpAddr) -> Option<u32> {
+    context.view.around().asn.as_ref()?.asn(ip)?.parse().ok()
+}
+
+/// Calls `visit` with each combination of the fields' values, a missing one as no text; without
+/// fields, once with nothing.
+fn each(fields: &[Field], context: &Context<'_, '_>, visit: &mut dyn FnMut(&str)) {
+    match fields {
+        [] => visit(""),
+        [field] => {
+            let mut none = true;
+            field.any(context.view, &mut |value| {
+                none = false;
+                visit(value);
+                false
+            });
+            if none {
+                visit("");
+            }
+        }
+        fields => blanks_combined(fields, context.view).iter().for_each(|all| visit(all)),
+    }
+}
+
+/// As [`super::entry::combined`], with a missing value as no text.
+pub(super) fn blanks_combined(fields: &[Field], view: &View<'_>) -> Vec<String> {
+    let mut all = vec![String::new()];
+    for (at, field) in fields.iter().enumerate() {
+        let mut values = field.values(view);
+        if values.is_empty() {
+            values.push(String::new());
+        }
+        let joint = if at == 0 { "" } else { " " };
+        all = all.iter().flat_map(|one| values.iter().map(move |value| format!("{one}{joint}{value}"))).collect();
+    }
+    all
+}
+
+impl Verdicts {
+    fn change(&mut self, batch: u64, Counting { rule, count }: Counting<'_>, change: Change) {
+        let (incident, change) = match change {
+            Change::Withdrawn { id, merged_into } => {
+                let reason = match merged_into {
+                    Some(other) => format!("earlier evidence joined it to {other}"),
+                    None => "later events explain it".to_owned(),
+                };
+                self.changes.push(AlertChange::Withdrawn { id, reason });
+                return;
+            }
+            Change::Opened(incident) => {
+                let alert = alerts::counted(rule, count, &incident);
+                let hold = count.hold.as_ref().filter(|_| incident.waits);
+                let hold_secs = hold.and_then(|hold| u32::try_from(hold.secs).ok()).unwrap_or(0);
+                (incident, AlertChange::Opened { alert, hold_secs })
+            }
+            Change::Updated { incident, was, news } => {
+                let alert = alerts::counted(rule, count, &incident);
+                (incident, AlertChange::Updated { alert, was, news })
+            }
+        };
+        self.say_members(batch, rule, &incident);
+        if let AlertChange::Opened { .. } = &change {
+            self.keep_members(batch, count.matters_secs(true), &incident);
+        }
+        self.changes.push(change);
+    }
+}
+
+impl Count {
+    /// How long after its time an event that entered a window may matter: to the window, and,
+    /// when it belongs to an incident, as long as that may live.
+    fn matters_secs(&self, in_incident: bool) -> i64 {
+        let Incident { keep_alive_secs, max_duration_secs, .. } = self.incident;
+        self.timespan_secs.max(keep_alive_secs) + if in_incident { max_duration_secs } else { 0 }
+    }
+
+    /// How long an event matters that explains others, or tells of the life of a secret.
+    fn witnessed_secs(&self, context: &Context<'_, '_>) -> i64 {
+        let clears = self.hold.as_ref().filter(|hold| context.found.has(hold.cleared_by));
+        let lives = self.lower.as_ref().filter(|lower| {
+            context.found.has(lower.created_by) || context.found.has(lower.read_by)
+        });
+        clears.map_or(0, |hold| hold.secs).max(lives.map_or(0, |lower| lower.within_secs))
+    }
+}

@@ -1,0 +1,176 @@
+//! What a rule about silence remembers, and the alerts it makes.
+
+use super::Context;
+use super::alerts::spoken;
+use super::brief::Brief;
+use super::judge::blanks_combined;
+use super::incident::alert_id;
+use super::silence::pairs::{Pairs, Unfollowed};
+use super::silence::rhythm::{Rhythms, Silent};
+use crate::rule::{Hit, Rule, Silence};
+use hashbrown::HashMap;
+use keywatch_event::{Alert, AlertChange, EVIDENCE_MAX, EventTime, Evidence, Learned, Provider, Why};
+use std::sync::Arc;
+
+/// Most streams with a rhythm: one per provider and account, say.
+const STREAMS_MAX: usize = 10_000;
+/// Most events that wait for their follower: a few seconds of the busiest Vault.
+const WAITING_MAX: usize = 100_000;
+/// Seconds the follower may arrive after it is due: what a log shipper takes.
+const FOLLOWER_LATENESS_SECS: i64 = 120;
+/// Seconds for which unfollowed events of one provider are one alert.
+const ONCE_PER_SECS: i64 = 3600;
+
+/// What one rule about silence remembers.
+#[derive(Debug)]
+pub(crate) struct Quiet {
+    rhythms: Rhythms,
+    pairs: Pairs<Arc<Brief>>,
+    /// The last event of each stream.
+    last: HashMap<Box<str>, Arc<Brief>>,
+    /// The open alert about unfollowed events, by provider.
+    open: HashMap<Provider, (Alert, Vec<Arc<Brief>>)>,
+}
+
+impl Quiet {
+    pub(crate) fn new() -> Self {
+        Self {
+            rhythms: Rhythms::new(STREAMS_MAX),
+            pairs: Pairs::new(WAITING_MAX, FOLLOWER_LATENESS_SECS),
+            last: HashMap::new(),
+            open: HashMap::new(),
+        }
+    }
+
+    /// Takes an event of a stream, or one that follows another.
+    pub(crate) fn take(
+        &mut self,
+        spec: &Silence,
+        context: &Context<'_, '_>,
+        brief: &Arc<Brief>,
+    ) {
+        let secs = brief.time.secs();
+        if let Some(follower) = &spec.followed_by
+            && context.found.has(follower.matcher)
+        {
+            keys(follower, context).iter().for_each(|key| self.pairs.follow(spec, key, secs));
+        }
+        if !context.found.has(spec.hit.matcher) {
+            return;
+        }
+        for key in keys(&spec.hit, context) {
+            if spec.followed_by.is_some() {
+                self.pairs.expect(spec, &key, secs, Arc::clone(brief));
+                continue;
+            }
+            self.rhythms.observe(spec, &key, secs);
+            if self.last.get(&*key).is_none_or(|last| last.time < brief.time) && self.last.len() < STREAMS_MAX {
+                self.last.insert(key.into(), Arc::clone(brief));
+            }
+        }
+    }
+
+    /// What has been silent too long by `now`.
+    pub(crate) fn tick(&mut self, rule: &Rule, spec: &Silence, now: EventTime) -> Vec<AlertChange> {
+        let silent = self.rhythms.tick(spec, now.secs());
+        let mut changes: Vec<AlertChange> =
+            silent.iter().filter_map(|silent| self.stopped(rule, silent)).collect();
+        for unfollowed in self.pairs.tick(spec, now.secs()) {
+            changes.push(self.unfollowed(rule, spec, &unfollowed));
+        }
+        changes
+    }
+
+    fn stopped(&self, rule: &Rule, silent: &Silent) -> Option<AlertChange> {
+        let last = self.last.get(&*silent.key)?;
+        let mut alert = alert(rule, last, &silent.key);
+        let stream = silent.key.trim();
+        alert.title = format!("{}: {stream}", rule.title);
+        alert.opened_at = EventTime::from_secs(silent.last_secs.saturating_add(silent.limit_secs));
+        alert.principal = None;
+        alert.source = None;
+        alert.secrets = Vec::new();
+        alert.why = Why {
+            text: format!(
+                "no event of {stream} for {}; its own rhythm allows {}",
+                spoken(silent.quiet_secs),
+                spoken(silent.limit_secs)
+            ),
+            observed: number(silent.quiet_secs),
+            threshold: number(silent.limit_secs),
+            baseline: Some(format!("silent at most {} before", spoken(silent.limit_secs))),
+        };
+        Some(AlertChange::Opened { alert, hold_secs: 0 })
+    }
+
+    fn unfollowed(&mut self, rule: &Rule, spec: &Silence, one: &Unfollowed<Arc<Brief>>) -> AlertChange {
+        let provider = one.brief.who.provider;
+        let secs = one.time_secs;
+        let open = self.open.remove(&provider).filter(|(alert, _)| secs - alert.last_event_at.secs() <= ONCE_PER_SECS);
+        let opens = open.is_none();
+        let (mut alert, mut briefs) = open.unwrap_or_else(|| (alert(rule, &one.brief, &one.key), Vec::new()));
+        if briefs.len() < EVIDENCE_MAX {
+            briefs.push(Arc::clone(&one.brief));
+        }
+        alert.events = if opens { 1 } else { alert.events + 1 };
+        alert.last_event_at = alert.last_event_at.max(one.brief.time);
+        alert.evidence = briefs.iter().map(|brief| row(brief)).collect();
+        alert.why = Why {
+            text: format!("{} event(s) were not followed within {}", alert.events, spoken(spec.secs_min)),
+            observed: number(i64::try_from(alert.events).unwrap_or(i64::MAX)),
+            threshold: 1.0,
+            baseline: None,
+        };
+        let was = alert.id.clone();
+        self.open.insert(provider, (alert.clone(), briefs));
+        if opens { AlertChange::Opened { alert, hold_secs: 0 } } else { AlertChange::Updated { alert, was, news: false } }
+    }
+
+    pub(crate) fn take_learned(&mut self, rule: &str) -> Vec<Learned> {
+        self.rhythms.take_learned(rule)
+    }
+
+    pub(crate) fn restore(&mut self, rule: &str, learned: &Learned) {
+        self.rhythms.restore(rule, learned);
+    }
+}
+
+fn keys(hit: &Hit, context: &Context<'_, '_>) -> Vec<String> {
+    blanks_combined(&hit.group_by, context.view)
+}
+
+fn row(brief: &Brief) -> Evidence {
+    Evidence { event: brief.id.to_string(), time: brief.time, place: brief.place.clone() }
+}
+
+/// An alert about one event, to be told in the rule's own words.
+fn alert(rule: &Rule, brief: &Arc<Brief>, key: &str) -> Alert {
+    let who = &brief.who;
+    Alert {
+        id: alert_id(&rule.id, key, &brief.id),
+        rule: rule.id.to_string(),
+        title: rule.title.clone(),
+        level: rule.level,
+        action: rule.action.clone(),
+        opened_at: brief.time,
+        first_event_at: brief.time,
+        last_event_at: brief.time,
+        principal: Some(who.principal.clone()),
+        source: Some(who.source.clone()),
+        secrets: brief.secrets.iter().map(|secret| (**secret).clone()).collect(),
+        provider: who.provider,
+        account: who.account.clone().map(String::from),
+        store: who.store.clone().map(String::from),
+        events: 1,
+        evidence: vec![row(brief)],
+        why: Why { text: String::new(), observed: 1.0, threshold: 1.0, baseline: None },
+        tags: rule.tags.clone(),
+        late_secs: None,
+    }
+}
+
+/// Seconds or counts as the number the contract shows.
+#[expect(clippy::cast_precision_loss, reason = "far below 2^52")]
+fn number(count: i64) -> f64 {
+    count as f64
+}

@@ -1,0 +1,206 @@
+//! Alerts of several rules about one principal or address become one alert of their own.
+
+use super::incident::alert_id;
+use super::risk::{AlertFacts, Entity, RiskIncident, Risks};
+use super::verdicts::Verdicts;
+use super::{Engine, State};
+use crate::rule::{Kind, Risk, Rule};
+use hashbrown::HashMap;
+use keywatch_event::{
+    Alert, AlertChange, AlertId, EVIDENCE_MAX, Evidence, Level, SECRETS_MAX, SecretRef, SourceKind, Why,
+};
+use std::sync::Arc;
+
+/// Most standing alerts that can be joined. One is about 3 kB with its evidence.
+const ALERTS_MAX: usize = 20_000;
+/// Seconds after its opening for which an alert can still be joined to others: the longest a
+/// joined incident lives, and a day for what comes late.
+const KEPT_SECS: i64 = 2 * 86_400;
+
+/// What one joining rule remembers.
+#[derive(Debug)]
+pub(crate) struct RiskState {
+    risks: Risks,
+    standing: HashMap<AlertId, Arc<Alert>>,
+    /// What was told of each entity: incident, its level, its rules and its alerts.
+    told: HashMap<Entity, Vec<Told>>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Told {
+    id: AlertId,
+    level: Level,
+    rules: usize,
+    alerts: usize,
+    events: u64,
+}
+
+impl Default for RiskState {
+    fn default() -> Self {
+        Self { risks: Risks::new(ALERTS_MAX), standing: HashMap::new(), told: HashMap::new() }
+    }
+}
+
+impl Engine {
+    /// Joins alerts that changed.
+    pub(super) fn join_risks(&mut self, verdicts: &mut Verdicts) {
+        let newest = self.newest.map(keywatch_event::EventTime::secs);
+        let mut joined = Vec::new();
+        for (rule, state) in self.rules.rules.iter().zip(&mut self.states) {
+            if let (Kind::Risk(risk), State::Risk(state)) = (&rule.kind, state) {
+                verdicts.changes.iter().for_each(|change| state.hear(change));
+                joined.extend(state.tell(rule, risk));
+                if let Some(newest) = newest {
+                    state.forget_before(newest - KEPT_SECS);
+                }
+            }
+        }
+        verdicts.changes.extend(joined);
+    }
+}
+
+impl RiskState {
+    fn hear(&mut self, change: &AlertChange) {
+        match change {
+            AlertChange::Opened { alert, .. } => self.put(alert),
+            AlertChange::Updated { alert, was, .. } => {
+                if *was != alert.id {
+                    self.remove(was);
+                }
+                self.put(alert);
+            }
+            AlertChange::Withdrawn { id, .. } => self.remove(id),
+        }
+    }
+
+    fn put(&mut self, alert: &Alert) {
+        if self.standing.len() >= 2 * ALERTS_MAX {
+            return;
+        }
+        let source = alert.source.as_ref().filter(|source| source.kind == SourceKind::Addr);
+        self.risks.put(AlertFacts {
+            id: alert.id.clone(),
+            rule: Arc::from(&*alert.rule),
+            level: alert.level,
+            opened_at_secs: alert.opened_at.secs(),
+            principal: alert.principal.as_ref().map(|principal| Arc::from(&*principal.id)),
+            source: source.and_then(|source| source.ip).map(|ip| Arc::from(ip.to_string())),
+            evidence: alert.evidence.iter().map(|row| Arc::from(&*row.event)).collect(),
+        });
+        self.standing.insert(alert.id.clone(), Arc::new(alert.clone()));
+    }
+
+    fn remove(&mut self, id: &AlertId) {
+        self.risks.remove(id);
+        self.standing.remove(id);
+    }
+
+    fn forget_before(&mut self, secs: i64) {
+        self.risks.forget_before(secs);
+        if self.standing.len() > 2 * self.risks.len() + 64 {
+            self.standing.retain(|_, alert| alert.opened_at.secs() >= secs);
+            let standing = &self.standing;
+            self.told.retain(|_, told| told.iter().any(|one| standing.contains_key(&one.id)) || standing.is_empty());
+        }
+    }
+
+    fn tell(&mut self, rule: &Rule, risk: &Risk) -> Vec<AlertChange> {
+        let mut changes = Vec::new();
+        for entity in self.risks.take_touched() {
+            let incidents = self.risks.incidents(risk, &entity);
+            let alerts: Vec<(Alert, Told)> =
+                incidents.iter().filter_map(|incident| self.alert(rule, &entity, incident)).collect();
+            let mut before = self.told.remove(&entity).unwrap_or_default();
+            for (alert, told) in &alerts {
+                changes.extend(change(alert, told, &mut before));
+            }
+            let withdrawn = before.into_iter().map(|old| AlertChange::Withdrawn {
+                id: old.id,
+                reason: "the alerts it joined do not stand any more".to_owned(),
+            });
+            changes.extend(withdrawn);
+            if !alerts.is_empty() {
+                self.told.insert(entity, alerts.into_iter().map(|(_, told)| told).collect());
+            }
+        }
+        changes
+    }
+
+    fn alert(&self, rule: &Rule, entity: &Entity, incident: &RiskIncident) -> Option<(Alert, Told)> {
+        let joined: Vec<&Arc<Alert>> =
+            incident.alerts.iter().filter_map(|facts| self.standing.get(&facts.id)).collect();
+        let first = joined.first()?;
+        let id = alert_id(&rule.id, &entity.key(), &incident.completed_by.id.0);
+        let mut evidence: Vec<Evidence> = joined.iter().flat_map(|alert| alert.evidence.clone()).collect();
+        evidence.sort_by(|a, b| (a.time, &a.event).cmp(&(b.time, &b.event)));
+        evidence.dedup_by(|a, b| a.event == b.event);
+        evidence.truncate(EVIDENCE_MAX);
+        let rules = incident.rules.join(", ");
+        let events = joined.iter().map(|alert| alert.events).sum();
+        let completed = self.standing.get(&incident.completed_by.id).unwrap_or(first);
+        let same = |of: fn(&Alert) -> Option<String>| of(first).filter(|one| joined.iter().all(|a| of(a).as_ref() == Some(one)));
+        let alert = Alert {
+            id: id.clone(),
+            rule: rule.id.to_string(),
+            title: format!("{}: {rules} about {}", rule.title, spoken(entity)),
+            level: rule.level,
+            action: rule.action.clone(),
+            opened_at: completed.opened_at,
+            first_event_at: joined.iter().map(|alert| alert.first_event_at).min()?,
+            last_event_at: joined.iter().map(|alert| alert.last_event_at).max()?,
+            principal: first.principal.clone().filter(|p| joined.iter().all(|a| a.principal.as_ref() == Some(p))),
+            source: first.source.clone().filter(|s| joined.iter().all(|a| a.source.as_ref() == Some(s))),
+            secrets: secrets(&joined),
+            provider: first.provider,
+            account: same(|alert| alert.account.clone()),
+            store: same(|alert| alert.store.clone()),
+            events,
+            evidence,
+            why: why(incident, &joined),
+            tags: rule.tags.clone(),
+            late_secs: None,
+        };
+        let told = Told { id, level: alert.level, rules: incident.rules.len(), alerts: joined.len(), events };
+        Some((alert, told))
+    }
+}
+
+fn change(alert: &Alert, told: &Told, before: &mut Vec<Told>) -> Option<AlertChange> {
+    let Some(at) = before.iter().position(|old| old.id == told.id) else {
+        // An incident that another alert completes now goes on under its new id.
+        let Some(old) = (!before.is_empty()).then(|| before.remove(0)) else {
+            return Some(AlertChange::Opened { alert: alert.clone(), hold_secs: 0 });
+        };
+        return Some(AlertChange::Updated { alert: alert.clone(), was: old.id, news: false });
+    };
+    let old = before.remove(at);
+    let news = told.rules > old.rules;
+    (old != *told).then(|| AlertChange::Updated { alert: alert.clone(), was: old.id, news })
+}
+
+fn secrets(joined: &[&Arc<Alert>]) -> Vec<SecretRef<'static>> {
+    let mut secrets: Vec<SecretRef<'static>> = Vec::new();
+    for secret in joined.iter().flat_map(|alert| &alert.secrets) {
+        if secrets.len() < SECRETS_MAX && !secrets.iter().any(|known| known.id == secret.id) {
+            secrets.push(secret.clone());
+        }
+    }
+    secrets
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a handful of rules")]
+fn why(incident: &RiskIncident, joined: &[&Arc<Alert>]) -> Why {
+    let titles: Vec<&str> = joined.iter().take(10).map(|alert| &*alert.title).collect();
+    Why {
+        text: format!("{} rules spoke: {}", incident.rules.len(), titles.join("; ")),
+        observed: incident.rules.len() as f64,
+        threshold: 2.0,
+        baseline: None,
+    }
+}
+
+fn spoken(entity: &Entity) -> &str {
+    match entity {
+        Entity::Principal(id) | Entity::Source(id) => id,
+    }
+}

@@ -1,0 +1,239 @@
+//! Learned state by name: bounded, and written when it changed.
+//!
+//! What the baselines, learned thresholds and rhythms have in common: which entries must be
+//! committed, which the store must delete, and which go when there are too many. It never looks
+//! into an entry.
+
+use hashbrown::HashMap;
+use keywatch_event::Learned;
+use serde::{Serialize, de::DeserializeOwned};
+
+/// First byte of every stored state. State that begins otherwise was written by another version
+/// and is ignored. Below 0x80, which no state of the first format begins with.
+const VERSION: u8 = 1;
+
+/// Entries by name.
+#[derive(Debug)]
+pub(crate) struct Shelf<T> {
+    slots: HashMap<Box<str>, Slot<T>>,
+    /// Entries to be written, each once.
+    dirty: Vec<Box<str>>,
+    /// Evicted entries the store still has.
+    gone: Vec<Box<str>>,
+    evicted: u64,
+    unreadable: u64,
+}
+
+#[derive(Debug, Default)]
+struct Slot<T> {
+    value: T,
+    /// Whether it is listed to be written.
+    dirty: bool,
+    /// Whether the store has it.
+    stored: bool,
+}
+
+impl<T: Default + Serialize + DeserializeOwned> Shelf<T> {
+    /// Nothing yet.
+    pub(crate) fn new() -> Self {
+        Self { slots: HashMap::new(), dirty: Vec::new(), gone: Vec::new(), evicted: 0, unreadable: 0 }
+    }
+
+    /// How many entries there are.
+    pub(crate) fn len(&self) -> usize {
+        self.slots.len()
+    }
+
+    /// How many were forgotten for want of room, those never let in among them.
+    pub(crate) fn evicted(&self) -> u64 {
+        self.evicted
+    }
+
+    /// How many stored states could not be read and were ignored.
+    pub(crate) fn unreadable(&self) -> u64 {
+        self.unreadable
+    }
+
+    /// Whether there is an entry.
+    pub(crate) fn contains(&self, name: &str) -> bool {
+        self.slots.contains_key(name)
+    }
+
+    /// An entry.
+    pub(crate) fn get(&self, name: &str) -> Option<&T> {
+        self.slots.get(name).map(|slot| &slot.value)
+    }
+
+    /// An entry, to be changed.
+    pub(crate) fn get_mut(&mut self, name: &str) -> Option<&mut T> {
+        self.slots.get_mut(name).map(|slot| &mut slot.value)
+    }
+
+    /// An entry, made when there is none. Costs an allocation only then.
+    pub(crate) fn entry(&mut self, name: &str) -> &mut T {
+        &mut self.slots.entry_ref(name).or_default().value
+    }
+
+    /// All entries, in no order.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &T)> {
+        self.slots.iter().map(|(name, slot)| (&**name, &slot.value))
+    }
+
+    /// An entry changed and must be written.
+    pub(crate) fn changed(&mut self, name: &str) {
+        if let Some(slot) = self.slots.get_mut(name)
+            && !std::mem::replace(&mut slot.dirty, true)
+        {
+            self.dirty.push(name.into());
+        }
+    }
+
+    /// Somebody was not let in for want of room.
+    pub(crate) fn refused(&mut self) {
+        self.evicted += 1;
+    }
+
+    /// Forgets the lowest by rank, then by name: at most `count`, and none whose rank is `None`.
+    /// How many went.
+    pub(crate) fn evict<R: Ord>(&mut self, count: usize, rank: impl Fn(&T) -> Option<R>) -> usize {
+        let ranked = self.slots.iter().filter_map(|(name, slot)| Some((rank(&slot.value)?, &**name)));
+        let mut ranked: Vec<(R, &str)> = ranked.collect();
+        if count < ranked.len() {
+            ranked.select_nth_unstable(count);
+            ranked.truncate(count);
+        }
+        let names: Vec<Box<str>> = ranked.into_iter().map(|(_, name)| name.into()).collect();
+        let evicted = names.len();
+        for name in names {
+            if self.slots.remove(&name).is_some_and(|slot| slot.stored) {
+                self.gone.push(name);
+            }
+        }
+        self.evicted += evicted as u64;
+        // One batch may make and forget any number; what waits to be written stays as bounded
+        // as what there is.
+        let slots = &self.slots;
+        self.dirty.retain(|name| slots.contains_key(name));
+        evicted
+    }
+
+    /// What changed since the last call, ordered by key; an empty state is one to delete.
+    pub(crate) fn take(&mut self, key: impl Fn(&str) -> String) -> Vec<Learned> {
+        let mut learned = Vec::new();
+        for name in std::mem::take(&mut self.gone) {
+            if !self.slots.contains_key(&name) {
+                learned.push(Learned { key: key(&name), state: Vec::new() });
+            }
+        }
+        for name in std::mem::take(&mut self.dirty) {
+            let Some(slot) = self.slots.get_mut(&name) else { continue };
+            (slot.dirty, slot.stored) = (false, true);
+            learned.push(Learned { key: key(&name), state: encode(&slot.value) });
+        }
+        learned.sort_unstable_by(|one, other| one.key.cmp(&other.key));
+        learned
+    }
+
+    /// Takes an entry back from the store; whether it could be read.
+    pub(crate) fn put(&mut self, name: &str, state: &[u8]) -> bool {
+        let Some(value) = decode(state) else {
+            self.unreadable += 1;
+            return false;
+        };
+        self.slots.insert(name.into(), Slot { value, dirty: false, stored: true });
+        true
+    }
+
+    /// A state outside the entries could not be read.
+    pub(crate) fn could_not_read(&mut self) {
+        self.unreadable += 1;
+    }
+
+    /// Bytes held, with 16 for the allocator's own use of each block; `own` says what an entry
+    /// has on the heap.
+    #[cfg(test)]
+    pub(crate) fn bytes(&self, own: impl Fn(&T) -> usize) -> usize {
+        let names = self.slots.keys().map(|name| name.len().next_multiple_of(16) + 16);
+        let values = self.slots.values().map(|slot| own(&slot.value));
+        self.slots.allocation_size() + names.chain(values).sum::<usize>()
+    }
+}
+
+/// A state as it is stored.
+pub(crate) fn encode<S: Serialize>(state: &S) -> Vec<u8> {
+    postcard::to_extend(state, vec![VERSION]).unwrap_or_default()
+}
+
+/// A stored state; `None` when another version wrote it or it is damaged.
+pub(crate) fn decode<S: DeserializeOwned>(state: &[u8]) -> Option<S> {
+    let (version, rest) = state.split_first()?;
+    (*version == VERSION).then(|| postcard::from_bytes(rest).ok()).flatten()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn keys(learned: &[Learned]) -> Vec<(&str, bool)> {
+        learned.iter().map(|one| (&*one.key, one.state.is_empty())).collect()
+    }
+
+    #[test]
+    fn only_what_changed_is_taken_and_in_order() {
+        let mut shelf = Shelf::<u32>::new();
+        for name in ["b", "a", "c"] {
+            *shelf.entry(name) = 1;
+        }
+        for name in ["b", "a", "b"] {
+            shelf.changed(name);
+        }
+        assert_eq!(keys(&shelf.take(str::to_owned)), [("a", false), ("b", false)]);
+        assert!(shelf.take(str::to_owned).is_empty());
+    }
+
+    #[test]
+    fn the_store_deletes_only_what_it_has() {
+        let mut shelf = Shelf::<u32>::new();
+        *shelf.entry("stored") = 1;
+        shelf.changed("stored");
+        shelf.take(str::to_owned);
+        *shelf.entry("never stored") = 2;
+        shelf.changed("never stored");
+        assert_eq!(shelf.evict(5, |value| Some(*value)), 2);
+        assert_eq!(keys(&shelf.take(str::to_owned)), [("stored", true)]);
+    }
+
+    #[test]
+    fn an_entry_that_comes_back_is_written_and_not_deleted() {
+        let mut shelf = Shelf::<u32>::new();
+        shelf.entry("a");
+        shelf.changed("a");
+        shelf.take(str::to_owned);
+        shelf.evict(1, |value| Some(*value));
+        shelf.entry("a");
+        shelf.changed("a");
+        assert_eq!(keys(&shelf.take(str::to_owned)), [("a", false)]);
+    }
+
+    #[test]
+    fn eviction_goes_by_rank_then_name_and_spares_who_has_none() {
+        let mut shelf = Shelf::<u32>::new();
+        for (name, value) in [("d", 1), ("c", 1), ("b", 9), ("a", 0)] {
+            *shelf.entry(name) = value;
+        }
+        assert_eq!(shelf.evict(1, |value| (*value > 0).then_some(*value)), 1);
+        assert!(!shelf.contains("c") && shelf.contains("a") && shelf.contains("d"));
+        assert_eq!(shelf.evicted(), 1);
+    }
+
+    #[test]
+    fn state_of_another_version_is_ignored_and_counted() {
+        let mut shelf = Shelf::<u32>::new();
+        for state in [&[][..], &[2, 1], &[VERSION]] {
+            assert!(!shelf.put("a", state));
+        }
+        assert_eq!((shelf.len(), shelf.unreadable()), (0, 3));
+        assert!(shelf.put("a", &encode(&7_u32)) && shelf.put("a", &encode(&8_u32)));
+        assert_eq!(shelf.get("a"), Some(&8));
+    }
+}

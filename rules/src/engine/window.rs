@@ -1,0 +1,265 @@
+//! A sliding window over the entries of a group that can be wound back.
+//!
+//! Each measure takes entries in and lets them go again, so that moving the window one entry on,
+//! or back, costs the same small amount however many entries lie in it.
+
+use super::entry::{Entry, Fact};
+use crate::rule::{Condition, Count, Counted, Op, Presence, Step};
+use hashbrown::HashMap;
+use std::collections::BTreeMap;
+
+/// What the entries of a window come to.
+#[derive(Debug)]
+pub(crate) struct Window {
+    /// The rule's condition and its further ones.
+    measures: Vec<Measure>,
+    /// Position of the oldest entry in the window.
+    pub(crate) first: usize,
+}
+
+/// One measured quantity.
+#[derive(Debug)]
+enum Measure {
+    Count(u64),
+    Distinct(HashMap<u64, u32>),
+    /// How often each hit occurred.
+    Occurred(Vec<u32>),
+    /// Sum in millionths, and how many numbers.
+    Sum(i128, u64),
+    /// Numbers in millionths, and how often.
+    Ranked(BTreeMap<i64, u32>, u64),
+}
+
+impl Measure {
+    fn of(counted: &Counted, hits: usize) -> Self {
+        match counted {
+            Counted::Events | Counted::Matching(_) => Self::Count(0),
+            Counted::Distinct(_) => Self::Distinct(HashMap::new()),
+            Counted::All(_) | Counted::Ordered(_) => Self::Occurred(vec![0; hits]),
+            Counted::Sum(_) | Counted::Average(_) => Self::Sum(0, 0),
+            Counted::Percentile(..) => Self::Ranked(BTreeMap::new(), 0),
+        }
+    }
+
+    fn add(&mut self, entry: &Entry, fact: &Fact) {
+        match (self, fact) {
+            (Self::Count(count), Fact::Adds(adds)) => *count += u64::from(*adds),
+            (Self::Distinct(values), Fact::Values(new)) => {
+                new.iter().for_each(|value| *values.entry(*value).or_insert(0) += 1);
+            }
+            (Self::Occurred(occurred), _) => {
+                let hits = occurred.iter_mut().enumerate().filter(|(hit, _)| entry.has_hit(*hit));
+                hits.for_each(|(_, times)| *times += 1);
+            }
+            (Self::Sum(sum, count), Fact::Numbers(numbers)) => {
+                *sum += numbers.iter().copied().map(i128::from).sum::<i128>();
+                *count += numbers.len() as u64;
+            }
+            (Self::Ranked(ranked, count), Fact::Numbers(numbers)) => {
+                numbers.iter().for_each(|number| *ranked.entry(*number).or_insert(0) += 1);
+                *count += numbers.len() as u64;
+            }
+            _ => {}
+        }
+    }
+
+    fn remove(&mut self, entry: &Entry, fact: &Fact) {
+        match (self, fact) {
+            (Self::Count(count), Fact::Adds(adds)) => *count -= u64::from(*adds),
+            (Self::Distinct(values), Fact::Values(old)) => old.iter().for_each(|value| less(values, *value)),
+            (Self::Occurred(occurred), _) => {
+                let hits = occurred.iter_mut().enumerate().filter(|(hit, _)| entry.has_hit(*hit));
+                hits.for_each(|(_, times)| *times -= 1);
+            }
+            (Self::Sum(sum, count), Fact::Numbers(numbers)) => {
+                *sum -= numbers.iter().copied().map(i128::from).sum::<i128>();
+                *count -= numbers.len() as u64;
+            }
+            (Self::Ranked(ranked, count), Fact::Numbers(numbers)) => {
+                for number in numbers {
+                    if let Some(times) = ranked.get_mut(number).filter(|times| **times > 1) {
+                        *times -= 1;
+                    } else {
+                        ranked.remove(number);
+                    }
+                }
+                *count -= numbers.len() as u64;
+            }
+            _ => {}
+        }
+    }
+}
+
+fn less(values: &mut HashMap<u64, u32>, value: u64) {
+    if let hashbrown::hash_map::Entry::Occupied(mut known) = values.entry(value) {
+        *known.get_mut() -= 1;
+        if *known.get() == 0 {
+            known.remove();
+        }
+    }
+}
+
+impl Window {
+    pub(crate) fn new(count: &Count) -> Self {
+        let conditions = std::iter::once(&count.condition).chain(&count.any);
+        let measures = conditions.map(|condition| Measure::of(&condition.of, count.hits.len())).collect();
+        Self { measures, first: 0 }
+    }
+
+    /// Takes the entry at `at` in and lets go what is too old for it; how many went.
+    pub(crate) fn forward(&mut self, entries: &[Entry], at: usize, timespan_secs: i64) -> u32 {
+        let Some(entry) = entries.get(at) else { return 0 };
+        let since = entry.brief.time.plus_secs(-timespan_secs);
+        let mut expired = 0;
+        while let Some(oldest) = entries.get(self.first).filter(|old| old.brief.time < since) {
+            self.remove(oldest);
+            self.first += 1;
+            expired += 1;
+        }
+        self.add(entry);
+        expired
+    }
+
+    /// Undoes [`Self::forward`] for the entry at `at`, the latest taken in.
+    pub(crate) fn back(&mut self, entries: &[Entry], at: usize, expired: u32) {
+        if let Some(entry) = entries.get(at) {
+            self.remove(entry);
+        }
+        for _ in 0..expired {
+            self.first -= 1;
+            if let Some(entry) = entries.get(self.first) {
+                self.add(entry);
+            }
+        }
+    }
+
+    fn add(&mut self, entry: &Entry) {
+        if entry.counted {
+            let facts = entry.facts.iter();
+            self.measures.iter_mut().zip(facts).for_each(|(measure, fact)| measure.add(entry, fact));
+        }
+    }
+
+    fn remove(&mut self, entry: &Entry) {
+        if entry.counted {
+            let facts = entry.facts.iter();
+            self.measures.iter_mut().zip(facts).for_each(|(measure, fact)| measure.remove(entry, fact));
+        }
+    }
+
+    /// What the rule's own condition comes to now; `window` are the entries from the oldest in
+    /// the window to the latest.
+    pub(crate) fn observed(&self, count: &Count, window: &[Entry]) -> f64 {
+        self.measures.first().map_or(0.0, |measure| value(measure, &count.condition.of, window))
+    }
+
+    /// Whether a further condition holds, or there is none.
+    pub(crate) fn any_holds(&self, count: &Count, window: &[Entry]) -> bool {
+        let further = self.measures.get(1..).unwrap_or_default();
+        let met = |(condition, measure): (&Condition, &Measure)| {
+            let got = value(measure, &condition.of, window);
+            condition.bounds.iter().all(|(op, bound)| op.holds(got, *bound))
+        };
+        count.any.is_empty() || count.any.iter().zip(further).any(met)
+    }
+}
+
+impl Op {
+    /// Whether `value` stands so to `bound`.
+    #[must_use]
+    pub fn holds(self, value: f64, bound: f64) -> bool {
+        match self {
+            Self::Gte => value >= bound,
+            Self::Gt => value > bound,
+            Self::Lte => value <= bound,
+            Self::Lt => value < bound,
+            Self::Eq => (value - bound).abs() < f64::EPSILON,
+            Self::Neq => (value - bound).abs() >= f64::EPSILON,
+        }
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "counts stay far below 2^52; sums are shown, not stored")]
+fn value(measure: &Measure, of: &Counted, window: &[Entry]) -> f64 {
+    match (measure, of) {
+        (Measure::Count(count), _) => *count as f64,
+        (Measure::Distinct(values), _) => values.len() as f64,
+        (Measure::Occurred(occurred), Counted::All(presence)) => f64::from(u8::from(present(presence, occurred))),
+        (Measure::Occurred(occurred), Counted::Ordered(steps)) => {
+            let all = occurred.iter().all(|times| *times > 0);
+            f64::from(u8::from(all && ordered(steps, window)))
+        }
+        (Measure::Sum(_, 0), _) | (Measure::Occurred(_), _) => 0.0,
+        (Measure::Sum(sum, count), Counted::Average(_)) => *sum as f64 / 1e6 / *count as f64,
+        (Measure::Sum(sum, _), _) => *sum as f64 / 1e6,
+        (Measure::Ranked(ranked, count), Counted::Percentile(_, percent)) => nearest_rank(ranked, *count, *percent),
+        (Measure::Ranked(..), _) => 0.0,
+    }
+}
+
+fn present(presence: &Presence, occurred: &[u32]) -> bool {
+    match presence {
+        Presence::Hit(hit) => occurred.get(*hit).is_some_and(|times| *times > 0),
+        Presence::And(all) => all.iter().all(|inner| present(inner, occurred)),
+        Presence::Or(any) => any.iter().any(|inner| present(inner, occurred)),
+        Presence::Not(inner) => !present(inner, occurred),
+    }
+}
+
+/// Percentile by the nearest-rank method: the smallest number that at least that share of all
+/// numbers does not exceed.
+#[expect(clippy::cast_precision_loss, reason = "counts stay far below 2^52")]
+fn nearest_rank(ranked: &BTreeMap<i64, u32>, count: u64, percent: f64) -> f64 {
+    let rank = (percent / 100.0 * count as f64).ceil().max(1.0);
+    let mut passed = 0.0;
+    for (number, times) in ranked {
+        passed += f64::from(*times);
+        if passed >= rank {
+            return *number as f64 / 1e6;
+        }
+    }
+    0.0
+}
+
+/// Whether the steps occur one after the other, each at or after the one before: taking every
+/// step as early as it can be had leaves the most for the next. Within one instant there is no
+/// order (CloudTrail writes whole seconds), so a step may use entries that sort before.
+fn ordered(steps: &[Step], window: &[Entry]) -> bool {
+    let mut from = 0;
+    let mut used = Vec::with_capacity(steps.len());
+    for (hit, step) in steps.iter().enumerate() {
+        let Some(at) = complete(hit, step, window.iter().enumerate().skip(from), &used) else { return false };
+        used.push(at);
+        let Some(time) = window.get(at).map(|entry| entry.brief.time) else { return false };
+        from = window.partition_point(|entry| entry.brief.time < time);
+    }
+    true
+}
+
+/// Where a step has what it needs. An event that completed a step is not another one's too.
+fn complete<'w>(
+    hit: usize,
+    step: &Step,
+    entries: impl Iterator<Item = (usize, &'w Entry)>,
+    used: &[usize],
+) -> Option<usize> {
+    let mut seen: Vec<u64> = Vec::new();
+    let mut count = 0_u64;
+    for (at, entry) in entries {
+        if !entry.has_hit(hit) || !entry.counted || used.contains(&at) {
+            continue;
+        }
+        match (&step.of, entry.facts.first()) {
+            (Some(_), Some(Fact::Values(values))) => {
+                let new = values.iter().filter(|value| !seen.contains(value)).copied().collect::<Vec<_>>();
+                seen.extend(new);
+                count = seen.len() as u64;
+            }
+            _ => count += 1,
+        }
+        if count >= step.at_least {
+            return Some(at);
+        }
+    }
+    None
+}

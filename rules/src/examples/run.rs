@@ -1,0 +1,105 @@
+//! Running examples: each in an engine of its own that knows one rule and what feeds it.
+
+use super::{Example, Expect, START};
+use crate::Seen;
+use crate::engine::{Engine, Settings};
+use crate::plan::Plan;
+use crate::rule::{Hit, Kind, Rule, RuleSet};
+use keywatch_event::{Alert, AlertChange, EventTime, Level, Place};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// How one example went.
+#[derive(Clone, Debug)]
+pub struct Outcomes {
+    /// The rule.
+    pub rule: Arc<str>,
+    /// The example.
+    pub example: String,
+    /// What was wrong; `None` when it passed.
+    pub failure: Option<String>,
+}
+
+/// How long after the last event of an example its silences are judged, in seconds: a day, so
+/// that an example need not say when it ends.
+const AFTERWARDS_SECS: i64 = 86_400;
+
+/// Runs every example of every rule, each alone with its rule and what feeds it.
+#[must_use]
+pub fn run(set: &RuleSet) -> Vec<Outcomes> {
+    let plan = Arc::new(Plan::reading(&set.matchers, set.fields().iter()));
+    let with_examples = set.rules.iter().filter(|rule| !rule.examples.is_empty());
+    with_examples.flat_map(|rule| run_rule(set, &plan, rule)).collect()
+}
+
+fn run_rule(set: &RuleSet, plan: &Arc<Plan>, rule: &Rule) -> Vec<Outcomes> {
+    let alone = Arc::new(alone(set, rule));
+    rule.examples.iter().map(|example| run_one(&alone, plan, rule, example)).collect()
+}
+
+/// The rule and the rules that feed it, over the same tables. A risk rule is fed by all.
+fn alone(set: &RuleSet, rule: &Rule) -> RuleSet {
+    let hits: &[Hit] = match &rule.kind {
+        Kind::Count(count) => &count.hits,
+        Kind::Classify(_) | Kind::Silence(_) | Kind::Risk(_) => &[],
+    };
+    let all = matches!(rule.kind, Kind::Risk(_));
+    let feeds = |other: &&Rule| {
+        all || other.id == rule.id
+            || (matches!(other.kind, Kind::Classify(_)) && hits.iter().any(|hit| hit.rule == other.id))
+    };
+    let rules = set.rules.iter().filter(feeds).cloned().collect();
+    RuleSet { rules, matchers: set.matchers.clone(), baselines: set.baselines.clone() }
+}
+
+fn run_one(set: &Arc<RuleSet>, plan: &Arc<Plan>, rule: &Rule, example: &Example) -> Outcomes {
+    let surroundings = Arc::new(example.surroundings.clone());
+    let mut engine = Engine::planned(Arc::clone(set), Settings { surroundings, ..Settings::default() }, Arc::clone(plan));
+    let mut standing = BTreeMap::new();
+    let mut said = None;
+    let place = Place { name: Arc::from("example"), line: 1, record: 0 };
+    for example in &example.events {
+        let seen = Seen { event: &example.event, place: &place, raw: &example.raw };
+        let evaluation = engine.evaluate(&[seen]);
+        let matched = evaluation.classified.iter().any(|classified| classified.rules.contains(&rule.id));
+        said = said.max(matched.then_some(rule.level));
+        apply(&mut standing, evaluation.changes);
+    }
+    let last = example.events.iter().map(|example| example.event.time).max();
+    let last = last.unwrap_or_else(|| EventTime::from_secs(START));
+    apply(&mut standing, engine.tick(last.plus_secs(AFTERWARDS_SECS)).changes);
+    let own: Vec<&Alert> = standing.values().filter(|alert| *alert.rule == *rule.id).collect();
+    let highest = own.iter().map(|alert| alert.level).max();
+    let got = if matches!(rule.kind, Kind::Classify(_)) { said } else { highest };
+    let failure = failure(example, got, own.len());
+    Outcomes { rule: Arc::clone(&rule.id), example: example.name.clone(), failure }
+}
+
+fn failure(example: &Example, got: Option<Level>, alerts: usize) -> Option<String> {
+    let spoken = |level: Option<Level>| level.map_or_else(|| "silence".to_owned(), |level| level.to_string());
+    let want = match example.expect {
+        Expect::Silence => None,
+        Expect::Level(level) => Some(level),
+    };
+    if got != want {
+        return Some(format!("expected {}, got {}", spoken(want), spoken(got)));
+    }
+    match example.alerts {
+        Some(wanted) if wanted != alerts => Some(format!("expected {wanted} alert(s), got {alerts}")),
+        _ => None,
+    }
+}
+
+/// Applies alert changes to the alerts that stand, by id.
+pub fn apply(standing: &mut BTreeMap<String, Alert>, changes: Vec<AlertChange>) {
+    for change in changes {
+        match change {
+            AlertChange::Opened { alert, .. } => drop(standing.insert(alert.id.0.clone(), alert)),
+            AlertChange::Updated { alert, was, .. } => {
+                standing.remove(&was.0);
+                standing.insert(alert.id.0.clone(), alert);
+            }
+            AlertChange::Withdrawn { id, .. } => drop(standing.remove(&id.0)),
+        }
+    }
+}

@@ -1,0 +1,178 @@
+//! Tests as the plan makes them: the usual forms without allocating, the others by the plain
+//! evaluator, and each shared test at most once per event.
+
+use super::expr::Expr;
+use crate::field::{Field, Normal};
+use crate::matcher::{Item, Subject, Test};
+use crate::pattern::{Pattern, Shape};
+use crate::text::lower;
+use crate::view::View;
+use aho_corasick::AhoCorasick;
+use hashbrown::HashSet;
+use ipnet::IpNet;
+use std::cell::Cell;
+
+/// Texts to be found anywhere, from which on one automaton looks for all of them.
+const AUTOMATON_MIN: usize = 4;
+/// Shared tests remembered per event: the bits of a word.
+const REMEMBERED_MAX: usize = 64;
+
+/// Every test of a plan, by number.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Tests(Vec<Made>);
+
+#[derive(Clone, Debug)]
+struct Made {
+    item: Item,
+    form: Form,
+    /// Its bit, when several matchers share it.
+    remembered: Option<u32>,
+}
+
+/// How a test is made.
+#[derive(Clone, Debug)]
+enum Form {
+    /// One of many texts, none cased, none with wildcards inside.
+    Texts(Box<Texts>),
+    /// The source address lies in one of these.
+    Networks(Vec<IpNet>),
+    /// As the plain evaluator does.
+    Plain,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Texts {
+    whole: HashSet<Box<str>>,
+    start: Vec<String>,
+    end: Vec<String>,
+    anywhere: Vec<String>,
+    /// For many of `anywhere`, which is then empty.
+    automaton: Option<AhoCorasick>,
+}
+
+impl Tests {
+    pub(super) fn new(items: Vec<Item>, exprs: &[Expr]) -> Self {
+        let mut uses = vec![0_usize; items.len()];
+        for expr in exprs {
+            expr.each_test(&mut |test| {
+                if let Some(uses) = uses.get_mut(test) {
+                    *uses += 1;
+                }
+            });
+        }
+        let mut shared: Vec<usize> =
+            (0..items.len()).filter(|n| uses.get(*n).is_some_and(|uses| *uses > 1)).collect();
+        shared.sort_by_key(|n| std::cmp::Reverse(uses.get(*n).copied()));
+        shared.truncate(REMEMBERED_MAX);
+        let made = items.into_iter().enumerate().map(|(number, item)| {
+            let bit = shared.iter().position(|shared| *shared == number);
+            Made { form: Form::of(&item), item, remembered: bit.and_then(|bit| u32::try_from(bit).ok()) }
+        });
+        Self(made.collect())
+    }
+
+    pub(super) fn item(&self, test: usize) -> Option<&Item> {
+        self.0.get(test).map(|made| &made.item)
+    }
+}
+
+/// One event being tested: what was found out so far.
+pub(super) struct Memo<'m, 'v> {
+    tests: &'m Tests,
+    view: &'m View<'v>,
+    pub(super) cells: u64,
+    known: Cell<u64>,
+    held: Cell<u64>,
+}
+
+impl<'m, 'v> Memo<'m, 'v> {
+    pub(super) fn new(tests: &'m Tests, view: &'m View<'v>, cells: u64) -> Self {
+        Self { tests, view, cells, known: Cell::new(0), held: Cell::new(0) }
+    }
+
+    /// Whether the test passes.
+    pub(super) fn holds(&self, test: usize) -> bool {
+        let Some(made) = self.tests.0.get(test) else { return false };
+        let Some(bit) = made.remembered else { return made.holds(self.view) };
+        let bit = 1_u64 << bit;
+        if self.known.get() & bit != 0 {
+            return self.held.get() & bit != 0;
+        }
+        let held = made.holds(self.view);
+        self.known.set(self.known.get() | bit);
+        if held {
+            self.held.set(self.held.get() | bit);
+        }
+        held
+    }
+}
+
+impl Made {
+    fn holds(&self, view: &View<'_>) -> bool {
+        let Subject::Field(field) = &self.item.subject else { return self.item.matches(view) };
+        let held = match &self.form {
+            Form::Plain => return self.item.matches(view),
+            Form::Networks(nets) => {
+                view.event().source.ip.is_some_and(|ip| nets.iter().any(|net| net.contains(&ip)))
+            }
+            Form::Texts(texts) => field.any(view, &mut |value| lower(value, |value| texts.has(value))),
+        };
+        held != self.item.negated
+    }
+}
+
+impl Form {
+    fn of(item: &Item) -> Self {
+        if item.all || item.part.is_some() {
+            return Self::Plain;
+        }
+        if item.field() == Some(&Field::Normal(Normal::SourceIp))
+            && let Some(nets) = item.tests.iter().map(net).collect()
+        {
+            return Self::Networks(nets);
+        }
+        let texts: Option<Vec<&[Pattern]>> = item.tests.iter().map(patterns).collect();
+        let Some(texts) = texts else { return Self::Plain };
+        Texts::of(texts.into_iter().flatten()).map_or(Self::Plain, |texts| Self::Texts(Box::new(texts)))
+    }
+}
+
+fn net(test: &Test) -> Option<IpNet> {
+    if let Test::Cidr(net) = test { Some(*net) } else { None }
+}
+
+fn patterns(test: &Test) -> Option<&[Pattern]> {
+    if let Test::Text(patterns) = test { Some(patterns) } else { None }
+}
+
+impl Texts {
+    fn of<'p>(patterns: impl Iterator<Item = &'p Pattern>) -> Option<Self> {
+        let mut texts = Self::default();
+        for pattern in patterns {
+            let plain = pattern.plain.clone();
+            match pattern.shape {
+                _ if pattern.cased => return None,
+                Shape::Glob(_) => return None,
+                Shape::Whole => drop(texts.whole.insert(plain.into())),
+                Shape::Start => texts.start.push(plain),
+                Shape::End => texts.end.push(plain),
+                Shape::Anywhere => texts.anywhere.push(plain),
+            }
+        }
+        if texts.anywhere.len() >= AUTOMATON_MIN
+            && let Ok(automaton) = AhoCorasick::new(&texts.anywhere)
+        {
+            texts.automaton = Some(automaton);
+            texts.anywhere.clear();
+        }
+        Some(texts)
+    }
+
+    fn has(&self, value: &str) -> bool {
+        (!self.whole.is_empty() && self.whole.contains(value))
+            || self.start.iter().any(|text| value.starts_with(&**text))
+            || self.end.iter().any(|text| value.ends_with(&**text))
+            || self.anywhere.iter().any(|text| value.contains(&**text))
+            || self.automaton.as_ref().is_some_and(|automaton| automaton.is_match(value))
+    }
+}

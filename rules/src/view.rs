@@ -1,0 +1,104 @@
+//! One event as matchers see it: normalised fields at once, everything else when asked for.
+//!
+//! Making a view allocates nothing. The record is read at most once, for every path of the
+//! scope together; derived values are made at most once each. A view lives for one event on one
+//! thread.
+
+use crate::field::{Derived, Grantee, Normal};
+use crate::record::{Found, Scope, strings};
+use crate::{Seen, Surroundings};
+use keywatch_event::AuditEvent;
+use std::borrow::Cow;
+use std::cell::OnceCell;
+use std::sync::LazyLock;
+
+/// No path is expected.
+static NO_PATHS: LazyLock<Scope> = LazyLock::new(Scope::default);
+/// The operator supplied nothing.
+static NOTHING: LazyLock<Surroundings> = LazyLock::new(Surroundings::default);
+
+/// One event with what surrounds it.
+#[derive(Debug)]
+pub struct View<'v> {
+    seen: &'v Seen<'v>,
+    around: &'v Surroundings,
+    scope: &'v Scope,
+    record: OnceCell<Found<'v>>,
+    strings: OnceCell<Vec<Cow<'v, str>>>,
+    derived: OnceCell<Box<Derived>>,
+}
+
+impl<'v> View<'v> {
+    /// A view of `seen`. `scope` is the set of record paths that are read together, normally a
+    /// plan's ([`crate::plan::Plan::scope`]); a path outside of it costs its own pass over the
+    /// record each time it is asked for.
+    #[must_use]
+    pub const fn new(seen: &'v Seen<'v>, around: &'v Surroundings, scope: &'v Scope) -> Self {
+        Self {
+            seen,
+            around,
+            scope,
+            record: OnceCell::new(),
+            strings: OnceCell::new(),
+            derived: OnceCell::new(),
+        }
+    }
+
+    /// A view of an event where nothing was supplied and nothing is planned.
+    #[must_use]
+    pub fn alone(seen: &'v Seen<'v>) -> Self {
+        Self::new(seen, &NOTHING, &NO_PATHS)
+    }
+
+    /// The event, with its place and record.
+    #[must_use]
+    pub const fn seen(&self) -> &'v Seen<'v> {
+        self.seen
+    }
+
+    /// The normalised event.
+    #[must_use]
+    pub const fn event(&self) -> &'v AuditEvent<'v> {
+        self.seen.event
+    }
+
+    /// What the operator supplied.
+    #[must_use]
+    pub const fn around(&self) -> &'v Surroundings {
+        self.around
+    }
+
+    /// The record paths that are read together.
+    #[must_use]
+    pub const fn scope(&self) -> &'v Scope {
+        self.scope
+    }
+
+    /// Calls `visit` with each value at a path of the raw record until it answers true; whether
+    /// it did.
+    pub fn raw_any(&self, path: &str, visit: &mut dyn FnMut(&str) -> bool) -> bool {
+        if let Some(slot) = self.scope.slot(path) {
+            return self.record.get_or_init(|| self.scope.read(self.seen.raw)).any(slot, visit);
+        }
+        Scope::of([path]).read(self.seen.raw).any(0, visit)
+    }
+
+    /// Every string value of the raw record.
+    pub fn strings(&self) -> &[Cow<'v, str>] {
+        self.strings.get_or_init(|| strings(self.seen.raw))
+    }
+
+    /// Whom the event opens something to.
+    pub fn grantees(&self) -> &[Grantee] {
+        self.derived().grantees(self)
+    }
+
+    /// A value that is computed from the event, made once; `None` when there is none.
+    pub(crate) fn computed(&self, field: Normal) -> Option<&str> {
+        self.derived().text(field, self)
+    }
+
+    fn derived(&self) -> &Derived {
+        self.derived.get_or_init(Box::default)
+    }
+}
