@@ -1,0 +1,327 @@
+//! The reader for records that are as they should be: it checks every byte, and gives up where
+//! it would have to explain.
+//!
+//! It jumps from quote to quote, which it finds 64 bytes at a time, and looks at each byte
+//! between strings. It accepts nothing that `exact.rs` refuses, and finds the same values.
+
+use super::block::{BLOCK, block_at, controls, equal, escaped, parity, quotes};
+use super::trie::Trie;
+use super::{DEPTH_MAX, Fields};
+
+/// Reads the object that `text` begins with into `fields`, which are clear; its length. `None`
+/// when it is no valid JSON, or needs a second look for another reason.
+#[inline]
+pub(super) fn read<'a>(trie: &Trie, text: &'a str, fields: &mut Fields<'a>) -> Option<usize> {
+    let mut pass = Pass { trie, text, bytes: text.as_bytes(), at: 0, depth: 0, quotes: Quotes::default() };
+    pass.blanks();
+    if pass.byte() != b'{' {
+        return None;
+    }
+    pass.object(0, fields)?;
+    fields.plain = !pass.quotes.backslashes;
+    // What follows may be blank to the end; then the text is this record alone.
+    let end = pass.at;
+    pass.blanks();
+    Some(if pass.at == pass.bytes.len() { pass.at } else { end })
+}
+
+/// One reading under way.
+struct Pass<'t, 'a> {
+    trie: &'t Trie,
+    text: &'a str,
+    bytes: &'a [u8],
+    /// The first byte not yet looked at; never within a string.
+    at: usize,
+    /// Objects and arrays that are open.
+    depth: usize,
+    quotes: Quotes,
+}
+
+/// The quotes that begin and end strings, in order.
+#[derive(Default)]
+struct Quotes {
+    /// Where the next block begins.
+    next: usize,
+    /// Quotes of the block before it that were not given out.
+    bits: u64,
+    /// Whether a backslash at its end escapes the first byte of the next block.
+    carry: bool,
+    backslashes: bool,
+}
+
+impl Quotes {
+    /// The next quote; `in_string` says whether it ends a string. `None` when there is none, or a
+    /// string holds what it may not.
+    #[inline]
+    fn next(&mut self, bytes: &[u8], in_string: bool) -> Option<usize> {
+        while self.bits == 0 {
+            self.load(bytes, in_string)?;
+        }
+        let at = self.next - BLOCK + self.bits.trailing_zeros() as usize;
+        self.bits &= self.bits - 1;
+        Some(at)
+    }
+
+    #[inline]
+    fn load(&mut self, bytes: &[u8], in_string: bool) -> Option<()> {
+        if self.next >= bytes.len() {
+            return None;
+        }
+        let (block, _) = block_at(bytes, self.next);
+        let (found, is_rare) = quotes(&block);
+        self.bits = found;
+        if is_rare || self.carry {
+            self.bits = self.rare(bytes, &block, in_string)?;
+        }
+        self.next += BLOCK;
+        Some(())
+    }
+
+    /// The quotes of a block with backslashes or control characters, if those are in order.
+    #[inline(never)]
+    fn rare(&mut self, bytes: &[u8], block: &[u8; BLOCK], in_string: bool) -> Option<u64> {
+        let backslash = equal(block, b'\\');
+        let mut literal = escaped(backslash, &mut self.carry, BLOCK);
+        let quotes = equal(block, b'"') & !literal;
+        let inside = parity(quotes) ^ u64::from(in_string).wrapping_neg();
+        if controls(block) & inside != 0 {
+            return None;
+        }
+        self.backslashes |= backslash != 0;
+        while literal != 0 {
+            let at = self.next + literal.trailing_zeros() as usize;
+            literal &= literal - 1;
+            if !is_escape(bytes.get(at..).unwrap_or_default()) {
+                return None;
+            }
+        }
+        Some(quotes)
+    }
+}
+
+/// Whether a backslash may stand before these bytes.
+fn is_escape(rest: &[u8]) -> bool {
+    match rest {
+        [b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't', ..] => true,
+        [b'u', a, b, c, d, ..] => [a, b, c, d].into_iter().all(u8::is_ascii_hexdigit),
+        _ => false,
+    }
+}
+
+impl<'a> Pass<'_, 'a> {
+    /// The byte at hand; 0, which is valid nowhere, at the end.
+    #[inline]
+    fn byte(&self) -> u8 {
+        self.bytes.get(self.at).copied().unwrap_or(0)
+    }
+
+    #[inline]
+    fn blanks(&mut self) {
+        while matches!(self.byte(), b' ' | b'\n' | b'\r' | b'\t') {
+            self.at += 1;
+        }
+    }
+
+    /// The byte at hand after blanks.
+    #[inline]
+    fn token(&mut self) -> u8 {
+        let byte = self.byte();
+        if byte > b' ' {
+            return byte;
+        }
+        self.blanks();
+        self.byte()
+    }
+
+    /// Passes a string, whose opening quote is at hand: where its content begins and ends.
+    #[inline]
+    fn string(&mut self) -> Option<(usize, usize)> {
+        let open = self.quotes.next(self.bytes, false)?;
+        let close = self.quotes.next(self.bytes, true)?;
+        // Whatever stood between strings was looked at, so it is this one.
+        if open != self.at {
+            return None;
+        }
+        self.at = close + 1;
+        Some((open + 1, close))
+    }
+
+    /// Passes a key, whose opening quote is at hand, and its colon: where it begins and ends.
+    #[inline]
+    fn key(&mut self) -> Option<(usize, usize)> {
+        let key = self.string()?;
+        if self.token() != b':' {
+            return None;
+        }
+        self.at += 1;
+        Some(key)
+    }
+
+    /// Passes an object in which something may be wanted, whose brace is at hand.
+    fn object(&mut self, node: usize, fields: &mut Fields<'a>) -> Option<()> {
+        self.depth += 1;
+        self.at += 1;
+        if self.depth > DEPTH_MAX {
+            return None;
+        }
+        if self.token() == b'}' {
+            self.at += 1;
+            self.depth -= 1;
+            return Some(());
+        }
+        loop {
+            if self.byte() != b'"' {
+                return None;
+            }
+            self.member(node, fields)?;
+            match self.token() {
+                b',' => self.at += 1,
+                b'}' => break,
+                _ => return None,
+            }
+            self.token();
+        }
+        self.at += 1;
+        self.depth -= 1;
+        Some(())
+    }
+
+    #[inline]
+    fn member(&mut self, node: usize, fields: &mut Fields<'a>) -> Option<()> {
+        let (start, end) = self.key()?;
+        if self.quotes.backslashes && self.bytes.get(start..end)?.contains(&b'\\') {
+            return None;
+        }
+        let first = self.token();
+        let Some(child) = self.trie.below(node, self.bytes, start, end) else {
+            return self.skip(first);
+        };
+        if !fields.is_first(child) {
+            return None;
+        }
+        let from = self.at;
+        if first == b'{' && self.trie.is_inner(child) {
+            self.object(child, fields)?;
+        } else {
+            self.skip(first)?;
+        }
+        if let Some(slot) = self.trie.slot(child) {
+            fields.fill(slot, self.text.get(from..self.at)?);
+        }
+        Some(())
+    }
+
+    /// Passes a value that begins with `first`.
+    #[inline]
+    fn skip(&mut self, first: u8) -> Option<()> {
+        match first {
+            b'"' => self.string().map(drop),
+            b'{' | b'[' => self.container(),
+            _ => self.scalar(first),
+        }
+    }
+
+    #[inline]
+    fn scalar(&mut self, first: u8) -> Option<()> {
+        match first {
+            b't' => self.word(*b"true"),
+            b'f' => {
+                self.at += 1;
+                self.word(*b"alse")
+            }
+            b'n' => self.word(*b"null"),
+            _ => self.number(),
+        }
+    }
+
+    #[inline]
+    fn word(&mut self, word: [u8; 4]) -> Option<()> {
+        let is_it = self.bytes.get(self.at..)?.first_chunk::<4>() == Some(&word);
+        self.at += 4;
+        is_it.then_some(())
+    }
+
+    /// Passes a number (RFC 8259, section 6).
+    fn number(&mut self) -> Option<()> {
+        self.at += usize::from(self.byte() == b'-');
+        match self.byte() {
+            b'0' => self.at += 1,
+            _ => self.digits()?,
+        }
+        if self.byte() == b'.' {
+            self.at += 1;
+            self.digits()?;
+        }
+        if matches!(self.byte(), b'e' | b'E') {
+            self.at += 1;
+            self.at += usize::from(matches!(self.byte(), b'+' | b'-'));
+            self.digits()?;
+        }
+        Some(())
+    }
+
+    fn digits(&mut self) -> Option<()> {
+        let from = self.at;
+        while self.byte().is_ascii_digit() {
+            self.at += 1;
+        }
+        (self.at > from).then_some(())
+    }
+
+    /// Passes an object or array in which nothing is wanted, whose bracket is at hand.
+    fn container(&mut self) -> Option<()> {
+        let outside = self.depth;
+        // One bit per open container, the innermost lowest: whether it is an object.
+        let mut objects = 0_u64;
+        let mut first = self.byte();
+        loop {
+            match first {
+                b'{' | b'[' => {
+                    self.at += 1;
+                    self.depth += 1;
+                    if self.depth > DEPTH_MAX {
+                        return None;
+                    }
+                    objects = objects << 1 | u64::from(first == b'{');
+                    let inner = self.token();
+                    if inner != if first == b'{' { b'}' } else { b']' } {
+                        first = self.element(objects, inner)?;
+                        continue;
+                    }
+                }
+                b'"' => drop(self.string()?),
+                _ => self.scalar(first)?,
+            }
+            loop {
+                match (self.token(), objects & 1) {
+                    (b',', _) => break,
+                    (b'}', 1) | (b']', 0) => {}
+                    _ => return None,
+                }
+                self.at += 1;
+                self.depth -= 1;
+                objects >>= 1;
+                if self.depth == outside {
+                    return Some(());
+                }
+            }
+            self.at += 1;
+            let inner = self.token();
+            first = self.element(objects, inner)?;
+        }
+    }
+
+    /// Passes the key of a member, when the innermost container is an object: the first byte of
+    /// the value.
+    #[inline]
+    fn element(&mut self, objects: u64, first: u8) -> Option<u8> {
+        if objects & 1 == 0 {
+            return Some(first);
+        }
+        if first != b'"' {
+            return None;
+        }
+        self.key()?;
+        Some(self.token())
+    }
+}
