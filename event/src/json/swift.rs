@@ -64,17 +64,30 @@ impl Quotes {
 
     #[inline]
     fn load(&mut self, bytes: &[u8], in_string: bool) -> Option<()> {
-        if self.next >= bytes.len() {
-            return None;
-        }
-        let (block, _) = block_at(bytes, self.next);
-        let (found, is_rare) = quotes(&block);
-        self.bits = found;
-        if is_rare || self.carry {
-            self.bits = self.rare(bytes, &block, in_string)?;
+        let rest = bytes.get(self.next..)?;
+        match rest.first_chunk::<BLOCK>() {
+            Some(block) => self.scan(bytes, block, in_string)?,
+            None if rest.is_empty() => return None,
+            None => self.scan_last(bytes, in_string)?,
         }
         self.next += BLOCK;
         Some(())
+    }
+
+    #[inline]
+    fn scan(&mut self, bytes: &[u8], block: &[u8; BLOCK], in_string: bool) -> Option<()> {
+        let (found, is_rare) = quotes(block);
+        self.bits = found;
+        if is_rare || self.carry {
+            self.bits = self.rare(bytes, block, in_string)?;
+        }
+        Some(())
+    }
+
+    #[inline(never)]
+    fn scan_last(&mut self, bytes: &[u8], in_string: bool) -> Option<()> {
+        let (block, _) = block_at(bytes, self.next);
+        self.scan(bytes, &block, in_string)
     }
 
     /// The quotes of a block with backslashes or control characters, if those are in order.

@@ -14,15 +14,17 @@ struct Node {
     /// Keys and nodes below, until the table is made and beside it.
     children: Vec<(Box<str>, usize)>,
     /// Open addressing, at most a quarter full; its length is a power of two.
-    table: Vec<Option<Key>>,
+    table: Vec<Key>,
     slot: Option<usize>,
 }
 
-#[derive(Clone, Debug)]
+/// A place of a table; free when it leads to node 0, to which no key leads.
+#[derive(Clone, Debug, Default)]
 struct Key {
     head: u128,
-    text: Box<[u8]>,
+    len: usize,
     node: usize,
+    text: Box<[u8]>,
 }
 
 /// Bytes of a key compared at once.
@@ -77,17 +79,18 @@ impl Trie {
             if node.children.is_empty() {
                 continue;
             }
-            node.table = vec![None; (node.children.len() * 4).next_power_of_two()];
-            for (key, child) in &node.children {
-                let key = Key {
-                    head: head_of(key.as_bytes(), 0, key.len()),
-                    text: key.as_bytes().into(),
-                    node: *child,
-                };
-                let free = probes(key.head, key.text.len(), node.table.len())
-                    .find(|at| matches!(node.table.get(*at), Some(None)));
-                if let Some(place) = free.and_then(|at| node.table.get_mut(at)) {
-                    *place = Some(key);
+            node.table = vec![Key::default(); (node.children.len() * 4).next_power_of_two()];
+            for (text, child) in &node.children {
+                let text = text.as_bytes();
+                let head = head_of(text, 0, text.len());
+                let key = Key { head, len: text.len(), node: *child, text: text.into() };
+                let mut at = first_probe(head, text.len());
+                let mask = node.table.len() - 1;
+                while node.table.get(at & mask).is_some_and(|taken| taken.node != 0) {
+                    at += 1;
+                }
+                if let Some(place) = node.table.get_mut(at & mask) {
+                    *place = key;
                 }
             }
         }
@@ -96,18 +99,20 @@ impl Trie {
     /// The node below `node` under the key that stands in `bytes` from `start` to `end`, as is.
     #[inline]
     pub(super) fn below(&self, node: usize, bytes: &[u8], start: usize, end: usize) -> Option<usize> {
-        let table = &self.nodes.get(node)?.table;
+        let table = self.nodes.get(node)?.table.as_slice();
         let (head, len) = (head_of(bytes, start, end), end - start);
-        for at in probes(head, len, table.len()) {
-            let key = table.get(at)?.as_ref()?;
-            let is_it = key.head == head
-                && key.text.len() == len
-                && (len <= HEAD_BYTES || bytes.get(start..end) == Some(&*key.text));
-            if is_it {
-                return Some(key.node);
+        let mut at = first_probe(head, len);
+        loop {
+            let key = table.get(at & table.len().wrapping_sub(1))?;
+            let is_it = key.head == head && key.len == len;
+            if is_it && (len <= HEAD_BYTES || bytes.get(start..end) == Some(&*key.text)) {
+                return (key.node != 0).then_some(key.node);
             }
+            if key.node == 0 {
+                return None;
+            }
+            at += 1;
         }
-        None
     }
 }
 
@@ -132,15 +137,14 @@ fn short_head(rest: &[u8], len: usize) -> u128 {
     u128::from_le_bytes(head)
 }
 
-/// Where to look for a key in a table of `places`, in order.
+/// Where to look for a key first.
 #[inline]
-fn probes(head: u128, len: usize, places: usize) -> impl Iterator<Item = usize> {
+fn first_probe(head: u128, len: usize) -> usize {
     // Multiplication by the golden ratio spreads what differs in any bit over the upper bits.
     const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
     #[expect(clippy::cast_possible_truncation, reason = "the halves of the head are folded into one")]
-    let folded = (head as u64) ^ ((head >> 64) as u64).rotate_left(31) ^ (len as u64) << 59;
-    let mask = places.wrapping_sub(1);
+    let folded = (head as u64) ^ ((head >> 64) as u64).rotate_left(31) ^ ((len as u64) << 59);
     #[expect(clippy::cast_possible_truncation, reason = "16 bits fit")]
     let first = (folded.wrapping_mul(GOLDEN) >> 48) as usize;
-    (0..places).map(move |step| (first + step) & mask)
+    first
 }
