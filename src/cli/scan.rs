@@ -2,24 +2,22 @@
 
 use super::output::{Format, alerts, level, visible};
 use super::{FINDINGS, NOTHING_READABLE, say};
+use crate::crew::Crew;
 use crate::scanner::Scanner;
 use crate::{clock, rulebook};
 use clap::Args;
 use indicatif::{HumanBytes, HumanCount, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use ipnet::IpNet;
 use keywatch_event::{EventTime, Level, Reject};
-use keywatch_ingest::source::Reader;
+use keywatch_ingest::Run;
+use keywatch_ingest::source::Pieces;
 use keywatch_rules::{Engine, RuleSet, Settings};
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// Records per batch: enough to amortise the engine's work per batch, small enough to stay in
-/// the processor's cache.
-const BATCH_RECORDS: usize = 2048;
-/// Bytes per batch.
-const BATCH_BYTES: usize = 4 << 20;
 /// Rejects printed one by one; the rest is counted.
 const REJECTS_SHOWN: u64 = 10;
 
@@ -41,6 +39,9 @@ pub(crate) struct Scan {
     /// A network that is never unusual, such as 198.51.100.0/24
     #[arg(long = "known-network", value_name = "CIDR")]
     known_networks: Vec<IpNet>,
+    /// Threads that read and normalise; as many as there are processors by default
+    #[arg(long, value_name = "N")]
+    threads: Option<NonZeroUsize>,
     /// No progress and no summary
     #[arg(long, short)]
     quiet: bool,
@@ -52,22 +53,22 @@ impl Scan {
         let settings = Settings { known_networks: self.known_networks.clone(), ..Settings::default() };
         let mut scanner = Scanner::new(Engine::new(Arc::clone(&rules), settings));
         let started = Instant::now();
-        let mut reader = Reader::new(self.paths.clone());
-        self.read(&mut reader, &mut scanner);
+        let mut pieces = Pieces::new(self.paths.clone());
+        self.read(&mut pieces, &mut scanner);
         let took = started.elapsed();
         alerts(&scanner.alerts(), Format::or_suitable(self.format))?;
-        for failure in reader.failures() {
+        for failure in pieces.failures() {
             say(&format!("keywatch: {}", visible(&failure.to_string())));
         }
         if !self.quiet {
-            summary(&scanner, &rules, reader.progress().bytes_read, took);
+            summary(&scanner, &rules, pieces.progress().bytes_read, took);
         }
-        Ok(self.exit_code(&scanner, !reader.failures().is_empty()))
+        Ok(self.exit_code(&scanner, !pieces.failures().is_empty()))
     }
 
-    fn read(&self, reader: &mut Reader, scanner: &mut Scanner) {
+    fn read(&self, pieces: &mut Pieces, scanner: &mut Scanner) {
         let bar =
-            if self.quiet { ProgressBar::hidden() } else { progress_bar(reader.progress().bytes_total) };
+            if self.quiet { ProgressBar::hidden() } else { progress_bar(pieces.progress().bytes_total) };
         let mut shown = 0_u64;
         let mut rejected = |reject: &Reject| {
             shown += 1;
@@ -81,11 +82,13 @@ impl Scan {
                 });
             }
         };
-        while let Some(batch) = reader.next_batch(BATCH_RECORDS, BATCH_BYTES) {
-            let received_at = EventTime::from(clock::now());
-            scanner.take(&batch, received_at, &mut rejected);
-            bar.set_position(reader.progress().bytes_read);
-        }
+        let available = || std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+        let crew = Crew {
+            threads: self.threads.map_or_else(available, NonZeroUsize::get),
+            now: || EventTime::from(clock::now()),
+            progress: &|bytes_read| bar.set_position(bytes_read),
+        };
+        crew.work(pieces, &mut |run: &Run<'_>, keys: &[u64]| scanner.take(run, keys, &mut rejected));
         bar.finish_and_clear();
         if shown > REJECTS_SHOWN {
             say(&format!(

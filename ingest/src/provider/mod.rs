@@ -75,6 +75,34 @@ impl<'a> Stream<'_, 'a> {
         received_at: EventTime,
     ) -> Result<Option<AuditEvent<'a>>, RejectReason> {
         self.normalizer.extractor.read(record, &mut self.fields)?;
+        self.event(record, received_at)
+    }
+
+    /// Reads the record that `text` begins with, whatever follows: its length and its event.
+    /// `None` when that takes a second look, and for records that are refused.
+    pub(crate) fn normalize_head(
+        &mut self,
+        text: &'a str,
+        received_at: EventTime,
+    ) -> Option<(&'a str, Option<AuditEvent<'a>>)> {
+        let bytes = self.normalizer.extractor.read_head(text, &mut self.fields)?;
+        let record = text.get(..bytes)?.trim_ascii_end();
+        let event = self.event(record.as_bytes(), received_at).ok()?;
+        Some((record, event))
+    }
+
+    /// Whether the record read last is one of those that Lambda is handed.
+    pub(crate) fn is_lambda(&self) -> bool {
+        let source = self.fields.text(paths::EVENT_SOURCE);
+        source.is_some_and(|source| source.starts_with("aws:"))
+            || self.fields.raw(paths::LAMBDA_SOURCE).is_some()
+    }
+
+    fn event(
+        &mut self,
+        record: &'a [u8],
+        received_at: EventTime,
+    ) -> Result<Option<AuditEvent<'a>>, RejectReason> {
         let mut provider = recognise(&self.fields);
         if provider.is_none() {
             self.normalizer.folding.read(record, &mut self.fields)?;
