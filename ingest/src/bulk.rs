@@ -283,3 +283,6 @@ impl std::fmt::Debug for Worker<'_> {
         out.debug_struct("Worker").field("events_max", &self.events_max).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;

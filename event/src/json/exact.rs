@@ -3,6 +3,7 @@
 //! It says what is wrong with a record, where. Values within objects nobody looks into are
 //! checked for syntax only.
 
+use super::trie::{Key as Wanted, Node};
 use super::{Extractor, Fields};
 use crate::RejectReason;
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
@@ -20,7 +21,7 @@ pub(super) fn read<'a>(
     if !whole.get().starts_with('{') {
         return Err(RejectReason::UnknownShape("not a JSON object".to_owned()));
     }
-    object(extractor, 0, text, fields)
+    object(extractor, extractor.trie.root(), text, fields)
 }
 
 fn syntax(error: &serde_json::Error) -> RejectReason {
@@ -29,7 +30,7 @@ fn syntax(error: &serde_json::Error) -> RejectReason {
 
 fn object<'a>(
     extractor: &Extractor,
-    node: usize,
+    node: Node,
     text: &'a str,
     fields: &mut Fields<'a>,
 ) -> Result<(), RejectReason> {
@@ -46,7 +47,7 @@ fn object<'a>(
 /// The members of one object on the way down.
 struct Members<'s, 'a> {
     extractor: &'s Extractor,
-    node: usize,
+    node: Node,
     fields: &'s mut Fields<'a>,
     /// What was found wrong beyond syntax.
     broken: &'s mut Option<RejectReason>,
@@ -70,13 +71,13 @@ impl<'a> Visitor<'a> for Members<'_, 'a> {
         let Self { extractor, node, fields, broken } = self;
         while let Some(Key(key)) = map.next_key::<Key<'a>>()? {
             let key = if extractor.folds { Cow::Owned(key.to_ascii_lowercase()) } else { key };
-            let Some(child) = extractor.trie.below(node, key.as_bytes(), 0, key.len()) else {
+            let Some(wanted) = extractor.trie.key(node, key.as_bytes(), 0, key.len()) else {
                 map.next_value::<IgnoredAny>()?;
                 continue;
             };
             let value = map.next_value::<&'a RawValue>()?.get();
-            let outcome = if fields.is_first(child) {
-                take(extractor, child, value, fields)
+            let outcome = if fields.is_first(wanted.number) {
+                take(extractor, wanted, value, fields)
             } else {
                 Err(RejectReason::DuplicateKey(key.into_owned()))
             };
@@ -91,15 +92,15 @@ impl<'a> Visitor<'a> for Members<'_, 'a> {
 
 fn take<'a>(
     extractor: &Extractor,
-    node: usize,
+    wanted: &Wanted,
     value: &'a str,
     fields: &mut Fields<'a>,
 ) -> Result<(), RejectReason> {
-    if let Some(slot) = extractor.trie.slot(node) {
+    if let Some(slot) = wanted.slot {
         fields.fill(slot, value);
     }
-    if extractor.trie.is_inner(node) && value.starts_with('{') {
-        object(extractor, node, value, fields)?;
+    if !wanted.below.is_leaf() && value.starts_with('{') {
+        object(extractor, wanted.below, value, fields)?;
     }
     Ok(())
 }

@@ -20,7 +20,6 @@ mod values;
 mod tests;
 
 use crate::RejectReason;
-use std::borrow::Cow;
 use trie::Trie;
 pub use values::{as_text, elements, members};
 
@@ -43,12 +42,14 @@ pub struct Fields<'a> {
     slots: Vec<Option<&'a str>>,
     /// The slots that are not empty.
     filled: Vec<usize>,
-    /// By node: the last reading that came upon it.
+    /// By number of a key: the last reading that came upon it.
     seen: Vec<u32>,
     /// Number of the current reading.
     reading: u32,
     /// Whether the record is known to hold no backslash, so that strings stand as they are.
     plain: bool,
+    /// Room for the quotes of the record being read.
+    quotes: swift::Places,
 }
 
 impl Extractor {
@@ -66,15 +67,10 @@ impl Extractor {
     }
 
     fn compile<'p>(paths: impl IntoIterator<Item = &'p str>, folds: bool) -> Self {
-        let mut trie = Trie::default();
-        let mut slots = 0;
-        for path in paths {
-            let path = if folds { Cow::Owned(path.to_ascii_lowercase()) } else { Cow::Borrowed(path) };
-            trie.add(&path, slots);
-            slots += 1;
-        }
-        trie.index();
-        Self { trie, slots, folds }
+        let fold = |path: &str| if folds { path.to_ascii_lowercase() } else { path.to_owned() };
+        let paths: Vec<String> = paths.into_iter().map(fold).collect();
+        let trie = Trie::new(paths.iter().zip(0..).map(|(path, slot)| (&**path, slot)));
+        Self { trie, slots: paths.len(), folds }
     }
 
     /// Reads one record, an object. `fields` is cleared first and may be reused.
@@ -111,10 +107,10 @@ impl Extractor {
 
 impl<'a> Fields<'a> {
     fn clear(&mut self, extractor: &Extractor) {
-        let is_next = self.slots.len() == extractor.slots && self.seen.len() == extractor.trie.len();
+        let is_next = self.slots.len() == extractor.slots && self.seen.len() == extractor.trie.numbers();
         if !is_next || self.reading == u32::MAX {
             self.slots = vec![None; extractor.slots];
-            self.seen = vec![0; extractor.trie.len()];
+            self.seen = vec![0; extractor.trie.numbers()];
             self.filled = Vec::with_capacity(extractor.slots);
             self.reading = 0;
         }
@@ -127,10 +123,10 @@ impl<'a> Fields<'a> {
         self.plain = false;
     }
 
-    /// Notes that the record holds the key of `node`; false when it did before.
+    /// Notes that the record holds a key, by its number; false when it did before.
     #[inline]
-    fn is_first(&mut self, node: usize) -> bool {
-        self.seen.get_mut(node).is_none_or(|seen| std::mem::replace(seen, self.reading) != self.reading)
+    fn is_first(&mut self, key: usize) -> bool {
+        self.seen.get_mut(key).is_none_or(|seen| std::mem::replace(seen, self.reading) != self.reading)
     }
 
     #[inline]

@@ -5,24 +5,19 @@
 //! between strings. It accepts nothing that `exact.rs` refuses, and finds the same values.
 
 use super::block::{BLOCK, block_at, controls, equal, escaped, parity, quotes};
-use super::trie::Trie;
+use super::trie::{Node, Trie};
 use super::{DEPTH_MAX, Fields};
 
 /// Reads the object that `text` begins with into `fields`, which are clear; its length. `None`
 /// when it is no valid JSON, or needs a second look for another reason.
-#[inline]
 pub(super) fn read<'a>(trie: &Trie, text: &'a str, fields: &mut Fields<'a>) -> Option<usize> {
-    let mut pass = Pass { trie, text, bytes: text.as_bytes(), at: 0, depth: 0, quotes: Quotes::default() };
-    pass.blanks();
-    if pass.byte() != b'{' {
-        return None;
-    }
-    pass.object(0, fields)?;
+    let mut quotes = Quotes { places: std::mem::take(&mut fields.quotes), ..Quotes::default() };
+    quotes.places.resize(BLOCKS * BLOCK + AT_ONCE, 0);
+    let mut pass = Pass { trie, text, bytes: text.as_bytes(), at: 0, depth: 0, quotes };
+    let end = pass.record(fields);
     fields.plain = !pass.quotes.backslashes;
-    // What follows may be blank to the end; then the text is this record alone.
-    let end = pass.at;
-    pass.blanks();
-    Some(if pass.at == pass.bytes.len() { pass.at } else { end })
+    fields.quotes = pass.quotes.places;
+    end
 }
 
 /// One reading under way.
@@ -37,66 +32,88 @@ struct Pass<'t, 'a> {
     quotes: Quotes,
 }
 
-/// The quotes that begin and end strings, in order.
+/// Blocks whose quotes are found at once.
+const BLOCKS: usize = 8;
+/// Quotes of a block that are noted at once; few blocks have more.
+const AT_ONCE: usize = 8;
+
+/// Where quotes stand; room that is used again.
+pub(super) type Places = Vec<usize>;
+
+/// The quotes that begin and end strings, in order, some blocks at a time.
 #[derive(Default)]
 struct Quotes {
+    places: Places,
+    /// How many of the places are filled, and how many of those were given out.
+    found: usize,
+    given: usize,
     /// Where the next block begins.
     next: usize,
-    /// Quotes of the block before it that were not given out.
-    bits: u64,
-    /// Whether a backslash at its end escapes the first byte of the next block.
+    /// Whether it begins within a string.
+    in_string: bool,
+    /// Whether a backslash before it escapes its first byte.
     carry: bool,
     backslashes: bool,
 }
 
 impl Quotes {
-    /// The next quote; `in_string` says whether it ends a string. `None` when there is none, or a
-    /// string holds what it may not.
+    /// The next quote. `None` when there is none, or a string holds what it may not.
     #[inline]
-    fn next(&mut self, bytes: &[u8], in_string: bool) -> Option<usize> {
-        while self.bits == 0 {
-            self.load(bytes, in_string)?;
+    fn next(&mut self, bytes: &[u8]) -> Option<usize> {
+        if self.given == self.found {
+            self.refill(bytes)?;
         }
-        let at = self.next - BLOCK + self.bits.trailing_zeros() as usize;
-        self.bits &= self.bits - 1;
-        Some(at)
+        let place = self.places.get(self.given).copied();
+        self.given += 1;
+        place
+    }
+
+    #[inline(never)]
+    fn refill(&mut self, bytes: &[u8]) -> Option<()> {
+        (self.found, self.given) = (0, 0);
+        while self.found == 0 {
+            let rest = bytes.get(self.next..).filter(|rest| !rest.is_empty())?;
+            for block in rest.chunks(BLOCK).take(BLOCKS) {
+                match block.first_chunk::<BLOCK>() {
+                    Some(block) => self.scan(bytes, block)?,
+                    None => self.scan(bytes, &block_at(bytes, self.next).0)?,
+                }
+            }
+        }
+        Some(())
     }
 
     #[inline]
-    fn load(&mut self, bytes: &[u8], in_string: bool) -> Option<()> {
-        let rest = bytes.get(self.next..)?;
-        match rest.first_chunk::<BLOCK>() {
-            Some(block) => self.scan(bytes, block, in_string)?,
-            None if rest.is_empty() => return None,
-            None => self.scan_last(bytes, in_string)?,
+    fn scan(&mut self, bytes: &[u8], block: &[u8; BLOCK]) -> Option<()> {
+        let (mut bits, is_rare) = quotes(block);
+        if is_rare || self.carry {
+            bits = self.rare(bytes, block)?;
         }
+        let count = bits.count_ones() as usize;
+        let next = self.next;
+        let places = self.places.get_mut(self.found..)?;
+        let mut note = |place: &mut usize| {
+            *place = next + bits.trailing_zeros() as usize;
+            bits &= bits.wrapping_sub(1);
+        };
+        // More than there are is no harm, and spares a test for each.
+        places.first_chunk_mut::<AT_ONCE>()?.iter_mut().for_each(&mut note);
+        if count > AT_ONCE {
+            places.iter_mut().take(count).skip(AT_ONCE).for_each(note);
+        }
+        self.found += count;
+        self.in_string ^= count & 1 == 1;
         self.next += BLOCK;
         Some(())
     }
 
-    #[inline]
-    fn scan(&mut self, bytes: &[u8], block: &[u8; BLOCK], in_string: bool) -> Option<()> {
-        let (found, is_rare) = quotes(block);
-        self.bits = found;
-        if is_rare || self.carry {
-            self.bits = self.rare(bytes, block, in_string)?;
-        }
-        Some(())
-    }
-
-    #[inline(never)]
-    fn scan_last(&mut self, bytes: &[u8], in_string: bool) -> Option<()> {
-        let (block, _) = block_at(bytes, self.next);
-        self.scan(bytes, &block, in_string)
-    }
-
     /// The quotes of a block with backslashes or control characters, if those are in order.
     #[inline(never)]
-    fn rare(&mut self, bytes: &[u8], block: &[u8; BLOCK], in_string: bool) -> Option<u64> {
+    fn rare(&mut self, bytes: &[u8], block: &[u8; BLOCK]) -> Option<u64> {
         let backslash = equal(block, b'\\');
         let mut literal = escaped(backslash, &mut self.carry, BLOCK);
         let quotes = equal(block, b'"') & !literal;
-        let inside = parity(quotes) ^ u64::from(in_string).wrapping_neg();
+        let inside = parity(quotes) ^ u64::from(self.in_string).wrapping_neg();
         if controls(block) & inside != 0 {
             return None;
         }
@@ -122,6 +139,17 @@ fn is_escape(rest: &[u8]) -> bool {
 }
 
 impl<'a> Pass<'_, 'a> {
+    /// Passes the record; where it ends, or the text if nothing follows.
+    fn record(&mut self, fields: &mut Fields<'a>) -> Option<usize> {
+        if self.token() != b'{' {
+            return None;
+        }
+        self.object(self.trie.root(), fields)?;
+        let end = self.at;
+        self.blanks();
+        Some(if self.at == self.bytes.len() { self.at } else { end })
+    }
+
     /// The byte at hand; 0, which is valid nowhere, at the end.
     #[inline]
     fn byte(&self) -> u8 {
@@ -149,8 +177,8 @@ impl<'a> Pass<'_, 'a> {
     /// Passes a string, whose opening quote is at hand: where its content begins and ends.
     #[inline]
     fn string(&mut self) -> Option<(usize, usize)> {
-        let open = self.quotes.next(self.bytes, false)?;
-        let close = self.quotes.next(self.bytes, true)?;
+        let open = self.quotes.next(self.bytes)?;
+        let close = self.quotes.next(self.bytes)?;
         // Whatever stood between strings was looked at, so it is this one.
         if open != self.at {
             return None;
@@ -171,7 +199,7 @@ impl<'a> Pass<'_, 'a> {
     }
 
     /// Passes an object in which something may be wanted, whose brace is at hand.
-    fn object(&mut self, node: usize, fields: &mut Fields<'a>) -> Option<()> {
+    fn object(&mut self, node: Node, fields: &mut Fields<'a>) -> Option<()> {
         self.depth += 1;
         self.at += 1;
         if self.depth > DEPTH_MAX {
@@ -200,25 +228,26 @@ impl<'a> Pass<'_, 'a> {
     }
 
     #[inline]
-    fn member(&mut self, node: usize, fields: &mut Fields<'a>) -> Option<()> {
+    fn member(&mut self, node: Node, fields: &mut Fields<'a>) -> Option<()> {
         let (start, end) = self.key()?;
         if self.quotes.backslashes && self.bytes.get(start..end)?.contains(&b'\\') {
             return None;
         }
         let first = self.token();
-        let Some(child) = self.trie.below(node, self.bytes, start, end) else {
+        let trie = self.trie;
+        let Some(key) = trie.key(node, self.bytes, start, end) else {
             return self.skip(first);
         };
-        if !fields.is_first(child) {
+        if !fields.is_first(key.number) {
             return None;
         }
         let from = self.at;
-        if first == b'{' && self.trie.is_inner(child) {
-            self.object(child, fields)?;
+        if first == b'{' && !key.below.is_leaf() {
+            self.object(key.below, fields)?;
         } else {
             self.skip(first)?;
         }
-        if let Some(slot) = self.trie.slot(child) {
+        if let Some(slot) = key.slot {
             fields.fill(slot, self.text.get(from..self.at)?);
         }
         Some(())

@@ -111,8 +111,16 @@ impl<'a> Stream<'_, 'a> {
         }
         let fields = &self.fields;
         match provider {
-            Some(Provider::Aws) => Ok(Some(told_apart(aws::event(fields, record, received_at)))),
-            Some(Provider::Gcp) => Ok(Some(told_apart(gcp::event(fields, record, received_at)))),
+            Some(Provider::Aws) => {
+                let mut event = aws::event(fields, record, received_at);
+                tell_apart(&mut event);
+                Ok(Some(event))
+            }
+            Some(Provider::Gcp) => {
+                let mut event = gcp::event(fields, record, received_at);
+                tell_apart(&mut event);
+                Ok(Some(event))
+            }
             Some(Provider::Azure) => Ok(Some(azure::event(fields, record, received_at))),
             Some(Provider::Vault) => Ok(vault::event(fields, record, received_at)),
             None => Err(RejectReason::UnknownShape(shape(record))),
@@ -126,7 +134,7 @@ impl<'a> Stream<'_, 'a> {
 /// and forged records repeat ids, and the second must not be taken for a copy of the first. What
 /// goes in is the normalised event, so every carrier and trail gives the same id; HMACs, receipt
 /// and the spelling of the record are left out.
-fn told_apart(mut event: AuditEvent<'_>) -> AuditEvent<'_> {
+fn tell_apart(event: &mut AuditEvent<'_>) {
     let none = Cow::Borrowed("");
     let principal = &event.principal;
     let error = event.error.as_ref();
@@ -152,7 +160,6 @@ fn told_apart(mut event: AuditEvent<'_>) -> AuditEvent<'_> {
     let mut id = std::mem::take(&mut event.id).into_owned();
     said.show(&mut id);
     event.id = Cow::Owned(id);
-    event
 }
 
 /// XXH3, 64 bits (<https://github.com/Cyan4973/xxHash/blob/dev/doc/xxhash_spec.md>), each part

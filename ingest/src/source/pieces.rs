@@ -19,9 +19,9 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// Bytes of lines in a piece: some hundred records, which with their events stay in a
+/// Bytes of lines in a piece: some two hundred records, which with their events stay in a
 /// processor's own cache.
-const PIECE_BYTES: usize = 512 << 10;
+const PIECE_BYTES: usize = 256 << 10;
 /// Records and bytes of a piece that was cut exactly.
 const EXACT: (usize, usize) = (1024, 4 << 20);
 /// How often one input may go back from exact cutting to lines.
