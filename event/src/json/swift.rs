@@ -57,8 +57,25 @@ struct Quotes {
 }
 
 impl Quotes {
-    /// The next quote. `None` when there is none, or a string holds what it may not.
+    /// The next two quotes. `None` when there are none, or a string holds what it may not.
     #[inline]
+    fn pair(&mut self, bytes: &[u8]) -> Option<(usize, usize)> {
+        if self.given + 2 <= self.found {
+            let pair = self.places.get(self.given..self.given + 2)?;
+            self.given += 2;
+            if let [open, close] = pair {
+                return Some((*open, *close));
+            }
+        }
+        self.pair_across(bytes)
+    }
+
+    #[inline(never)]
+    fn pair_across(&mut self, bytes: &[u8]) -> Option<(usize, usize)> {
+        let open = self.next(bytes)?;
+        Some((open, self.next(bytes)?))
+    }
+
     fn next(&mut self, bytes: &[u8]) -> Option<usize> {
         if self.given == self.found {
             self.refill(bytes)?;
@@ -174,28 +191,26 @@ impl<'a> Pass<'_, 'a> {
         self.byte()
     }
 
-    /// Passes a string, whose opening quote is at hand: where its content begins and ends.
+    /// Passes a string, whose opening quote is at hand.
     #[inline]
-    fn string(&mut self) -> Option<(usize, usize)> {
-        let open = self.quotes.next(self.bytes)?;
-        let close = self.quotes.next(self.bytes)?;
+    fn string(&mut self) -> Option<()> {
+        let (open, close) = self.quotes.pair(self.bytes)?;
         // Whatever stood between strings was looked at, so it is this one.
         if open != self.at {
             return None;
         }
         self.at = close + 1;
-        Some((open + 1, close))
+        Some(())
     }
 
-    /// Passes a key, whose opening quote is at hand, and its colon: where it begins and ends.
+    /// Passes the colon after a key: the first byte of the value.
     #[inline]
-    fn key(&mut self) -> Option<(usize, usize)> {
-        let key = self.string()?;
+    fn colon(&mut self) -> Option<u8> {
         if self.token() != b':' {
             return None;
         }
         self.at += 1;
-        Some(key)
+        Some(self.token())
     }
 
     /// Passes an object in which something may be wanted, whose brace is at hand.
@@ -229,11 +244,13 @@ impl<'a> Pass<'_, 'a> {
 
     #[inline]
     fn member(&mut self, node: Node, fields: &mut Fields<'a>) -> Option<()> {
-        let (start, end) = self.key()?;
+        let start = self.at + 1;
+        self.string()?;
+        let end = self.at - 1;
         if self.quotes.backslashes && self.bytes.get(start..end)?.contains(&b'\\') {
             return None;
         }
-        let first = self.token();
+        let first = self.colon()?;
         let trie = self.trie;
         let Some(key) = trie.key(node, self.bytes, start, end) else {
             return self.skip(first);
@@ -257,7 +274,7 @@ impl<'a> Pass<'_, 'a> {
     #[inline]
     fn skip(&mut self, first: u8) -> Option<()> {
         match first {
-            b'"' => self.string().map(drop),
+            b'"' => self.string(),
             b'{' | b'[' => self.container(),
             _ => self.scalar(first),
         }
@@ -331,7 +348,7 @@ impl<'a> Pass<'_, 'a> {
                         continue;
                     }
                 }
-                b'"' => drop(self.string()?),
+                b'"' => self.string()?,
                 _ => self.scalar(first)?,
             }
             loop {
@@ -363,7 +380,7 @@ impl<'a> Pass<'_, 'a> {
         if first != b'"' {
             return None;
         }
-        self.key()?;
-        Some(self.token())
+        self.string()?;
+        self.colon()
     }
 }

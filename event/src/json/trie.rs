@@ -1,7 +1,7 @@
 //! The paths of an extractor as a tree of keys, all in one table.
 //!
-//! A key is found by its length and first bytes alone in nearly all cases: one probe, one
-//! comparison of 16 bytes. Never changes after [`Trie::new`].
+//! A key is found by its length, its first and its last bytes: one probe and one comparison in
+//! nearly all cases. Never changes after [`Trie::new`].
 
 /// A tree of keys.
 #[derive(Debug)]
@@ -22,8 +22,7 @@ pub(super) struct Node {
 /// A wanted key.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Key {
-    head: u128,
-    len: usize,
+    ends: Ends,
     /// Number of this key among all, from 1; 0 in a free place.
     pub(super) number: usize,
     /// The slot that its value fills.
@@ -33,19 +32,22 @@ pub(super) struct Key {
     text: Box<[u8]>,
 }
 
-/// Bytes of a key compared at once.
-const HEAD_BYTES: usize = 16;
+/// What a key is known by; up to 16 bytes it is all of the key.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Ends {
+    /// The first 8 bytes; zero for those a short key has not.
+    head: u64,
+    /// The last 8 bytes; zero for a key that is shorter.
+    tail: u64,
+    len: usize,
+}
+
+/// Bytes of each end.
+const END_BYTES: usize = 8;
 
 /// What the first bytes of a short key are masked with, by its length.
-const MASKS: [u128; HEAD_BYTES + 1] = {
-    let mut masks = [u128::MAX; HEAD_BYTES + 1];
-    let mut len = 0;
-    while len < HEAD_BYTES {
-        masks[len] = (1 << (8 * len)) - 1;
-        len += 1;
-    }
-    masks
-};
+const MASKS: [u64; END_BYTES] =
+    [0, 0xff, 0xffff, 0x00ff_ffff, 0xffff_ffff, 0xff_ffff_ffff, 0xffff_ffff_ffff, 0x00ff_ffff_ffff_ffff];
 
 /// A node while paths are being added.
 #[derive(Debug, Default)]
@@ -92,10 +94,10 @@ impl Trie {
             self.keys += 1;
             let (number, below) = (self.keys, self.place(child));
             let text = text.as_bytes();
-            let (head, len) = (head_of(text, 0, text.len()), text.len());
-            let key = Key { head, len, number, slot: child.slot, below, text: text.into() };
-            let free = (0..node.places).map(|step| node.at(first_probe(head, len) + step));
-            let free = free.into_iter().find(|at| self.table.get(*at).is_some_and(|key| key.number == 0));
+            let ends = Ends::of(text, 0, text.len());
+            let key = Key { ends, number, slot: child.slot, below, text: text.into() };
+            let mut places = (0..node.places).map(|step| node.at(ends.first_probe() + step));
+            let free = places.find(|at| self.table.get(*at).is_some_and(|key| key.number == 0));
             if let Some(place) = free.and_then(|at| self.table.get_mut(at)) {
                 *place = key;
             }
@@ -116,15 +118,14 @@ impl Trie {
     /// The key of `node` that stands in `bytes` from `start` to `end`, as is.
     #[inline]
     pub(super) fn key(&self, node: Node, bytes: &[u8], start: usize, end: usize) -> Option<&Key> {
-        let (head, len) = (head_of(bytes, start, end), end - start);
-        let mut at = first_probe(head, len);
+        let ends = Ends::of(bytes, start, end);
+        let mut at = ends.first_probe();
         loop {
             let key = self.table.get(node.at(at))?;
             if key.number == 0 {
                 return None;
             }
-            let is_it = key.head == head && key.len == len;
-            if is_it && (len <= HEAD_BYTES || bytes.get(start..end) == Some(&*key.text)) {
+            if key.ends == ends && (ends.len <= 2 * END_BYTES || bytes.get(start..end) == Some(&*key.text)) {
                 return Some(key);
             }
             at += 1;
@@ -146,35 +147,37 @@ impl Node {
     }
 }
 
-/// The first bytes of what stands from `start` to `end`, the rest zero.
-#[inline]
-fn head_of(bytes: &[u8], start: usize, end: usize) -> u128 {
-    let rest = bytes.get(start..).unwrap_or_default();
-    let len = end - start;
-    match rest.first_chunk::<HEAD_BYTES>() {
-        Some(head) => u128::from_le_bytes(*head) & MASKS.get(len).copied().unwrap_or(u128::MAX),
-        None => short_head(rest, len),
+impl Ends {
+    /// Of the key that stands in `bytes` from `start` to `end`.
+    #[inline]
+    fn of(bytes: &[u8], start: usize, end: usize) -> Self {
+        let word =
+            |at: usize| bytes.get(at..).and_then(<[u8]>::first_chunk).map(|word| u64::from_le_bytes(*word));
+        let len = end - start;
+        let (head, tail) = match MASKS.get(len) {
+            Some(mask) => (word(start).unwrap_or_else(|| last_word(bytes, start)) & mask, 0),
+            None => (word(start).unwrap_or(0), word(end - END_BYTES).unwrap_or(0)),
+        };
+        Self { head, tail, len }
+    }
+
+    /// Where to look for the key first.
+    #[inline]
+    fn first_probe(self) -> usize {
+        // Multiplication by the golden ratio spreads what differs in any bit over the upper bits.
+        const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
+        let folded = self.head ^ self.tail.rotate_left(31) ^ ((self.len as u64) << 59);
+        (folded.wrapping_mul(GOLDEN) >> 48) as usize
     }
 }
 
+/// The bytes from `start` on, fewer than eight.
 #[cold]
 #[inline(never)]
-fn short_head(rest: &[u8], len: usize) -> u128 {
-    let mut head = [0; HEAD_BYTES];
-    for (to, byte) in head.iter_mut().zip(rest.iter().take(len)) {
+fn last_word(bytes: &[u8], start: usize) -> u64 {
+    let mut word = [0; END_BYTES];
+    for (to, byte) in word.iter_mut().zip(bytes.iter().skip(start)) {
         *to = *byte;
     }
-    u128::from_le_bytes(head)
-}
-
-/// Where to look for a key first.
-#[inline]
-fn first_probe(head: u128, len: usize) -> usize {
-    // Multiplication by the golden ratio spreads what differs in any bit over the upper bits.
-    const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
-    #[expect(clippy::cast_possible_truncation, reason = "the halves of the head are folded into one")]
-    let folded = (head as u64) ^ ((head >> 64) as u64).rotate_left(31) ^ ((len as u64) << 59);
-    #[expect(clippy::cast_possible_truncation, reason = "16 bits fit")]
-    let first = (folded.wrapping_mul(GOLDEN) >> 48) as usize;
-    first
+    u64::from_le_bytes(word)
 }

@@ -2,7 +2,7 @@ use super::*;
 use crate::source::testing::gzip;
 use crate::source::{Pieces, Reader};
 use proptest::prelude::*;
-use std::path::PathBuf;
+use std::path::Path;
 
 const RECEIVED_AT: EventTime = EventTime::from_secs(1_800_000_000);
 
@@ -30,10 +30,10 @@ fn shown(event: &AuditEvent<'_>, place: &Place, raw: &[u8]) -> String {
 }
 
 /// The way of pieces and workers.
-fn in_bulk(path: &PathBuf, events_max: usize) -> Outcome {
+fn in_bulk(path: &Path, events_max: usize) -> Outcome {
     let normalizer = Normalizer::new();
     let mut worker = Worker::new(&normalizer, events_max);
-    let mut pieces = Pieces::new(vec![path.clone()]);
+    let mut pieces = Pieces::new(vec![path.to_owned()]);
     let mut outcome = Outcome::default();
     let mut spare = Vec::new();
     while let Some(piece) = pieces.next_piece(spare) {
@@ -49,9 +49,9 @@ fn in_bulk(path: &PathBuf, events_max: usize) -> Outcome {
 }
 
 /// The way of batches, which `serve` goes.
-fn one_by_one(path: &PathBuf) -> Outcome {
+fn one_by_one(path: &Path) -> Outcome {
     let normalizer = Normalizer::new();
-    let mut reader = Reader::new(vec![path.clone()]);
+    let mut reader = Reader::new(vec![path.to_owned()]);
     let mut outcome = Outcome::default();
     while let Some(batch) = reader.next_batch(100, 1 << 20) {
         outcome.take(std::iter::empty(), &batch.rejects, batch.skipped);
@@ -62,7 +62,7 @@ fn one_by_one(path: &PathBuf) -> Outcome {
                 Ok(Some(event)) => events.push(shown(&event, &record.place, raw)),
                 Ok(None) => skipped = 1,
                 Err(reason) => {
-                    rejects.push(Reject { place: record.place.clone(), reason, bytes: raw.to_vec() })
+                    rejects.push(Reject { place: record.place.clone(), reason, bytes: raw.to_vec() });
                 }
             }
             outcome.take(events.into_iter(), &rejects, skipped);
@@ -119,7 +119,7 @@ fn what_is_not_plain_comes_to_the_same_as_one_by_one() {
         aws(1)
     );
     for odd in [
-        "".to_owned(),
+        String::new(),
         "not json".to_owned(),
         "{\"eventVersion\":1,".to_owned(),
         "{\"eventVersion\":\"1\",\"eventName\":\"a\",\"eventName\":\"b\"}".to_owned(),

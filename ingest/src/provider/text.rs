@@ -29,7 +29,7 @@ const MARK_BYTES: usize = 9;
 pub(super) fn joined(parts: &[&str]) -> String {
     let bytes: usize = parts.iter().map(|part| part.len()).sum();
     let mut whole = String::with_capacity(bytes + MARK_BYTES);
-    parts.iter().for_each(|part| whole.push_str(part));
+    whole.extend(parts.iter().copied());
     whole
 }
 
