@@ -25,16 +25,23 @@ impl Keys {
 }
 
 /// Keys seen, in two generations.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Known {
     young: Generation,
     old: Generation,
+    generation: usize,
 }
 
 #[derive(Debug, Default)]
 struct Generation {
     shards: [HashSet<u64, BuildHasherDefault<AsIs>>; SHARDS],
     keys: usize,
+}
+
+impl Default for Known {
+    fn default() -> Self {
+        Self { young: Generation::default(), old: Generation::default(), generation: GENERATION }
+    }
 }
 
 impl Known {
@@ -51,7 +58,7 @@ impl Known {
             return false;
         }
         self.young.keys += 1;
-        if self.young.keys >= GENERATION {
+        if self.young.keys >= self.generation {
             std::mem::swap(&mut self.young, &mut self.old);
             self.young.shards.iter_mut().for_each(HashSet::clear);
             self.young.keys = 0;
@@ -94,12 +101,14 @@ mod tests {
 
     #[test]
     fn a_generation_is_remembered_when_the_next_begins() {
-        let mut known = Known::default();
+        let mut known = Known { generation: 1000, ..Known::default() };
         let key = |n: u64| n.wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        for n in 0..GENERATION as u64 + 10 {
+        for n in 0..1500 {
             assert!(known.is_new(key(n)), "{n}");
         }
-        assert!(!known.is_new(key(0)) && !known.is_new(key(GENERATION as u64 + 5)));
+        assert!(!known.is_new(key(0)) && !known.is_new(key(1400)));
+        (1500..2000).for_each(|n| assert!(known.is_new(key(n)), "{n}"));
+        assert!(known.is_new(key(0)), "two generations ago");
     }
 
     #[test]
