@@ -5,6 +5,7 @@
 
 mod attacks;
 mod benign;
+mod evasion;
 mod scan;
 mod scenario;
 mod score;

@@ -119,5 +119,6 @@ impl Replay {
 
 /// Whether `rule` is `wanted` or one of its parts.
 pub(crate) fn is(rule: &str, wanted: &str) -> bool {
-    rule.strip_prefix(wanted).is_some_and(|rest| !rest.starts_with(|next: char| next.is_ascii_digit()))
+    let ends = |rest: &str| wanted.ends_with('-') || !rest.starts_with(|next: char| next.is_ascii_digit());
+    rule.strip_prefix(wanted).is_some_and(ends)
 }

@@ -85,9 +85,9 @@ fn list_then_read(stage: &Stage<'_>, log: &mut Log, at: i64) {
 fn network_rotation(stage: &Stage<'_>, log: &mut Log, at: i64) {
     let who = stage.victim(log, at, 0);
     log.attack(stage.name, |log| {
-        for n in 0..5_i32 {
-            let from = who.at(&outside(stage.name, n.unsigned_abs().into()));
-            log.read(stage.provider, &from, at + i64::from(n) * 2 * HOUR, &format!("{}-own-a", stage.slug()));
+        for n in 0..5 {
+            let from = who.at(&outside(stage.name, n));
+            log.read(stage.provider, &from, at + n * 2 * HOUR, &format!("{}-own-a", stage.slug()));
         }
     });
 }

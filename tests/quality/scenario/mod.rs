@@ -15,7 +15,6 @@ pub(crate) use random::Random;
 pub(crate) use vault::Answer;
 
 use serde_json::Value;
-use std::collections::BTreeSet;
 
 /// Monday, 2025-03-03T00:00:00Z.
 const START: i64 = 1_740_960_000;
@@ -154,6 +153,11 @@ impl Log {
         Self { records: Vec::new(), label: Label::Benign, count: 0, random: Random::new(2_718_281) }
     }
 
+    /// A log of these records.
+    pub(crate) fn of(records: Vec<Record>) -> Self {
+        Self { records, ..Self::new() }
+    }
+
     /// Everything `play` writes is a step of the attack `name`.
     pub(crate) fn attack(&mut self, name: &str, play: impl FnOnce(&mut Self)) {
         self.labelled(Label::Attack(name.to_owned()), play);
@@ -168,15 +172,6 @@ impl Log {
         let before = std::mem::replace(&mut self.label, label);
         play(self);
         self.label = before;
-    }
-
-    /// Names of the attacks in this log.
-    pub(crate) fn attacks(&self) -> BTreeSet<String> {
-        let name = |record: &Record| match &record.label {
-            Label::Attack(name) => Some(name.clone()),
-            Label::Benign | Label::Approved => None,
-        };
-        self.records.iter().filter_map(name).collect()
     }
 
     /// The records in the order they were written down, which for all sources is that of time.
@@ -297,7 +292,7 @@ pub(crate) fn set(record: &mut Value, path: &str, value: Value) {
 }
 
 /// An address in a network of 198.18.0.0/16 that only this attack uses: the `n`th.
-pub(crate) fn outside(name: &str, n: u64) -> String {
-    let net = (random::spread(name) + n * 41) % 256;
+pub(crate) fn outside(name: &str, n: i64) -> String {
+    let net = (random::spread(name) + n.unsigned_abs() * 41) % 256;
     format!("198.18.{net}.{}", 7 + random::spread(name) % 200)
 }
