@@ -6,6 +6,9 @@
 mod attacks;
 mod benign;
 mod evasion;
+mod flood;
+mod recordings;
+mod robustness;
 mod scan;
 mod scenario;
 mod score;
