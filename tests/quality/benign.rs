@@ -138,7 +138,12 @@ fn retry_storms(log: &mut Log) {
     let lost = Who::workload("misconfigured");
     for day in 0..DAYS {
         for hour in 0..12 {
-            log.fail(Provider::Gcp, &lost, day * DAY + hour * 2 * HOUR, ("removed-last-year", Failure::Missing));
+            log.fail(
+                Provider::Gcp,
+                &lost,
+                day * DAY + hour * 2 * HOUR,
+                ("removed-last-year", Failure::Missing),
+            );
         }
     }
 }
@@ -177,7 +182,11 @@ fn service_echoes(log: &mut Log) {
         for n in 0..6 {
             let at = day * DAY + (7 + 2 * n) * HOUR + log.random.secs(HOUR);
             let record = log.aws(&who, at, "kms Decrypt");
-            set(record, "requestParameters", json!({"encryptionContext": {"aws:s3:arn": "arn:aws:s3:::orders"}}));
+            set(
+                record,
+                "requestParameters",
+                json!({"encryptionContext": {"aws:s3:arn": "arn:aws:s3:::orders"}}),
+            );
             via(record, "s3.amazonaws.com");
         }
     }
@@ -188,9 +197,19 @@ fn rotation(log: &mut Log) {
     for day in 0..DAYS {
         let (secret, at) = (name(day % 4), day * DAY + 4 * HOUR + log.random.secs(HOUR));
         log.read(Provider::Aws, &who, at, &secret);
-        log.aws_with(&who, at + 5, "secretsmanager PutSecretValue", json!({"secretId": secret, "versionStages": ["AWSPENDING"]}));
+        log.aws_with(
+            &who,
+            at + 5,
+            "secretsmanager PutSecretValue",
+            json!({"secretId": secret, "versionStages": ["AWSPENDING"]}),
+        );
         log.read(Provider::Aws, &who, at + 20, &secret);
-        log.aws_with(&who, at + 30, "secretsmanager UpdateSecretVersionStage", json!({"secretId": secret, "versionStage": "AWSCURRENT"}));
+        log.aws_with(
+            &who,
+            at + 30,
+            "secretsmanager UpdateSecretVersionStage",
+            json!({"secretId": secret, "versionStage": "AWSCURRENT"}),
+        );
     }
 }
 

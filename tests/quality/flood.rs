@@ -3,7 +3,7 @@
 //! `KEYWATCH_FLOOD_EVENTS` sets how many; 5,000,000 is for a release build.
 
 use crate::scan::{Replay, scan_files, write};
-use crate::scenario::{DAY, Failure, HOUR, Log, Provider, Who};
+use crate::scenario::{DAY, Failure, HOUR, Log, Provider, Who, set};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 
@@ -47,7 +47,9 @@ fn files(folder: &Path, count: u64) -> Vec<PathBuf> {
     }
     rest.read(Provider::Vault, &victim.at("203.0.113.7"), LATER + HOUR, "own-a");
     for record in &mut rest.records {
-        record.json["request"]["id"] = json!(format!("rest-{}", record.json["request"]["id"].as_str().unwrap_or_default()));
+        let id = record.json.pointer("/request/id").and_then(Value::as_str).unwrap_or_default();
+        let id = json!(format!("rest-{id}"));
+        set(&mut record.json, "request.id", id);
     }
     vec![
         write(folder, "1-past.jsonl", lines(past)),
@@ -57,7 +59,9 @@ fn files(folder: &Path, count: u64) -> Vec<PathBuf> {
 }
 
 fn on_victim<'r>(replay: &'r Replay, rule: &str) -> Option<&'r crate::scan::Alert> {
-    let names = |alert: &&&crate::scan::Alert| alert.why != Value::Null && !alert.evidence.iter().any(|cited| cited.event.contains("flood"));
+    let names = |alert: &&&crate::scan::Alert| {
+        alert.why != Value::Null && !alert.evidence.iter().any(|cited| cited.event.contains("flood"))
+    };
     replay.of(&[rule]).iter().find(names).copied()
 }
 
@@ -67,8 +71,16 @@ fn a_flood_of_invented_principals_hides_no_attack_and_is_said_to_have_filled_the
     let count = events();
     let replay = scan_files(&files(folder.path(), count), &[]);
     let guessing = on_victim(&replay, "KW-005");
-    assert!(guessing.is_some_and(|alert| alert.events >= 7), "the attack on both sides of the flood:\n{}", replay.summary);
-    assert!(on_victim(&replay, "KW-002").is_some(), "the victim's baseline was washed away:\n{}", replay.summary);
+    assert!(
+        guessing.is_some_and(|alert| alert.events >= 7),
+        "the attack on both sides of the flood:\n{}",
+        replay.summary
+    );
+    assert!(
+        on_victim(&replay, "KW-002").is_some(),
+        "the victim's baseline was washed away:\n{}",
+        replay.summary
+    );
     let full = replay.summary.contains("memory limits were reached");
     assert!(full || count < 400_000, "what was let go is not told:\n{}", replay.summary);
 }

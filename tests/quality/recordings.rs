@@ -62,6 +62,7 @@ fn recorded_attacks_on_secrets_are_found() {
             }
         }
     }
-    let missed: Vec<&String> = ours.iter().filter(|(_, said)| said.is_empty()).map(|(name, _)| name).collect();
+    let missed: Vec<&String> =
+        ours.iter().filter(|(_, said)| said.is_empty()).map(|(name, _)| name).collect();
     assert!(missed.is_empty(), "nothing was said about {missed:?}");
 }

@@ -10,8 +10,9 @@ use std::collections::{BTreeMap, BTreeSet};
 /// Rules whose alerts are a function of the set of events. All others compare with a past that is
 /// learned in the order of arrival: for those the attacks found stay the same.
 const WINDOWED: &[&str] = &[
-    "KW-003", "KW-004", "KW-005", "KW-101", "KW-104", "KW-105", "KW-106", "KW-107", "KW-109", "KW-110", "KW-111",
-    "KW-116", "KW-122", "KW-123", "KW-124", "KW-125", "KW-126", "KW-128", "KW-129", "KW-132", "KW-139", "KW-141",
+    "KW-003", "KW-004", "KW-005", "KW-101", "KW-104", "KW-105", "KW-106", "KW-107", "KW-109", "KW-110",
+    "KW-111", "KW-116", "KW-122", "KW-123", "KW-124", "KW-125", "KW-126", "KW-128", "KW-129", "KW-132",
+    "KW-139", "KW-141",
 ];
 
 /// A record may come this much later than it happened.
@@ -19,7 +20,9 @@ const LATENESS: i64 = 15 * MINUTE;
 
 fn scenario() -> Log {
     let mut log = Log::new();
-    for (_, habit) in benign::HABITS.iter().filter(|(name, _)| ["rotation", "logins", "people"].contains(name)) {
+    for (_, habit) in
+        benign::HABITS.iter().filter(|(name, _)| ["rotation", "logins", "people"].contains(name))
+    {
         habit(&mut log);
     }
     for (n, attack) in all().iter().enumerate() {
@@ -51,7 +54,10 @@ fn found(log: &Log, replay: &Replay) -> BTreeSet<String> {
 /// What stands in one and not in the other, for the message.
 fn difference(one: &Said, other: &Said) -> String {
     let lacks = |from: &Said, to: &Said| -> Vec<String> {
-        from.iter().filter(|(id, what)| to.get(*id) != Some(what)).map(|(id, (rule, level, events, _))| format!("\n    {rule} {level} {events} event(s) {id}")).collect()
+        from.iter()
+            .filter(|(id, what)| to.get(*id) != Some(what))
+            .map(|(id, (rule, level, events, _))| format!("\n    {rule} {level} {events} event(s) {id}"))
+            .collect()
     };
     format!("\n  only before: {}\n  only after: {}", lacks(one, other).concat(), lacks(other, one).concat())
 }
@@ -101,7 +107,13 @@ fn files_cut_anywhere_change_no_alert() {
         let folder = tempfile::tempdir().expect("a folder");
         let files: Vec<_> = (0..)
             .zip(log.records.chunks(every))
-            .map(|(n, part)| write(folder.path(), &format!("{n:04}.jsonl"), part.iter().map(|record| record.json.to_string())))
+            .map(|(n, part)| {
+                write(
+                    folder.path(),
+                    &format!("{n:04}.jsonl"),
+                    part.iter().map(|record| record.json.to_string()),
+                )
+            })
             .collect();
         let after = said(&scan_files(&files, &[]), |_| true);
         assert!(before == after, "cut at every {every}th record:{}", difference(&before, &after));

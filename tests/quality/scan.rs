@@ -111,7 +111,10 @@ impl Replay {
     /// One line per alert.
     pub(crate) fn table(&self) -> String {
         let line = |alert: &Alert| {
-            format!("  {:<9} {:<8} {} {} event(s) {}\n", alert.rule, alert.level, alert.opened_at, alert.events, alert.why)
+            format!(
+                "  {:<9} {:<8} {} {} event(s) {}\n",
+                alert.rule, alert.level, alert.opened_at, alert.events, alert.why
+            )
         };
         self.alerts.iter().map(line).collect()
     }

@@ -47,7 +47,10 @@ impl Score {
         for record in &log.records {
             match &record.label {
                 Label::Attack(name) => {
-                    let found = score.attacks.entry(name.clone()).or_insert_with(|| Found { first_at: record.at, ..Found::default() });
+                    let found = score
+                        .attacks
+                        .entry(name.clone())
+                        .or_insert_with(|| Found { first_at: record.at, ..Found::default() });
                     found.first_at = found.first_at.min(record.at);
                 }
                 Label::Benign | Label::Approved => score.benign_events += 1,
@@ -137,16 +140,38 @@ fn share(part: usize, whole: usize) -> f64 {
 impl fmt::Display for Score {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (name, found) in &self.attacks {
-            let said: Vec<String> = found.alerts.iter().map(|(rule, level)| format!("{rule}/{level}")).collect();
+            let said: Vec<String> =
+                found.alerts.iter().map(|(rule, level)| format!("{rule}/{level}")).collect();
             let after = found.after_secs.map_or_else(|| "never".to_owned(), |secs| format!("{secs} s"));
             writeln!(out, "  {name:<52} {after:>9}  {}", said.join(" "))?;
         }
         for alert in &self.false_alarms {
             writeln!(out, "  false alarm: {} {} {} {}", alert.rule, alert.level, alert.opened_at, alert.why)?;
         }
-        writeln!(out, "  attacks {} of {} found ({:.1} %), {:.1} % at high or critical", self.attacks.len() - self.missed().len(), self.attacks.len(), 100.0 * self.recall(2), 100.0 * self.recall(3))?;
-        writeln!(out, "  alerts {}: {} on attacks, {} on approved work, {} false; precision {:.3}", self.alerts, self.malicious, self.approved, self.false_alarms.len(), self.precision())?;
-        writeln!(out, "  {:.2} false alarms in 10,000 benign events; {:.2} alerts per attack; {} s to detect (median)", self.false_alarms_per_10_000(), self.alerts_per_attack(), self.median_secs())
+        writeln!(
+            out,
+            "  attacks {} of {} found ({:.1} %), {:.1} % at high or critical",
+            self.attacks.len() - self.missed().len(),
+            self.attacks.len(),
+            100.0 * self.recall(2),
+            100.0 * self.recall(3)
+        )?;
+        writeln!(
+            out,
+            "  alerts {}: {} on attacks, {} on approved work, {} false; precision {:.3}",
+            self.alerts,
+            self.malicious,
+            self.approved,
+            self.false_alarms.len(),
+            self.precision()
+        )?;
+        writeln!(
+            out,
+            "  {:.2} false alarms in 10,000 benign events; {:.2} alerts per attack; {} s to detect (median)",
+            self.false_alarms_per_10_000(),
+            self.alerts_per_attack(),
+            self.median_secs()
+        )
     }
 }
 
@@ -158,7 +183,8 @@ mod tests {
 
     /// An alert that opened `at` and cites these lines, from 1.
     fn alert(at: &str, lines: &[usize]) -> Alert {
-        let evidence = |line: &usize| Evidence { event: line.to_string(), place: Some(format!("a.jsonl:{line}")) };
+        let evidence =
+            |line: &usize| Evidence { event: line.to_string(), place: Some(format!("a.jsonl:{line}")) };
         Alert {
             id: at.to_owned(),
             rule: "KW-005".to_owned(),

@@ -2,15 +2,14 @@
 
 use super::{Attack, CRITICAL, HIGH, WARNING};
 use crate::scenario::aws::via;
-use crate::scenario::{
-    ACCOUNT, DAY, FOREIGN_ACCOUNT, HOUR, MINUTE, Provider, Who, outside, secret_arn, set,
-};
+use crate::scenario::{ACCOUNT, DAY, FOREIGN_ACCOUNT, HOUR, MINUTE, Provider, Who, outside, secret_arn, set};
 use serde_json::{Value, json};
 
-/// A call with its parameters and the attacker's name, one record and no past.
-fn call(name: &'static str, rules: &'static [&'static str], level: u8, calls: &'static [(&str, &str)]) -> Attack {
+/// The calls of somebody without a past.
+fn change(&(name, rules, level, calls): &Change) -> Attack {
     Attack::new(name, rules, level, move |log, at| {
-        let who = Who::person(&format!("mallory-{}", calls.first().map_or("", |(call, _)| call))).at(&outside(name, 0));
+        let who = Who::person(&format!("mallory-{}", calls.first().map_or("", |(call, _)| call)))
+            .at(&outside(name, 0));
         log.attack(name, |log| {
             for (n, (call, parameters)) in (0..).zip(calls) {
                 let parameters: Value = serde_json::from_str(parameters).expect("JSON");
@@ -21,51 +20,135 @@ fn call(name: &'static str, rules: &'static [&'static str], level: u8, calls: &'
 }
 
 pub(super) fn attacks() -> Vec<Attack> {
-    let mut attacks = changes();
+    let mut attacks: Vec<Attack> = CHANGES.iter().map(change).collect();
     attacks.extend(thefts());
+    attacks.extend(strangers());
     attacks.extend(identities());
     attacks
 }
 
-const KEY: &str = r#"{"keyId": "arn:aws:kms:eu-west-1:111122223333:key/6f1d7c1e-90b5-4f0c-8a55-3f1f7d0c2b9e"}"#;
+const KEY: &str =
+    r#"{"keyId": "arn:aws:kms:eu-west-1:111122223333:key/6f1d7c1e-90b5-4f0c-8a55-3f1f7d0c2b9e"}"#;
 
-fn changes() -> Vec<Attack> {
-    const TRAIL: &str = r#"{"name": "arn:aws:cloudtrail:eu-west-1:111122223333:trail/main"}"#;
-    const OPENED: &str = r#"{"secretId": "prod/db", "resourcePolicy": "{\"Version\":\"2012-10-17\",\"Statement\":[{\"Effect\":\"Allow\",\"Principal\":{\"AWS\":\"arn:aws:iam::999988887777:root\"},\"Action\":\"secretsmanager:GetSecretValue\",\"Resource\":\"*\"}]}"}"#;
-    const PUBLIC: &str = r#"{"keyId": "6f1d7c1e-90b5-4f0c-8a55-3f1f7d0c2b9e", "policyName": "default", "policy": "{\"Version\":\"2012-10-17\",\"Statement\":[{\"Effect\":\"Allow\",\"Principal\":\"*\",\"Action\":\"kms:*\",\"Resource\":\"*\"}]}"}"#;
-    const GRANT: &str = r#"{"keyId": "6f1d7c1e-90b5-4f0c-8a55-3f1f7d0c2b9e", "granteePrincipal": "arn:aws:iam::999988887777:role/reader", "operations": ["Decrypt"]}"#;
-    const REPLICA: &str = r#"{"secretId": "prod/db", "addReplicaRegions": [{"region": "us-east-1", "kmsKeyId": "arn:aws:kms:us-east-1:999988887777:key/0a0a0a0a-0000-4000-8000-000000000001"}]}"#;
-    vec![
-        call("aws trail stopped", &["KW-101"], CRITICAL, &[("cloudtrail StopLogging", TRAIL)]),
-        call("aws trail deleted", &["KW-101"], CRITICAL, &[("cloudtrail DeleteTrail", TRAIL)]),
-        call(
-            "aws trail no longer sees management events",
-            &["KW-101"],
-            CRITICAL,
-            &[("cloudtrail PutEventSelectors", r#"{"trailName": "main", "eventSelectors": [{"readWriteType": "WriteOnly", "includeManagementEvents": false, "dataResources": []}]}"#)],
-        ),
-        call("aws secret opened to a foreign account", &["KW-106"], CRITICAL, &[("secretsmanager PutResourcePolicy", OPENED)]),
-        call("aws key opened to everybody", &["KW-106"], CRITICAL, &[("kms PutKeyPolicy", PUBLIC)]),
-        call("aws key granted to a foreign account", &["KW-106"], CRITICAL, &[("kms CreateGrant", GRANT)]),
-        call("aws secret replicated under a foreign key", &["KW-106"], CRITICAL, &[("secretsmanager ReplicateSecretToRegions", REPLICA)]),
-        call("aws key scheduled for deletion", &["KW-107"], CRITICAL, &[("kms ScheduleKeyDeletion", r#"{"keyId": "6f1d7c1e-90b5-4f0c-8a55-3f1f7d0c2b9e", "pendingWindowInDays": 7}"#)]),
-        call("aws key disabled", &["KW-107"], CRITICAL, &[("kms DisableKey", KEY)]),
-        call("aws key material deleted", &["KW-107"], CRITICAL, &[("kms DeleteImportedKeyMaterial", KEY)]),
-        call("aws replica removed, then deleted", &["KW-128"], WARNING, &[("secretsmanager RemoveRegionsFromReplication", r#"{"secretId": "prod/gone", "removeReplicaRegions": ["us-east-1"]}"#), ("secretsmanager DeleteSecret", r#"{"secretId": "prod/gone", "forceDeleteWithoutRecovery": true}"#)]),
-        call("aws parameters deleted", &["KW-004"], CRITICAL, &[("ssm DeleteParameters", r#"{"names": ["/prod/a", "/prod/b"]}"#)]),
-        call("aws account leaves the organisation", &["KW-101b", "KW-101"], HIGH, &[("organizations LeaveOrganization", "{}")]),
-        call("aws threat detector deleted", &["KW-101b", "KW-101"], HIGH, &[("guardduty DeleteDetector", r#"{"detectorId": "12abc34d567e8fa901bc2d34e56789f0"}"#)]),
-        call(
-            "aws quarantine attached",
-            &["KW-139"],
-            CRITICAL,
-            &[("iam AttachUserPolicy", r#"{"userName": "leaky", "policyArn": "arn:aws:iam::aws:policy/AWSCompromisedKeyQuarantineV3"}"#)],
-        ),
-        call("aws everything by filter", &["KW-104"], HIGH, &[("secretsmanager BatchGetSecretValue", r#"{"filters": [{"key": "name", "values": ["!nothing"]}]}"#)]),
-        call("aws all parameters from the root", &["KW-104"], HIGH, &[("ssm GetParametersByPath", r#"{"path": "/", "recursive": true, "withDecryption": true}"#)]),
-        call("aws parameters guessed in one call each", &["KW-102", "KW-114"], WARNING, &[("ssm GetParameters", r#"{"names": ["/p/a", "/p/b", "/p/c", "/p/d", "/p/e", "/p/f"], "withDecryption": true}"#), ("ssm GetParameters", r#"{"names": ["/p/g", "/p/h", "/p/i", "/p/j", "/p/k", "/p/l"], "withDecryption": true}"#)]),
-    ]
-}
+const TRAIL: &str = r#"{"name": "arn:aws:cloudtrail:eu-west-1:111122223333:trail/main"}"#;
+const OPENED: &str = r#"{"secretId": "prod/db", "resourcePolicy": "{\"Version\":\"2012-10-17\",\"Statement\":[{\"Effect\":\"Allow\",\"Principal\":{\"AWS\":\"arn:aws:iam::999988887777:root\"},\"Action\":\"secretsmanager:GetSecretValue\",\"Resource\":\"*\"}]}"}"#;
+const PUBLIC: &str = r#"{"keyId": "6f1d7c1e-90b5-4f0c-8a55-3f1f7d0c2b9e", "policyName": "default", "policy": "{\"Version\":\"2012-10-17\",\"Statement\":[{\"Effect\":\"Allow\",\"Principal\":\"*\",\"Action\":\"kms:*\",\"Resource\":\"*\"}]}"}"#;
+const GRANT: &str = r#"{"keyId": "6f1d7c1e-90b5-4f0c-8a55-3f1f7d0c2b9e", "granteePrincipal": "arn:aws:iam::999988887777:role/reader", "operations": ["Decrypt"]}"#;
+const REPLICA: &str = r#"{"secretId": "prod/db", "addReplicaRegions": [{"region": "us-east-1", "kmsKeyId": "arn:aws:kms:us-east-1:999988887777:key/0a0a0a0a-0000-4000-8000-000000000001"}]}"#;
+
+/// Name, rules, level, and the calls with their parameters.
+type Change = (&'static str, &'static [&'static str], u8, &'static [(&'static str, &'static str)]);
+
+const CHANGES: &[Change] = &[
+    ("aws trail stopped", &["KW-101"], CRITICAL, &[("cloudtrail StopLogging", TRAIL)]),
+    ("aws trail deleted", &["KW-101"], CRITICAL, &[("cloudtrail DeleteTrail", TRAIL)]),
+    (
+        "aws trail no longer sees management events",
+        &["KW-101"],
+        CRITICAL,
+        &[(
+            "cloudtrail PutEventSelectors",
+            r#"{"trailName": "main", "eventSelectors": [{"readWriteType": "WriteOnly", "includeManagementEvents": false, "dataResources": []}]}"#,
+        )],
+    ),
+    (
+        "aws secret opened to a foreign account",
+        &["KW-106"],
+        CRITICAL,
+        &[("secretsmanager PutResourcePolicy", OPENED)],
+    ),
+    ("aws key opened to everybody", &["KW-106"], CRITICAL, &[("kms PutKeyPolicy", PUBLIC)]),
+    ("aws key granted to a foreign account", &["KW-106"], CRITICAL, &[("kms CreateGrant", GRANT)]),
+    (
+        "aws secret replicated under a foreign key",
+        &["KW-106"],
+        CRITICAL,
+        &[("secretsmanager ReplicateSecretToRegions", REPLICA)],
+    ),
+    (
+        "aws key scheduled for deletion",
+        &["KW-107"],
+        CRITICAL,
+        &[(
+            "kms ScheduleKeyDeletion",
+            r#"{"keyId": "6f1d7c1e-90b5-4f0c-8a55-3f1f7d0c2b9e", "pendingWindowInDays": 7}"#,
+        )],
+    ),
+    ("aws key disabled", &["KW-107"], CRITICAL, &[("kms DisableKey", KEY)]),
+    ("aws key material deleted", &["KW-107"], CRITICAL, &[("kms DeleteImportedKeyMaterial", KEY)]),
+    (
+        "aws replica removed, then deleted",
+        &["KW-128"],
+        WARNING,
+        &[
+            (
+                "secretsmanager RemoveRegionsFromReplication",
+                r#"{"secretId": "prod/gone", "removeReplicaRegions": ["us-east-1"]}"#,
+            ),
+            (
+                "secretsmanager DeleteSecret",
+                r#"{"secretId": "prod/gone", "forceDeleteWithoutRecovery": true}"#,
+            ),
+        ],
+    ),
+    (
+        "aws parameters deleted",
+        &["KW-004"],
+        CRITICAL,
+        &[("ssm DeleteParameters", r#"{"names": ["/prod/a", "/prod/b"]}"#)],
+    ),
+    (
+        "aws account leaves the organisation",
+        &["KW-101b", "KW-101"],
+        HIGH,
+        &[("organizations LeaveOrganization", "{}")],
+    ),
+    (
+        "aws threat detector deleted",
+        &["KW-101b", "KW-101"],
+        HIGH,
+        &[("guardduty DeleteDetector", r#"{"detectorId": "12abc34d567e8fa901bc2d34e56789f0"}"#)],
+    ),
+    (
+        "aws quarantine attached",
+        &["KW-139"],
+        CRITICAL,
+        &[(
+            "iam AttachUserPolicy",
+            r#"{"userName": "leaky", "policyArn": "arn:aws:iam::aws:policy/AWSCompromisedKeyQuarantineV3"}"#,
+        )],
+    ),
+    (
+        "aws everything by filter",
+        &["KW-104"],
+        HIGH,
+        &[(
+            "secretsmanager BatchGetSecretValue",
+            r#"{"filters": [{"key": "name", "values": ["!nothing"]}]}"#,
+        )],
+    ),
+    (
+        "aws all parameters from the root",
+        &["KW-104"],
+        HIGH,
+        &[("ssm GetParametersByPath", r#"{"path": "/", "recursive": true, "withDecryption": true}"#)],
+    ),
+    (
+        "aws parameters guessed in one call each",
+        &["KW-102", "KW-114"],
+        WARNING,
+        &[
+            (
+                "ssm GetParameters",
+                r#"{"names": ["/p/a", "/p/b", "/p/c", "/p/d", "/p/e", "/p/f"], "withDecryption": true}"#,
+            ),
+            (
+                "ssm GetParameters",
+                r#"{"names": ["/p/g", "/p/h", "/p/i", "/p/j", "/p/k", "/p/l"], "withDecryption": true}"#,
+            ),
+        ],
+    ),
+];
 
 fn thefts() -> Vec<Attack> {
     vec![
@@ -81,7 +164,9 @@ fn thefts() -> Vec<Attack> {
             let who = Who::workload("multi-region");
             log.history(Provider::Aws, &who, at - HOUR, &["mr/a"]);
             log.attack("aws regions in a row", |log| {
-                for (n, region) in (0..).zip(["us-east-1", "us-west-2", "ap-south-1", "sa-east-1", "ca-central-1"]) {
+                for (n, region) in
+                    (0..).zip(["us-east-1", "us-west-2", "ap-south-1", "sa-east-1", "ca-central-1"])
+                {
                     log.read(Provider::Aws, &who.region(region), at + n * 100, "mr/a");
                 }
             });
@@ -89,11 +174,16 @@ fn thefts() -> Vec<Attack> {
         Attack::new("aws ciphertext decrypted by a stranger", &["KW-121"], WARNING, |log, at| {
             let app = Who::workload("db-backup");
             for day in 0..15 {
-                log.aws_decrypt(&app, day * DAY + 3 * HOUR, json!({"aws:rds:db-id": "db-1"}));
+                log.aws_decrypt(&app, day * DAY + 3 * HOUR, &json!({"aws:rds:db-id": "db-1"}));
             }
             let who = Who::workload("ci-runner-old");
-            log.attack("aws ciphertext decrypted by a stranger", |log| log.aws_decrypt(&who, at, json!({})));
+            log.attack("aws ciphertext decrypted by a stranger", |log| log.aws_decrypt(&who, at, &json!({})));
         }),
+    ]
+}
+
+fn strangers() -> Vec<Attack> {
+    vec![
         Attack::new("aws read through a service new to the secret", &["KW-137"], WARNING, |log, at| {
             let who = Who::workload("deployer");
             log.history(Provider::Aws, &who, at - HOUR, &["deploy/db"]);
@@ -106,12 +196,19 @@ fn thefts() -> Vec<Attack> {
         }),
         Attack::new("aws secret read from a foreign account", &["KW-106"], HIGH, |log, at| {
             let who = Who { account: FOREIGN_ACCOUNT, ..Who::workload("stranger") };
-            log.attack("aws secret read from a foreign account", |log| log.read(Provider::Aws, &who, at, "shared/partner"));
+            log.attack("aws secret read from a foreign account", |log| {
+                log.read(Provider::Aws, &who, at, "shared/partner");
+            });
         }),
         Attack::new("aws value overwritten by another than the rotator", &["KW-127"], WARNING, |log, at| {
             let rotator = Who::workload("rotator");
             for day in 0..16 {
-                log.aws_with(&rotator, day * DAY + 2 * HOUR, "secretsmanager PutSecretValue", json!({"secretId": "prod/rotated"}));
+                log.aws_with(
+                    &rotator,
+                    day * DAY + 2 * HOUR,
+                    "secretsmanager PutSecretValue",
+                    json!({"secretId": "prod/rotated"}),
+                );
             }
             let who = Who::workload("saboteur");
             log.history(Provider::Aws, &who, at - HOUR, &["prod/rotated"]);
@@ -123,12 +220,19 @@ fn thefts() -> Vec<Attack> {
         Attack::new("aws hostile tool", &["KW-115"], HIGH, |log, at| {
             let who = Who::workload("scanned");
             log.history(Provider::Aws, &who, at - HOUR, &["scan/a"]);
-            log.attack("aws hostile tool", |log| log.read(Provider::Aws, &who.with("TruffleHog"), at, "scan/a"));
+            log.attack("aws hostile tool", |log| {
+                log.read(Provider::Aws, &who.with("TruffleHog"), at, "scan/a");
+            });
         }),
         Attack::new("aws denied at the endpoint", &["KW-132"], WARNING, |log, at| {
             let who = Who::workload("outsider");
             log.attack("aws denied at the endpoint", |log| {
-                log.aws_error(&who, at, "secretsmanager GetSecretValue", ("VpceAccessDenied", json!({"secretId": "prod/db"})));
+                log.aws_error(
+                    &who,
+                    at,
+                    "secretsmanager GetSecretValue",
+                    ("VpceAccessDenied", json!({"secretId": "prod/db"})),
+                );
             });
         }),
     ]
@@ -137,13 +241,20 @@ fn thefts() -> Vec<Attack> {
 fn identities() -> Vec<Attack> {
     vec![
         Attack::new("aws root reads a secret", &["KW-126"], CRITICAL, |log, at| {
-            log.attack("aws root reads a secret", |log| log.read(Provider::Aws, &Who::person("root"), at, "prod/db"));
-        }),
-        Attack::new("aws console sign-in without second factor", &["KW-141", "KW-126"], WARNING, |log, at| {
-            log.attack("aws console sign-in without second factor", |log| {
-                log.console_login(&Who::person("nomfa").at("203.0.113.90"), at, (true, false));
+            log.attack("aws root reads a secret", |log| {
+                log.read(Provider::Aws, &Who::person("root"), at, "prod/db");
             });
         }),
+        Attack::new(
+            "aws console sign-in without second factor",
+            &["KW-141", "KW-126"],
+            WARNING,
+            |log, at| {
+                log.attack("aws console sign-in without second factor", |log| {
+                    log.console_login(&Who::person("nomfa").at("203.0.113.90"), at, (true, false));
+                });
+            },
+        ),
         Attack::new("aws brute force, login, read", &["KW-111"], CRITICAL, |log, at| {
             let who = Who::person("grace").at("203.0.113.5");
             log.attack("aws brute force, login, read", |log| {
@@ -157,7 +268,11 @@ fn identities() -> Vec<Attack> {
         Attack::new("aws names sprayed from one address", &["KW-111"], CRITICAL, |log, at| {
             log.attack("aws names sprayed from one address", |log| {
                 for n in 0..6 {
-                    log.console_login(&Who::person(&format!("guess{n}")).at("203.0.113.6"), at + 60 * n, (false, false));
+                    log.console_login(
+                        &Who::person(&format!("guess{n}")).at("203.0.113.6"),
+                        at + 60 * n,
+                        (false, false),
+                    );
                 }
             });
         }),

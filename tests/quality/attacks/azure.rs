@@ -4,6 +4,8 @@ use super::{Attack, CRITICAL, HIGH, WARNING};
 use crate::scenario::{MINUTE, Provider, TENANT, VAULT, Who, outside, set};
 use serde_json::{Value, json};
 
+const WORKSPACE: &str = "/SUBSCRIPTIONS/9C1B0C3A-5D7E-4E7A-8C55-2B6E1F0A4D11/RESOURCEGROUPS/RG-LOGS/PROVIDERS/MICROSOFT.OPERATIONALINSIGHTS/WORKSPACES/AUDIT";
+
 /// One call to the vault without a past.
 fn call(
     name: &'static str,
@@ -24,11 +26,15 @@ fn call(
 }
 
 /// One call to Azure Resource Manager without a past.
-fn managed(name: &'static str, (rules, level): (&'static [&'static str], u8), operation: &'static str) -> Attack {
+fn managed(
+    name: &'static str,
+    (rules, level): (&'static [&'static str], u8),
+    (operation, resource): (&'static str, &'static str),
+) -> Attack {
     Attack::new(name, rules, level, move |log, at| {
         let who = Who::person(&format!("mallory-{}", name.replace(' ', "-"))).at(&outside(name, 0));
         log.attack(name, |log| {
-            log.activity(&who, at, operation, VAULT);
+            log.activity(&who, at, operation, resource);
         });
     })
 }
@@ -40,17 +46,52 @@ pub(super) fn attacks() -> Vec<Attack> {
     let mut attacks = vec![
         call("azure secret purged", deleted, ("SecretPurge", "deletedsecrets/sql-admin"), &[]),
         call("azure vault deleted", deleted, ("VaultDelete", ""), &[]),
-        managed("azure vault deleted by the manager", deleted, "MICROSOFT.KEYVAULT/VAULTS/DELETE"),
-        managed("azure vault purged by the manager", deleted, "MICROSOFT.KEYVAULT/LOCATIONS/DELETEDVAULTS/PURGE/ACTION"),
-        call("azure secret disabled", (&["KW-004"], WARNING), ("SecretUpdate", "secrets/sql-admin"), &[("secretProperties", r#"{"attributes": {"enabled": false}}"#)]),
+        managed("azure vault deleted by the manager", deleted, ("MICROSOFT.KEYVAULT/VAULTS/DELETE", VAULT)),
+        managed(
+            "azure vault purged by the manager",
+            deleted,
+            ("MICROSOFT.KEYVAULT/LOCATIONS/DELETEDVAULTS/PURGE/ACTION", VAULT),
+        ),
+        call(
+            "azure secret disabled",
+            (&["KW-004"], WARNING),
+            ("SecretUpdate", "secrets/sql-admin"),
+            &[("secretProperties", r#"{"attributes": {"enabled": false}}"#)],
+        ),
         call("azure key deleted", key, ("KeyDelete", "keys/disk"), &[]),
-        call("azure key disabled", key, ("KeyUpdate", "keys/disk"), &[("keyProperties", r#"{"attributes": {"enabled": false}}"#)]),
+        call(
+            "azure key disabled",
+            key,
+            ("KeyUpdate", "keys/disk"),
+            &[("keyProperties", r#"{"attributes": {"enabled": false}}"#)],
+        ),
         call("azure secret exported", export, ("SecretBackup", "secrets/sql-admin"), &[]),
         call("azure key exported", export, ("KeyBackup", "keys/disk"), &[]),
-        managed("azure diagnostics deleted", (&["KW-101"], CRITICAL), "MICROSOFT.KEYVAULT/VAULTS/PROVIDERS/MICROSOFT.INSIGHTS/DIAGNOSTICSETTINGS/DELETE"),
-        managed("azure log workspace deleted", (&["KW-101"], CRITICAL), "MICROSOFT.OPERATIONALINSIGHTS/WORKSPACES/DELETE"),
-        call("azure firewall opened", (&["KW-106"], CRITICAL), ("VaultPatch", ""), &[("networkAcls", r#"{"bypass": "AzureServices", "defaultAction": "Allow", "ipRules": [], "virtualNetworkRules": []}"#)]),
-        call("azure purge protection off", (&["KW-128"], WARNING), ("VaultPatch", ""), &[("enableSoftDelete", "false"), ("softDeleteRetentionInDays", "7")]),
+        managed(
+            "azure diagnostics deleted",
+            (&["KW-101"], CRITICAL),
+            ("MICROSOFT.KEYVAULT/VAULTS/PROVIDERS/MICROSOFT.INSIGHTS/DIAGNOSTICSETTINGS/DELETE", VAULT),
+        ),
+        managed(
+            "azure log workspace deleted",
+            (&["KW-101"], CRITICAL),
+            ("MICROSOFT.OPERATIONALINSIGHTS/WORKSPACES/DELETE", WORKSPACE),
+        ),
+        call(
+            "azure firewall opened",
+            (&["KW-106"], CRITICAL),
+            ("VaultPatch", ""),
+            &[(
+                "networkAcls",
+                r#"{"bypass": "AzureServices", "defaultAction": "Allow", "ipRules": [], "virtualNetworkRules": []}"#,
+            )],
+        ),
+        call(
+            "azure purge protection off",
+            (&["KW-128"], WARNING),
+            ("VaultPatch", ""),
+            &[("enableSoftDelete", "false"), ("softDeleteRetentionInDays", "7")],
+        ),
     ];
     attacks.extend(stories());
     attacks
@@ -77,7 +118,11 @@ fn stories() -> Vec<Attack> {
             let who = Who::person("explorer");
             log.history(Provider::Azure, &who, at - 3600, &["explorer-a"]);
             log.attack("azure three lists at once", |log| {
-                for (n, (operation, object)) in (0..).zip([("SecretList", "secrets"), ("KeyList", "keys"), ("CertificateList", "certificates")]) {
+                for (n, (operation, object)) in (0..).zip([
+                    ("SecretList", "secrets"),
+                    ("KeyList", "keys"),
+                    ("CertificateList", "certificates"),
+                ]) {
                     log.key_vault(&who, at + n * MINUTE, (operation, 200), object);
                 }
             });
@@ -95,7 +140,12 @@ fn stories() -> Vec<Attack> {
                 for n in 0..5 {
                     let host = format!("https://harbour-{n}.vault.azure.net");
                     let resource = VAULT.replace("HARBOUR-PROD", &format!("HARBOUR-{n}"));
-                    log.key_vault_of(&who, at + 90 * n, ("SecretGet", 200), (&host, &resource, "secrets/sql-admin"));
+                    log.key_vault_of(
+                        &who,
+                        at + 90 * n,
+                        ("SecretGet", 200),
+                        (&host, &resource, "secrets/sql-admin"),
+                    );
                 }
             });
         }),

@@ -14,15 +14,23 @@ pub(crate) struct Attack {
     pub(crate) name: String,
     pub(crate) rules: &'static [&'static str],
     pub(crate) level: u8,
-    play: Box<dyn Fn(&mut Log, i64)>,
+    play: Play,
 }
+
+/// Writes an attack that begins at a time.
+type Play = Box<dyn Fn(&mut Log, i64)>;
 
 pub(crate) const WARNING: u8 = 2;
 pub(crate) const HIGH: u8 = 3;
 pub(crate) const CRITICAL: u8 = 4;
 
 impl Attack {
-    fn new(name: &str, rules: &'static [&'static str], level: u8, play: impl Fn(&mut Log, i64) + 'static) -> Self {
+    fn new(
+        name: &str,
+        rules: &'static [&'static str],
+        level: u8,
+        play: impl Fn(&mut Log, i64) + 'static,
+    ) -> Self {
         Self { name: name.to_owned(), rules, level, play: Box::new(play) }
     }
 

@@ -29,9 +29,24 @@ pub(super) fn attacks() -> Vec<Attack> {
         call("vault versions deleted", deleted, ("update", "secret/delete/prod-db"), Answer::Done),
         call("vault metadata deleted", deleted, ("delete", "secret/metadata/prod-db"), Answer::Done),
         call("vault engine unmounted", deleted, ("delete", "sys/mounts/secret"), Answer::Done),
-        call("vault leases revoked", deleted, ("update", "sys/leases/revoke-prefix/database/creds"), Answer::Done),
-        call("vault transit key deleted", (&["KW-107"], CRITICAL), ("delete", "transit/keys/orders"), Answer::Done),
-        call("vault sole audit device disabled", (&["KW-101"], CRITICAL), ("delete", "sys/audit/file"), Answer::Never),
+        call(
+            "vault leases revoked",
+            deleted,
+            ("update", "sys/leases/revoke-prefix/database/creds"),
+            Answer::Done,
+        ),
+        call(
+            "vault transit key deleted",
+            (&["KW-107"], CRITICAL),
+            ("delete", "transit/keys/orders"),
+            Answer::Done,
+        ),
+        call(
+            "vault sole audit device disabled",
+            (&["KW-101"], CRITICAL),
+            ("delete", "sys/audit/file"),
+            Answer::Never,
+        ),
         call("vault snapshot taken", export, ("read", "sys/storage/raft/snapshot"), Answer::Done),
         call("vault transit key exported", export, ("read", "transit/export/encryption-key/orders"), data()),
         call("vault raw storage read", export, ("read", "sys/raw/logical/abc"), data()),
@@ -49,7 +64,9 @@ pub(super) fn attacks() -> Vec<Attack> {
 fn stories() -> Vec<Attack> {
     vec![
         Attack::new("vault root token reads", &["KW-105", "KW-126"], CRITICAL, |log, at| {
-            log.attack("vault root token reads", |log| log.read(Provider::Vault, &Who::person("root").at("203.0.113.60"), at, "prod-db"));
+            log.attack("vault root token reads", |log| {
+                log.read(Provider::Vault, &Who::person("root").at("203.0.113.60"), at, "prod-db");
+            });
         }),
         Attack::new("vault root token minted", &["KW-105", "KW-125"], CRITICAL, |log, at| {
             let who = Who::person("vadmin");

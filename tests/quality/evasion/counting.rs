@@ -11,7 +11,12 @@ fn a_batch_counts_every_name_in_it() {
     log.attack("batch", |log| {
         for call in 0..2 {
             let names: Vec<String> = (0..10).map(|n| format!("prod-{call}-{n}")).collect();
-            log.aws_with(&who, LATER + call, "secretsmanager BatchGetSecretValue", json!({"secretIdList": names}));
+            log.aws_with(
+                &who,
+                LATER + call,
+                "secretsmanager BatchGetSecretValue",
+                json!({"secretIdList": names}),
+            );
         }
     });
     replay(log).found(&["KW-102"], "critical");
@@ -46,7 +51,12 @@ fn two_calls_of_ten_parameters_are_twenty_reads() {
     log.attack("parameters", |log| {
         for call in 0..2 {
             let names: Vec<String> = (0..10).map(|n| format!("/prod/{call}/{n}")).collect();
-            log.aws_with(&who, LATER + call, "ssm GetParameters", json!({"names": names, "withDecryption": true}));
+            log.aws_with(
+                &who,
+                LATER + call,
+                "ssm GetParameters",
+                json!({"names": names, "withDecryption": true}),
+            );
         }
     });
     replay(log).found(&["KW-102"], "critical");

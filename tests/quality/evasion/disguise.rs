@@ -25,10 +25,16 @@ fn no_rule_needs_the_user_agent() {
     for record in &mut log.records {
         for (here, path) in [
             ("/userAgent", "userAgent"),
-            ("/protoPayload/requestMetadata/callerSuppliedUserAgent", "protoPayload.requestMetadata.callerSuppliedUserAgent"),
+            (
+                "/protoPayload/requestMetadata/callerSuppliedUserAgent",
+                "protoPayload.requestMetadata.callerSuppliedUserAgent",
+            ),
             ("/properties/clientInfo", "properties.clientInfo"),
         ] {
-            let service = record.json.pointer(here).is_none_or(|agent| agent.as_str().is_some_and(|text| text.ends_with(".amazonaws.com")));
+            let service = record
+                .json
+                .pointer(here)
+                .is_none_or(|agent| agent.as_str().is_some_and(|text| text.ends_with(".amazonaws.com")));
             if !service {
                 set(&mut record.json, path, json!("Boto3/1.34.0"));
             }
@@ -51,12 +57,21 @@ fn a_noisy_client_does_not_hide_an_attack_under_its_name() {
     log.attack("under its name", |log| {
         let thief = who.at("203.0.113.7").with("python-requests/2.31");
         for n in 0..8 {
-            log.fail(Provider::Aws, &thief, LATER + 30 * MINUTE + n * 20, (&format!("prod-{n}"), Failure::Denied));
+            log.fail(
+                Provider::Aws,
+                &thief,
+                LATER + 30 * MINUTE + n * 20,
+                (&format!("prod-{n}"), Failure::Denied),
+            );
         }
     });
     let seen = replay(log);
     let score = Score::of(&seen.log, &seen.replay);
-    assert!(score.missed().is_empty(), "the client's open incident hides the attack:\n{}", seen.replay.table());
+    assert!(
+        score.missed().is_empty(),
+        "the client's open incident hides the attack:\n{}",
+        seen.replay.table()
+    );
 }
 
 #[test]

@@ -23,10 +23,17 @@ fn a_secret_deleted_in_any_store_is_critical_at_once() {
 #[test]
 fn removing_replicas_is_seen_and_critical_once_the_secret_goes_too() {
     let mut log = alone(|log, who| {
-        log.aws_with(who, LATER, "secretsmanager RemoveRegionsFromReplication", json!({"secretId": "prod-db", "removeReplicaRegions": ["us-east-1"]}));
+        log.aws_with(
+            who,
+            LATER,
+            "secretsmanager RemoveRegionsFromReplication",
+            json!({"secretId": "prod-db", "removeReplicaRegions": ["us-east-1"]}),
+        );
     });
     let before = log.records.len();
-    log.attack("quiet harm", |log| log.delete(Provider::Aws, &Who::person("mallory"), LATER + 5 * MINUTE, "prod-db"));
+    log.attack("quiet harm", |log| {
+        log.delete(Provider::Aws, &Who::person("mallory"), LATER + 5 * MINUTE, "prod-db");
+    });
     let first = Log::of(log.records.iter().take(before).cloned().collect());
     replay(first).found(&["KW-128"], "warning");
     replay(log).found(&["KW-128", "KW-004"], "critical");
@@ -38,11 +45,23 @@ fn a_value_overwritten_by_another_than_the_rotator_is_seen() {
         let mut log = Log::new();
         let rotator = Who::workload("rotator");
         for day in 0..18 {
-            log.aws_with(&rotator, day * DAY + 2 * HOUR, "secretsmanager PutSecretValue", json!({"secretId": "prod-db"}));
-            log.aws_with(&rotator, day * DAY + 2 * HOUR + 9, "secretsmanager UpdateSecretVersionStage", json!({"secretId": "prod-db"}));
+            log.aws_with(
+                &rotator,
+                day * DAY + 2 * HOUR,
+                "secretsmanager PutSecretValue",
+                json!({"secretId": "prod-db"}),
+            );
+            log.aws_with(
+                &rotator,
+                day * DAY + 2 * HOUR + 9,
+                "secretsmanager UpdateSecretVersionStage",
+                json!({"secretId": "prod-db"}),
+            );
         }
         let who = victim(&mut log, Provider::Aws, "reports");
-        log.attack("garbage", |log| log.aws_with(&who, LATER, &format!("secretsmanager {call}"), json!({"secretId": "prod-db"})));
+        log.attack("garbage", |log| {
+            log.aws_with(&who, LATER, &format!("secretsmanager {call}"), json!({"secretId": "prod-db"}));
+        });
         replay(log).found(&["KW-127"], "warning");
     }
 }
@@ -61,7 +80,11 @@ fn a_secret_made_to_expire_is_a_deletion() {
         let log = alone(|log, who| {
             let record = log.gsm(who, LATER, "UpdateSecret", &format!("projects/{PROJECT}/secrets/prod-db"));
             let value = if field == "ttl" { json!("3600s") } else { json!("2025-03-22T00:00:00Z") };
-            set(record, "protoPayload.request", json!({"secret": {"name": "prod-db", field: value}, "updateMask": field}));
+            set(
+                record,
+                "protoPayload.request",
+                json!({"secret": {"name": "prod-db", field: value}, "updateMask": field}),
+            );
         });
         replay(log).found(&["KW-004"], "critical");
     }
@@ -77,18 +100,28 @@ fn disabling_the_key_is_as_bad_as_deleting_it() {
 
 #[test]
 fn unmounting_an_engine_or_revoking_its_leases_is_a_deletion() {
-    for (operation, path) in
-        [("delete", "sys/mounts/secret"), ("update", "sys/leases/revoke-prefix/database/creds"), ("update", "sys/leases/revoke-force/database")]
-    {
-        replay(alone(|log, who| log.vault(who, LATER, (operation, path), Answer::Done))).found(&["KW-004"], "critical");
+    for (operation, path) in [
+        ("delete", "sys/mounts/secret"),
+        ("update", "sys/leases/revoke-prefix/database/creds"),
+        ("update", "sys/leases/revoke-force/database"),
+    ] {
+        replay(alone(|log, who| log.vault(who, LATER, (operation, path), Answer::Done)))
+            .found(&["KW-004"], "critical");
     }
 }
 
 #[test]
 fn opening_a_secret_to_a_foreign_account_is_critical_from_one_record() {
-    let policy = format!(r#"{{"Statement":[{{"Effect":"Allow","Principal":{{"AWS":"{FOREIGN_ACCOUNT}"}},"Action":"secretsmanager:*","Resource":"*"}}]}}"#);
+    let policy = format!(
+        r#"{{"Statement":[{{"Effect":"Allow","Principal":{{"AWS":"{FOREIGN_ACCOUNT}"}},"Action":"secretsmanager:*","Resource":"*"}}]}}"#
+    );
     let log = alone(|log, who| {
-        log.aws_with(who, 0, "secretsmanager PutResourcePolicy", json!({"secretId": "prod-db", "resourcePolicy": policy}));
+        log.aws_with(
+            who,
+            0,
+            "secretsmanager PutResourcePolicy",
+            json!({"secretId": "prod-db", "resourcePolicy": policy}),
+        );
     });
     replay(log).found(&["KW-106"], "critical");
     let log = alone(|log, who| {
@@ -108,7 +141,12 @@ fn opening_a_secret_to_a_foreign_account_is_critical_from_one_record() {
 fn opening_a_secret_to_the_own_account_is_not_called_foreign() {
     let policy = r#"{"Statement":[{"Effect":"Allow","Principal":{"AWS":"arn:aws:iam::111122223333:role/app"},"Action":"secretsmanager:GetSecretValue","Resource":"*"}]}"#;
     let log = alone(|log, who| {
-        log.aws_with(who, 0, "secretsmanager PutResourcePolicy", json!({"secretId": "prod-db", "resourcePolicy": policy}));
+        log.aws_with(
+            who,
+            0,
+            "secretsmanager PutResourcePolicy",
+            json!({"secretId": "prod-db", "resourcePolicy": policy}),
+        );
     });
     replay(log).silent(&["KW-106"]);
 }

@@ -5,13 +5,13 @@
 mod counting;
 mod disguise;
 mod elsewhere;
+mod limits;
 mod quiet;
 mod records;
 mod tokens;
 
 use crate::scan::{Alert, Replay, rank, scan};
 use crate::scenario::{HOUR, Log, Provider, Who};
-use crate::score::Score;
 
 /// When attacks begin: learning is over.
 const LATER: i64 = 18 * crate::scenario::DAY + 9 * HOUR;
@@ -55,15 +55,11 @@ impl Seen {
     fn silent(&self, rules: &[&str]) {
         let all = if rules.is_empty() { self.replay.alerts.iter().collect() } else { self.replay.of(rules) };
         let said: Vec<&Alert> = all.into_iter().filter(|alert| alert.rank() >= 2).collect();
-        assert!(said.is_empty(), "expected silence of {rules:?}; these alerts stand:\n{}", self.replay.table());
-    }
-
-    /// Nothing opened on the attack; what is said about everyday work does not matter.
-    #[track_caller]
-    fn unseen(&self) {
-        let score = Score::of(&self.log, &self.replay);
-        let found = score.attacks.values().flat_map(|found| &found.alerts).count();
-        assert_eq!(found, 0, "the limits page says this cannot be seen; these alerts stand:\n{}", self.replay.table());
+        assert!(
+            said.is_empty(),
+            "expected silence of {rules:?}; these alerts stand:\n{}",
+            self.replay.table()
+        );
     }
 
     fn is_attack(&self, line: usize) -> bool {

@@ -35,7 +35,11 @@ fn a_record_from_the_future_moves_no_window() {
     log.records.extend(forged.records);
     let disturbed = scan(&log);
     let alerts = |replay: &crate::scan::Replay| -> Vec<(String, String, u64)> {
-        replay.of(&["KW-005"]).iter().map(|alert| (alert.id.clone(), alert.level.clone(), alert.events)).collect()
+        replay
+            .of(&["KW-005"])
+            .iter()
+            .map(|alert| (alert.id.clone(), alert.level.clone(), alert.events))
+            .collect()
     };
     assert!(!alerts(&alone).is_empty(), "{}", alone.table());
     assert_eq!(alerts(&alone).len(), alerts(&disturbed).len(), "{}", disturbed.table());
@@ -43,7 +47,8 @@ fn a_record_from_the_future_moves_no_window() {
 }
 
 /// Text that breaks terminals, pages and logs.
-const POISON: &str = "\u{1b}[2J\u{1b}]0;owned\u{7}</script><img src=x>\r\nAug 1 forged line\u{202e}gnp.exe\u{0}{\"json\":1}";
+const POISON: &str =
+    "\u{1b}[2J\u{1b}]0;owned\u{7}</script><img src=x>\r\nAug 1 forged line\u{202e}gnp.exe\u{0}{\"json\":1}";
 
 #[test]
 fn poisoned_names_are_found_and_cannot_break_the_output() {
@@ -76,7 +81,11 @@ fn a_call_whose_parameters_were_left_out_is_not_taken_for_harmless() {
     let who = victim(&mut log, Provider::Aws, "reports");
     log.attack("omitted", |log| {
         let record = log.aws(&who, LATER, "secretsmanager PutResourcePolicy");
-        set(record, "requestParameters", json!({"omitted": true, "originalSize": 183_392, "reason": "size limit exceeded"}));
+        set(
+            record,
+            "requestParameters",
+            json!({"omitted": true, "originalSize": 183_392, "reason": "size limit exceeded"}),
+        );
     });
     let seen = replay(log);
     seen.found(&["KW-"], "warning");

@@ -77,15 +77,20 @@ fn a_stolen_ciphertext_decrypted_by_a_stranger_is_seen_at_the_key() {
     let mut log = Log::new();
     let app = Who::workload("db-backup");
     for day in 0..18 {
-        log.aws_decrypt(&app, day * DAY + 3 * HOUR, json!({"aws:rds:db-id": "db-1"}));
+        log.aws_decrypt(&app, day * DAY + 3 * HOUR, &json!({"aws:rds:db-id": "db-1"}));
     }
-    log.attack("ciphertext", |log| log.aws_decrypt(&Who::workload("stranger"), LATER, json!({})));
+    log.attack("ciphertext", |log| log.aws_decrypt(&Who::workload("stranger"), LATER, &json!({})));
     replay(log).found(&["KW-121"], "warning");
 }
 
 #[test]
 fn a_service_that_reads_for_the_thief_is_new_to_the_secret() {
-    for service in ["cloudformation.amazonaws.com", "ecs-tasks.amazonaws.com", "glue.amazonaws.com", "codebuild.amazonaws.com"] {
+    for service in [
+        "cloudformation.amazonaws.com",
+        "ecs-tasks.amazonaws.com",
+        "glue.amazonaws.com",
+        "codebuild.amazonaws.com",
+    ] {
         let mut log = Log::new();
         let who = victim(&mut log, Provider::Aws, "deployer");
         log.attack("service", |log| {
@@ -99,15 +104,13 @@ fn a_service_that_reads_for_the_thief_is_new_to_the_secret() {
 }
 
 #[test]
-fn commands_on_a_machine_are_not_seen_but_its_credential_elsewhere_is() {
+fn a_machines_credential_used_elsewhere_is_found() {
     let mut log = Log::new();
     let who = Who::workload("web").session("i-0a1b2c3d4e5f60718");
     log.history(Provider::Aws, &who, LATER - HOUR, &["web/session"]);
-    let command = json!({"documentName": "AWS-RunShellScript", "parameters": {"commands": ["printenv"]}});
-    let mut hidden = Log::of(log.records.clone());
-    hidden.attack("command", |log| log.aws_with(&Who::person("ops"), LATER, "ssm SendCommand", command));
-    replay(hidden).unseen();
     log.read(Provider::Aws, &who, LATER + MINUTE, "web/session");
-    log.attack("credential", |log| log.read(Provider::Aws, &who.at("203.0.113.7"), LATER + 10 * MINUTE, "web/session"));
+    log.attack("credential", |log| {
+        log.read(Provider::Aws, &who.at("203.0.113.7"), LATER + 10 * MINUTE, "web/session");
+    });
     replay(log).found(&["KW-112"], "high");
 }

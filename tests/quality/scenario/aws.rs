@@ -35,13 +35,18 @@ impl Who {
     }
 
     fn arn(&self) -> String {
-        self.user_identity()["arn"].as_str().unwrap_or("arn:aws:iam::999988887777:root").to_owned()
+        let identity = self.user_identity();
+        identity.get("arn").and_then(Value::as_str).unwrap_or("arn:aws:iam::999988887777:root").to_owned()
     }
 }
 
 /// The full ARN of a secret, with the six characters the service appends.
 pub(crate) fn secret_arn(who: &Who, secret: &str) -> String {
-    format!("arn:aws:secretsmanager:{}:{ACCOUNT}:secret:{secret}-{:06x}", who.region, spread(secret) & 0xff_ffff)
+    format!(
+        "arn:aws:secretsmanager:{}:{ACCOUNT}:secret:{secret}-{:06x}",
+        who.region,
+        spread(secret) & 0xff_ffff
+    )
 }
 
 /// What the call asks for.
@@ -113,7 +118,7 @@ impl Log {
     }
 
     /// A direct call to KMS with somebody's key, without a service in between.
-    pub(crate) fn aws_decrypt(&mut self, who: &Who, at: i64, context: Value) {
+    pub(crate) fn aws_decrypt(&mut self, who: &Who, at: i64, context: &Value) {
         let record = self.aws(who, at, "kms Decrypt");
         asked(record, json!({"encryptionContext": context, "encryptionAlgorithm": "SYMMETRIC_DEFAULT"}));
         set(record, "resources", json!([{"accountId": ACCOUNT, "type": "AWS::KMS::Key", "ARN": KEY}]));
@@ -124,7 +129,11 @@ impl Log {
         let record = self.aws(who, at, "signin ConsoleLogin");
         set(record, "responseElements", json!({"ConsoleLogin": if success { "Success" } else { "Failure" }}));
         set(record, "eventType", json!("AwsConsoleSignIn"));
-        set(record, "additionalEventData", json!({"MobileVersion": "No", "MFAUsed": if mfa { "Yes" } else { "No" }}));
+        set(
+            record,
+            "additionalEventData",
+            json!({"MobileVersion": "No", "MFAUsed": if mfa { "Yes" } else { "No" }}),
+        );
         if !success {
             set(record, "errorMessage", json!("Failed authentication"));
         }

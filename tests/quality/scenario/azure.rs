@@ -9,7 +9,11 @@ const HOST: &str = "https://harbour-prod.vault.azure.net";
 impl Who {
     /// The object id in the directory.
     pub(crate) fn oid(&self) -> String {
-        format!("{:08x}-7a3d-4d0f-9a2c-{:012x}", spread(&self.name) & 0xffff_ffff, spread(&self.name) & 0xffff_ffff_ffff)
+        format!(
+            "{:08x}-7a3d-4d0f-9a2c-{:012x}",
+            spread(&self.name) & 0xffff_ffff,
+            spread(&self.name) & 0xffff_ffff_ffff
+        )
     }
 
     fn claim(&self) -> Value {

@@ -32,7 +32,8 @@ impl Log {
         let reads = ["Access", "Get", "List", "Decrypt"].iter().any(|start| verb.starts_with(start));
         let stream = if reads { "data_access" } else { "activity" };
         let kind = if who.person { "user" } else { "serviceAccount" };
-        let mut person = json!({"principalEmail": who.email(), "principalSubject": format!("{kind}:{}", who.email())});
+        let mut person =
+            json!({"principalEmail": who.email(), "principalSubject": format!("{kind}:{}", who.email())});
         if let Some(key) = &who.key {
             set(&mut person, "serviceAccountKeyName", json!(key));
         }
@@ -68,7 +69,8 @@ pub(crate) fn refuse(record: &mut Value, failure: Failure) {
     };
     set(record, "protoPayload.status", json!({"code": code, "message": message}));
     if failure == Failure::Denied
-        && let Some(first) = record.pointer_mut("/protoPayload/authorizationInfo/0").and_then(Value::as_object_mut)
+        && let Some(first) =
+            record.pointer_mut("/protoPayload/authorizationInfo/0").and_then(Value::as_object_mut)
     {
         first.remove("granted");
     }

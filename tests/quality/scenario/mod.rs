@@ -40,8 +40,7 @@ pub(crate) enum Provider {
     Vault,
 }
 
-pub(crate) const PROVIDERS: [Provider; 4] =
-    [Provider::Aws, Provider::Gcp, Provider::Azure, Provider::Vault];
+pub(crate) const PROVIDERS: [Provider; 4] = [Provider::Aws, Provider::Gcp, Provider::Azure, Provider::Vault];
 
 impl Provider {
     pub(crate) const fn name(self) -> &'static str {
@@ -115,7 +114,13 @@ impl Who {
     /// A person in the office.
     pub(crate) fn person(name: &str) -> Self {
         let agent = "aws-cli/2.17 Python/3.11".to_owned();
-        Self { person: true, session: name.to_owned(), ip: "192.0.2.44".to_owned(), agent, ..Self::workload(name) }
+        Self {
+            person: true,
+            session: name.to_owned(),
+            ip: "192.0.2.44".to_owned(),
+            agent,
+            ..Self::workload(name)
+        }
     }
 
     pub(crate) fn at(&self, ip: &str) -> Self {
@@ -185,16 +190,28 @@ impl Log {
         match provider {
             Provider::Aws => self.aws_read(who, at, secret),
             Provider::Gcp => ignore(self.gsm(who, at, "AccessSecretVersion", &gcp::version(secret))),
-            Provider::Azure => ignore(self.key_vault(who, at, ("SecretGet", 200), &format!("secrets/{secret}"))),
-            Provider::Vault => self.vault(who, at, ("read", &format!("secret/data/{secret}")), Answer::secret()),
+            Provider::Azure => {
+                ignore(self.key_vault(who, at, ("SecretGet", 200), &format!("secrets/{secret}")));
+            }
+            Provider::Vault => {
+                self.vault(who, at, ("read", &format!("secret/data/{secret}")), Answer::secret());
+            }
         }
     }
 
     /// A read that fails.
-    pub(crate) fn fail(&mut self, provider: Provider, who: &Who, at: i64, (secret, failure): (&str, Failure)) {
+    pub(crate) fn fail(
+        &mut self,
+        provider: Provider,
+        who: &Who,
+        at: i64,
+        (secret, failure): (&str, Failure),
+    ) {
         match provider {
             Provider::Aws => self.aws_fail(who, at, secret, failure),
-            Provider::Gcp => gcp::refuse(self.gsm(who, at, "AccessSecretVersion", &gcp::version(secret)), failure),
+            Provider::Gcp => {
+                gcp::refuse(self.gsm(who, at, "AccessSecretVersion", &gcp::version(secret)), failure);
+            }
             Provider::Azure => azure::refuse(self, who, at, (secret, failure)),
             Provider::Vault => {
                 let answer = match failure {
@@ -233,7 +250,9 @@ impl Log {
             Provider::Azure => {
                 ignore(self.key_vault(who, at, ("SecretDelete", 200), &format!("secrets/{secret}")));
             }
-            Provider::Vault => self.vault(who, at, ("delete", &format!("secret/data/{secret}")), Answer::Done),
+            Provider::Vault => {
+                self.vault(who, at, ("delete", &format!("secret/data/{secret}")), Answer::Done);
+            }
         }
     }
 

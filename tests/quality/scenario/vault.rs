@@ -28,7 +28,9 @@ pub(crate) enum Answer {
 impl Answer {
     /// The data of a version 2 secret.
     pub(crate) fn secret() -> Self {
-        Self::Data(json!({"data": {"password": hashed("password")}, "metadata": {"version": 3, "destroyed": false}}))
+        Self::Data(
+            json!({"data": {"password": hashed("password")}, "metadata": {"version": 3, "destroyed": false}}),
+        )
     }
 }
 
@@ -40,7 +42,11 @@ pub(crate) fn hashed(text: &str) -> String {
 
 impl Who {
     fn entity(&self) -> String {
-        format!("{:08x}-b2d4-4c6f-8f10-{:012x}", spread(&self.name) & 0xffff_ffff, spread(&self.name) & 0xffff_ffff_ffff)
+        format!(
+            "{:08x}-b2d4-4c6f-8f10-{:012x}",
+            spread(&self.name) & 0xffff_ffff,
+            spread(&self.name) & 0xffff_ffff_ffff
+        )
     }
 
     /// The `auth` block of the caller's token.
@@ -125,7 +131,8 @@ impl Log {
     /// A login that fails: a response without `auth`.
     pub(crate) fn vault_login_failed(&mut self, who: &Who, at: i64, path: &str) {
         let nobody = json!({"token_type": "default"});
-        let whole = json!({"data": {"error": hashed("invalid username or password")}, "mount_type": "userpass"});
+        let whole =
+            json!({"data": {"error": hashed("invalid username or password")}, "mount_type": "userpass"});
         self.vault_entry(who, at, ("update", path, Value::Null, nobody), Answer::Whole(whole));
     }
 
