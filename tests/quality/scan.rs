@@ -60,7 +60,7 @@ pub(crate) struct Replay {
     pub(crate) summary: String,
 }
 
-/// The operator's lists, by name.
+/// The operator's lists: name and what stands in it, one value per line.
 pub(crate) type Lists<'a> = &'a [(&'a str, &'a str)];
 
 /// Scans a scenario in the order of its times.
@@ -90,8 +90,10 @@ pub(crate) fn write(folder: &Path, name: &str, lines: impl Iterator<Item = Strin
 pub(crate) fn scan_files(files: &[PathBuf], lists: Lists<'_>) -> Replay {
     let mut command = Command::new(env!("CARGO_BIN_EXE_keywatch"));
     command.args(["scan", "--format", "ndjson"]).args(files).stdin(Stdio::null());
+    let folder = tempfile::tempdir().expect("a folder");
     for (name, value) in lists {
-        command.args(["--list", &format!("{name}={value}")]);
+        let file = write(folder.path(), &format!("{name}.txt"), std::iter::once((*value).to_owned()));
+        command.arg("--list").arg(format!("{name}={}", file.display()));
     }
     let output = command.output().expect("the program starts");
     let summary = String::from_utf8_lossy(&output.stderr).into_owned();

@@ -5,9 +5,12 @@
 //! does not count. Alerts on approved work are counted apart, so that nobody tunes them away.
 
 use crate::scan::{Alert, Replay};
-use crate::scenario::{Label, Log, since_start};
+use crate::scenario::{DAY, Label, Log, since_start};
 use std::collections::BTreeMap;
 use std::fmt;
+
+/// Baselines learn for a week.
+const LEARNING: i64 = 7 * DAY;
 
 /// An attack and what was said about it.
 #[derive(Debug, Default)]
@@ -35,7 +38,9 @@ pub(crate) struct Score {
     pub(crate) malicious: usize,
     /// Alerts that cite approved work, and no attack.
     pub(crate) approved: usize,
-    /// Alerts about everyday work.
+    /// Alerts about everyday work of the first week, in which all is new; told of as learning.
+    pub(crate) learning: Vec<Alert>,
+    /// Alerts about everyday work after that.
     pub(crate) false_alarms: Vec<Alert>,
     pub(crate) benign_events: usize,
 }
@@ -87,6 +92,8 @@ impl Score {
             self.malicious += 1;
         } else if labels.contains(&&Label::Approved) {
             self.approved += 1;
+        } else if opened < LEARNING {
+            self.learning.push(alert.clone());
         } else {
             self.false_alarms.push(alert.clone());
         }
@@ -98,9 +105,9 @@ impl Score {
         share(found, self.attacks.len())
     }
 
-    /// The share of alerts that cite an attack, approved work left out.
+    /// The share of alerts that cite an attack; approved work and the first week left out.
     pub(crate) fn precision(&self) -> f64 {
-        share(self.malicious, self.alerts - self.approved)
+        share(self.malicious, self.malicious + self.false_alarms.len())
     }
 
     /// Alerts about everyday work in ten thousand of its events.
@@ -158,10 +165,11 @@ impl fmt::Display for Score {
         )?;
         writeln!(
             out,
-            "  alerts {}: {} on attacks, {} on approved work, {} false; precision {:.3}",
+            "  alerts {}: {} on attacks, {} on approved work, {} while learning, {} false; precision {:.3}",
             self.alerts,
             self.malicious,
             self.approved,
+            self.learning.len(),
             self.false_alarms.len(),
             self.precision()
         )?;
@@ -226,8 +234,14 @@ mod tests {
 
     #[test]
     fn approved_work_is_counted_apart_and_everyday_work_as_false() {
-        let score = score(vec![alert("2025-03-03T00:02:00Z", &[3]), alert("2025-03-03T00:00:00Z", &[1])]);
+        let score = score(vec![alert("2025-03-03T00:02:00Z", &[3]), alert("2025-03-13T00:00:00Z", &[1])]);
         assert_eq!((score.approved, score.false_alarms.len(), score.malicious), (1, 1, 0));
         assert!(score.precision() < 0.01);
+    }
+
+    #[test]
+    fn the_first_week_is_counted_apart() {
+        let score = score(vec![alert("2025-03-04T00:00:00Z", &[1])]);
+        assert_eq!((score.learning.len(), score.false_alarms.len()), (1, 0));
     }
 }

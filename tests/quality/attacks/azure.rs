@@ -79,7 +79,7 @@ pub(super) fn attacks() -> Vec<Attack> {
         ),
         call(
             "azure firewall opened",
-            (&["KW-106"], CRITICAL),
+            (&["KW-106"], HIGH),
             ("VaultPatch", ""),
             &[(
                 "networkAcls",
@@ -114,7 +114,7 @@ fn stories() -> Vec<Attack> {
                 }
             });
         }),
-        Attack::new("azure three lists at once", &["KW-103"], HIGH, |log, at| {
+        Attack::new("azure three lists at once", &["KW-103"], WARNING, |log, at| {
             let who = Who::person("explorer");
             log.history(Provider::Azure, &who, at - 3600, &["explorer-a"]);
             log.attack("azure three lists at once", |log| {

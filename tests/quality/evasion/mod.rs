@@ -5,7 +5,9 @@
 mod counting;
 mod disguise;
 mod elsewhere;
+mod history;
 mod limits;
+mod lists;
 mod quiet;
 mod records;
 mod tokens;
