@@ -15,7 +15,8 @@ const HIGH_RECALL_MIN: f64 = 0.8;
 
 /// Prints past the test runner's capture; `cargo xtask score` is how a person sees it.
 pub(crate) fn show(title: &str, text: &dyn std::fmt::Display) {
-    let _closed = writeln!(std::io::stderr(), "{title}\n{text}");
+    let text = text.to_string();
+    let _closed = writeln!(std::io::stderr(), "{title}{}{text}", if text.is_empty() { "" } else { "\n" });
 }
 
 /// One line of the table per attack: what was said, and what should have been.

@@ -7,7 +7,7 @@ use std::path::Path;
 const TABLES: [&str; 3] = [
     "whole::attacks_are_found_by_the_rules_made_for_them_and_everyday_work_is_left_alone",
     "whole::each_kind_of_everyday_work_alone_raises_nothing_that_is_not_meant",
-    "recordings::recorded_attacks_on_secrets_are_found",
+    "recordings::recorded_attacks_on_secrets_are_found_even_when_their_tool_does_not_name_itself",
 ];
 
 /// Prints, per attack, what was said and how soon; then recall, precision and false alarms.
