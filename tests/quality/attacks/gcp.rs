@@ -139,7 +139,8 @@ fn stories() -> Vec<Attack> {
                 let account = format!("svc-minted@{PROJECT}.iam.gserviceaccount.com");
                 let resource = format!("projects/-/serviceAccounts/{account}");
                 let record = log.gcp(&admin, at, "iam.googleapis.com google.iam.admin.v1.CreateServiceAccountKey", &resource);
-                set(record, "protoPayload.response", json!({"@type": "type.googleapis.com/google.iam.admin.v1.ServiceAccountKey", "name": format!("projects/{PROJECT}/serviceAccounts/{account}/keys/abc123")}));
+                set(record, "resource", json!({"type": "service_account", "labels": {"email_id": account, "project_id": PROJECT, "unique_id": "104882"}}));
+set(record, "protoPayload.response", json!({"@type": "type.googleapis.com/google.iam.admin.v1.ServiceAccountKey", "name": format!("projects/{PROJECT}/serviceAccounts/{account}/keys/abc123")}));
                 let minted = Who::workload("svc-minted")
                     .key(&format!("//iam.googleapis.com/projects/{PROJECT}/serviceAccounts/{account}/keys/abc123"))
                     .at("203.0.113.8");

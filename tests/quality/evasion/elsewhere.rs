@@ -153,8 +153,10 @@ fn opening_a_secret_to_the_own_account_is_not_called_foreign() {
 
 #[test]
 fn a_read_by_a_foreign_account_is_seen_in_the_owners_trail() {
-    let who = Who { account: FOREIGN_ACCOUNT, ..Who::workload("stranger") };
-    let log = alone(|log, _| log.read(Provider::Aws, &who, LATER, "shared"));
+    let mut log = Log::new();
+    victim(&mut log, Provider::Aws, "reports");
+    let stranger = Who { account: FOREIGN_ACCOUNT, ..Who::workload("stranger") };
+    log.attack("from outside", |log| log.read(Provider::Aws, &stranger, LATER, "shared"));
     replay(log).found(&["KW-106"], "high");
 }
 
