@@ -41,7 +41,7 @@ impl Stage<'_> {
         format!("{}-{n}", self.slug())
     }
 
-    /// A workload of this attack's own that has read two secrets daily up to the attack.
+    /// A workload of this attack's own that has read its two secrets in turn, one a day, up to the attack.
     pub(super) fn victim(&self, log: &mut Log, until: i64, n: i64) -> Who {
         let who = Who::workload(&format!("svc-{}-{n}", self.slug()));
         let (first, second) = (format!("{}-own-a", self.slug()), format!("{}-own-b", self.slug()));

@@ -107,7 +107,9 @@ fn two_rules_on_one_principal_become_one_critical_incident() {
 fn a_region_the_store_never_used_is_told_of() {
     let mut log = Log::new();
     let who = victim(&mut log, Provider::Aws, "reports");
-    victim(&mut log, Provider::Aws, "invoices");
+    for name in ["invoices", "orders", "billing"] {
+        victim(&mut log, Provider::Aws, name);
+    }
     log.attack("far away", |log| log.read(Provider::Aws, &who.region("af-south-1"), LATER, "own-a"));
     replay(log).found(&["KW-116"], "high");
 }

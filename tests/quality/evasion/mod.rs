@@ -18,7 +18,7 @@ use crate::scenario::{HOUR, Log, Provider, Who};
 /// When attacks begin: learning is over.
 const LATER: i64 = 18 * crate::scenario::DAY + 9 * HOUR;
 
-/// A workload that has read two secrets a day from its own network.
+/// A workload that has read its two secrets in turn, one a day, from its own network.
 fn victim(log: &mut Log, provider: Provider, name: &str) -> Who {
     let who = Who::workload(name);
     log.history(provider, &who, LATER - HOUR, &["own-a", "own-b"]);

@@ -256,18 +256,16 @@ impl Log {
         }
     }
 
-    /// A workload's past: one read a day of each of its secrets from its own network, from the
-    /// first day until `until`, at an hour of its own.
+    /// A workload's past: each day one of its secrets in turn, from its own network, from the first
+    /// day until `until`, at an hour of its own.
     pub(crate) fn history(&mut self, provider: Provider, who: &Who, until: i64, secrets: &[&str]) {
         let offset = i64::try_from(random::spread(&who.name) % 36_000).unwrap_or(0);
-        for day in 0.. {
+        for (day, secret) in (0..).zip(secrets.iter().cycle()) {
             let at = day * DAY + 8 * HOUR + offset;
             if at >= until {
                 break;
             }
-            for (n, secret) in secrets.iter().enumerate() {
-                self.read(provider, who, at + 40 * i64::try_from(n).unwrap_or(0), secret);
-            }
+            self.read(provider, who, at, secret);
         }
     }
 
