@@ -1,13 +1,15 @@
-//! Hundreds of thousands of invented principals around one real attack.
+//! A flood of invented principals around one real attack.
 //!
-//! `KEYWATCH_FLOOD_EVENTS` sets how many; 5,000,000 is for a release build.
+//! `KEYWATCH_FLOOD_EVENTS` sets how many; 5,000,000 is for a release build. Baselines are let go from
+//! 200,000 principals on, so the default of an optimised build is above that. An unoptimised one
+//! would need minutes for as many and stays below.
 
 use crate::scan::{Replay, scan_files, write};
 use crate::scenario::{DAY, Failure, HOUR, Log, Provider, Who, set};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 
-const EVENTS: u64 = 300_000;
+const EVENTS: u64 = if cfg!(debug_assertions) { 30_000 } else { 300_000 };
 const LATER: i64 = 16 * DAY;
 
 fn events() -> u64 {
@@ -82,5 +84,5 @@ fn a_flood_of_invented_principals_hides_no_attack_and_is_said_to_have_filled_the
         replay.summary
     );
     let full = replay.summary.contains("memory limits were reached");
-    assert!(full || count < 400_000, "what was let go is not told:\n{}", replay.summary);
+    assert!(full || count < 250_000, "what was let go is not told:\n{}", replay.summary);
 }

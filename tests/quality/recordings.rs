@@ -10,14 +10,14 @@ use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-/// Techniques about secrets, keys, identities that read them, and the audit trail.
+/// Techniques about secrets, keys, identities that read them, and the audit trail. Leaving the
+/// organisation is not among them: the recorded attempt was refused.
 const OURS: &[&str] = &[
     "secretsmanager-batch-retrieve-secrets",
     "aws.credential-access.secretsmanager-retrieve-secrets",
     "ssm-retrieve-securestring-parameters",
     "cloudtrail",
     "dns-delete-logs",
-    "organizations-leave",
     "vpc-remove-flow-logs",
     "console-login-without-mfa",
     "storage-cmk",
