@@ -9,7 +9,7 @@ use crate::scenario::{DAY, Failure, HOUR, Log, Provider, Who, set};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 
-const EVENTS: u64 = if cfg!(debug_assertions) { 30_000 } else { 300_000 };
+const EVENTS: u64 = if cfg!(debug_assertions) { 10_000 } else { 300_000 };
 const LATER: i64 = 16 * DAY;
 
 fn events() -> u64 {
