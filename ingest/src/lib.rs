@@ -6,8 +6,10 @@
 //! becomes a reject with its reason, place and bytes.
 
 mod batch;
+mod bulk;
 pub mod carrier;
 pub mod provider;
 pub mod source;
 
 pub use batch::{Advance, Batch, RawRecord};
+pub use bulk::{Normalised, Run, Worker};

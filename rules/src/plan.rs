@@ -23,7 +23,7 @@ use crate::view::View;
 use cells::cells;
 use expr::{Expr, Maker};
 use fast::{Memo, Tests};
-use index::Index;
+use index::{Index, Worth};
 
 /// Place of a matcher among those a plan was made of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -49,13 +49,21 @@ impl Plan {
     /// that are asked for once a matcher matched.
     #[must_use]
     pub fn reading<'f>(matchers: &'f [Matcher], fields: impl IntoIterator<Item = &'f Field>) -> Self {
+        Self::arranged(matchers, fields, Worth::default())
+    }
+
+    fn arranged<'f>(
+        matchers: &'f [Matcher],
+        fields: impl IntoIterator<Item = &'f Field>,
+        worth: Worth,
+    ) -> Self {
         let mut maker = Maker::default();
         let exprs: Vec<Expr> = matchers.iter().map(|matcher| maker.matcher(matcher)).collect();
         let items = matchers.iter().flat_map(Matcher::items);
         let read: Vec<&Field> = items.flat_map(crate::matcher::Item::read_fields).chain(fields).collect();
         let scope = Scope::of(read.into_iter().flat_map(Field::paths));
         let tests = Tests::new(maker.into_items(), &exprs);
-        let index = Index::new(&exprs, &tests);
+        let index = Index::new(&exprs, &tests, worth);
         Self { exprs, tests, index, scope }
     }
 

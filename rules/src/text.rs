@@ -4,7 +4,7 @@
 
 /// Longest ASCII text that is lowered on the stack. Operations, services, ids and most user
 /// agents are shorter; a longer one costs an allocation and nothing else.
-const STACK_BYTES: usize = 256;
+const STACK_BYTES: usize = 128;
 
 /// Hands the lower-case form of `text` to `then`.
 pub(crate) fn lower<R>(text: &str, then: impl FnOnce(&str) -> R) -> R {

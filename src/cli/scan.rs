@@ -3,23 +3,21 @@
 use super::given::Given;
 use super::output::{Format, alerts, level, visible};
 use super::{FINDINGS, NOTHING_READABLE, say};
+use crate::crew::Crew;
 use crate::scanner::Scanner;
 use crate::{clock, rulebook};
 use clap::Args;
 use indicatif::{HumanBytes, HumanCount, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use keywatch_event::{EventTime, Level, Reject};
-use keywatch_ingest::source::Reader;
+use keywatch_ingest::Run;
+use keywatch_ingest::source::Pieces;
 use keywatch_rules::{Engine, RuleSet};
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// Records per batch: enough to amortise the engine's work per batch, small enough to stay in
-/// the processor's cache.
-const BATCH_RECORDS: usize = 2048;
-/// Bytes per batch.
-const BATCH_BYTES: usize = 4 << 20;
 /// Rejects printed one by one; the rest is counted.
 const REJECTS_SHOWN: u64 = 10;
 
@@ -37,6 +35,9 @@ pub(crate) struct Scan {
     fail_level: Option<Level>,
     #[command(flatten)]
     given: Given,
+    /// Threads that read and normalise; as many as there are processors by default
+    #[arg(long, value_name = "N")]
+    threads: Option<NonZeroUsize>,
     /// No progress and no summary
     #[arg(long, short)]
     quiet: bool,
@@ -48,23 +49,23 @@ impl Scan {
         let rules = Arc::new(rulebook::load(&supplied.rules)?.set);
         let mut scanner = Scanner::new(Engine::new(Arc::clone(&rules), supplied.settings_for_files()));
         let started = Instant::now();
-        let mut reader = Reader::new(self.paths.clone());
-        self.read(&mut reader, &mut scanner);
+        let mut pieces = Pieces::new(self.paths.clone());
+        self.read(&mut pieces, &mut scanner);
         scanner.finish();
         let took = started.elapsed();
         alerts(&scanner.alerts(), Format::or_suitable(self.format))?;
-        for failure in reader.failures() {
+        for failure in pieces.failures() {
             say(&format!("keywatch: {}", visible(&failure.to_string())));
         }
         if !self.quiet {
-            summary(&scanner, &rules, reader.progress().bytes_read, took);
+            summary(&scanner, &rules, pieces.progress().bytes_read, took);
         }
-        Ok(self.exit_code(&scanner, !reader.failures().is_empty()))
+        Ok(self.exit_code(&scanner, !pieces.failures().is_empty()))
     }
 
-    fn read(&self, reader: &mut Reader, scanner: &mut Scanner) {
+    fn read(&self, pieces: &mut Pieces, scanner: &mut Scanner) {
         let bar =
-            if self.quiet { ProgressBar::hidden() } else { progress_bar(reader.progress().bytes_total) };
+            if self.quiet { ProgressBar::hidden() } else { progress_bar(pieces.progress().bytes_total) };
         let mut shown = 0_u64;
         let mut rejected = |reject: &Reject| {
             shown += 1;
@@ -78,11 +79,13 @@ impl Scan {
                 });
             }
         };
-        while let Some(batch) = reader.next_batch(BATCH_RECORDS, BATCH_BYTES) {
-            let received_at = EventTime::from(clock::now());
-            scanner.take(&batch, received_at, &mut rejected);
-            bar.set_position(reader.progress().bytes_read);
-        }
+        let available = || std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+        let crew = Crew {
+            threads: self.threads.map_or_else(available, NonZeroUsize::get),
+            now: || EventTime::from(clock::now()),
+            progress: &|bytes_read| bar.set_position(bytes_read),
+        };
+        crew.work(pieces, &mut |run: &Run<'_>, keys: &[u64]| scanner.take(run, keys, &mut rejected));
         bar.finish_and_clear();
         if shown > REJECTS_SHOWN {
             say(&format!(

@@ -7,6 +7,7 @@ mod bench;
 mod host;
 mod need;
 mod run;
+mod score;
 mod setup;
 
 use run::{Failure, Progress, cargo};
@@ -20,6 +21,7 @@ cargo xtask test [ARGS…]    run every test; ARGS go to the test runner
                             --no-setup: install nothing, run what can run
 cargo xtask setup           install what `demo` and `test` need, and stop
 cargo xtask bench [NAMES…]  run the benchmarks, or those named
+cargo xtask score           replay labelled attacks and print how good detection is
 cargo xtask help            this text
 
 What is missing is installed first: system packages through apt-get (Debian, Ubuntu), test
@@ -32,6 +34,7 @@ enum Task {
     Test { setup: bool, args: Vec<String> },
     Setup,
     Bench(Vec<String>),
+    Score,
     Help,
 }
 
@@ -62,6 +65,7 @@ fn parse(mut args: impl Iterator<Item = String>) -> Result<Task, Failure> {
         }
         "setup" => Ok(Task::Setup),
         "bench" => Ok(Task::Bench(rest)),
+        "score" => Ok(Task::Score),
         "help" | "--help" | "-h" => Ok(Task::Help),
         other => Err(Failure { text: format!("there is no `cargo xtask {other}`\n\n{HELP}"), code: 2 }),
     }
@@ -78,6 +82,7 @@ fn perform(task: Task, progress: &Progress) -> Result<(), Failure> {
             Ok(())
         }
         Task::Bench(names) => bench::run(&root, &names, progress),
+        Task::Score => score::run(&root, progress),
         Task::Help => {
             progress.print(HELP);
             Ok(())
@@ -141,6 +146,7 @@ mod tests {
         check("test --no-setup -p rules", Task::Test { setup: false, args: words("-p rules") });
         check("bench scan", Task::Bench(words("scan")));
         check("setup", Task::Setup);
+        check("score", Task::Score);
         check("", Task::Help);
         check("--help", Task::Help);
     }

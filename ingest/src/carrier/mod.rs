@@ -17,7 +17,7 @@ use crate::Batch;
 use crate::source::{Cut, ENVELOPE_CAPS, Splitter, What};
 use keywatch_event::json::{as_text, elements, members};
 use keywatch_event::{Place, Reject, RejectReason};
-use quick::Quick;
+pub(crate) use quick::{Look, Quick};
 use shape::Shape;
 use std::sync::Arc;
 
@@ -65,6 +65,11 @@ impl Opener {
     #[must_use]
     pub fn new(name: Arc<str>) -> Self {
         Self { quick: Quick::new(), name, line: 0, leaves: 0, budget: 0 }
+    }
+
+    /// Goes on with a document that began on `line` and of which `leaves` came out.
+    pub(crate) fn within(name: Arc<str>, line: u64, leaves: u32) -> Self {
+        Self { line, leaves, budget: ENVELOPE_CAPS.bytes_max, ..Self::new(name) }
     }
 
     /// Opens what was cut out of the source into `batch`.

@@ -7,11 +7,22 @@ use memchr::memmem::Finder;
 
 /// What the look needs, prepared once.
 #[derive(Debug)]
-pub(super) struct Quick {
+pub(crate) struct Quick {
     /// Begins the value of `eventSource` in what Lambda is handed: `"aws:sqs"`.
     lambda: Finder<'static>,
     /// The key of an EventBridge envelope that holds the record.
     detail: Finder<'static>,
+}
+
+/// What the first key tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Look {
+    /// No envelope begins with it.
+    Record,
+    /// A record, unless its `eventSource` or `EventSource` is one of Lambda's.
+    UnlessLambda,
+    /// Whatever; a closer look will tell.
+    Unsure,
 }
 
 enum First {
@@ -25,8 +36,27 @@ enum First {
 }
 
 impl Quick {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { lambda: Finder::new("\"aws:"), detail: Finder::new("\"detail\"") }
+    }
+
+    /// What a glance tells of a document that is to be parsed anyway.
+    pub(crate) fn look(&self, document: &[u8]) -> Look {
+        match first(document) {
+            First::Record => Look::Record,
+            First::Aws => Look::UnlessLambda,
+            First::Time if self.detail.find(document).is_none() => Look::Record,
+            First::Time | First::Other => Look::Unsure,
+        }
+    }
+
+    /// What the first key of the document that `text` begins with tells, whatever follows it.
+    pub(crate) fn look_at_key(text: &[u8]) -> Look {
+        match first(text) {
+            First::Record => Look::Record,
+            First::Aws => Look::UnlessLambda,
+            First::Time | First::Other => Look::Unsure,
+        }
     }
 
     /// Whether the document is certainly an object of its own and no envelope.

@@ -13,6 +13,7 @@ mod vault;
 use keywatch_event::json::{Extractor, Fields};
 use keywatch_event::{AuditEvent, EventTime, Provider, RejectReason};
 use std::borrow::Cow;
+use twox_hash::XxHash3_64;
 
 /// Turns raw records into audit events.
 #[derive(Debug)]
@@ -46,19 +47,82 @@ impl Normalizer {
         record: &'a [u8],
         received_at: EventTime,
     ) -> Result<Option<AuditEvent<'a>>, RejectReason> {
-        let mut fields = Fields::default();
-        self.extractor.read(record, &mut fields)?;
-        let mut provider = recognise(&fields);
+        self.stream().normalize(record, received_at)
+    }
+
+    /// The same for many records in a row, with memory that is used again for each.
+    #[must_use]
+    pub fn stream<'a>(&self) -> Stream<'_, 'a> {
+        Stream { normalizer: self, fields: Fields::default() }
+    }
+}
+
+/// Turns records that live equally long into events, one after the other.
+#[derive(Debug)]
+pub struct Stream<'n, 'a> {
+    normalizer: &'n Normalizer,
+    fields: Fields<'a>,
+}
+
+impl<'a> Stream<'_, 'a> {
+    /// Reads one record, as [`Normalizer::normalize`] does.
+    ///
+    /// # Errors
+    /// As [`Normalizer::normalize`].
+    pub fn normalize(
+        &mut self,
+        record: &'a [u8],
+        received_at: EventTime,
+    ) -> Result<Option<AuditEvent<'a>>, RejectReason> {
+        self.normalizer.extractor.read(record, &mut self.fields)?;
+        self.event(record, received_at)
+    }
+
+    /// Reads the record that `text` begins with, whatever follows: its length and its event.
+    /// `None` when that takes a second look, and for records that are refused.
+    pub(crate) fn normalize_head(
+        &mut self,
+        text: &'a str,
+        received_at: EventTime,
+    ) -> Option<(&'a str, Option<AuditEvent<'a>>)> {
+        let bytes = self.normalizer.extractor.read_head(text, &mut self.fields)?;
+        let record = text.get(..bytes)?.trim_ascii_end();
+        let event = self.event(record.as_bytes(), received_at).ok()?;
+        Some((record, event))
+    }
+
+    /// Whether the record read last is one of those that Lambda is handed.
+    pub(crate) fn is_lambda(&self) -> bool {
+        let source = self.fields.text(paths::EVENT_SOURCE);
+        source.is_some_and(|source| source.starts_with("aws:"))
+            || self.fields.raw(paths::LAMBDA_SOURCE).is_some()
+    }
+
+    fn event(
+        &mut self,
+        record: &'a [u8],
+        received_at: EventTime,
+    ) -> Result<Option<AuditEvent<'a>>, RejectReason> {
+        let mut provider = recognise(&self.fields);
         if provider.is_none() {
-            self.folding.read(record, &mut fields)?;
+            self.normalizer.folding.read(record, &mut self.fields)?;
             // Other spellings of the Azure and Vault keys are other formats, not lower-cased records.
-            provider = recognise(&fields).filter(|found| matches!(found, Provider::Aws | Provider::Gcp));
+            provider = recognise(&self.fields).filter(|found| matches!(found, Provider::Aws | Provider::Gcp));
         }
+        let fields = &self.fields;
         match provider {
-            Some(Provider::Aws) => Ok(Some(told_apart(aws::event(&fields, record, received_at)))),
-            Some(Provider::Gcp) => Ok(Some(told_apart(gcp::event(&fields, record, received_at)))),
-            Some(Provider::Azure) => Ok(Some(azure::event(&fields, record, received_at))),
-            Some(Provider::Vault) => Ok(vault::event(&fields, record, received_at)),
+            Some(Provider::Aws) => {
+                let mut event = aws::event(fields, record, received_at);
+                tell_apart(&mut event);
+                Ok(Some(event))
+            }
+            Some(Provider::Gcp) => {
+                let mut event = gcp::event(fields, record, received_at);
+                tell_apart(&mut event);
+                Ok(Some(event))
+            }
+            Some(Provider::Azure) => Ok(Some(azure::event(fields, record, received_at))),
+            Some(Provider::Vault) => Ok(vault::event(fields, record, received_at)),
             None => Err(RejectReason::UnknownShape(shape(record))),
         }
     }
@@ -70,11 +134,11 @@ impl Normalizer {
 /// and forged records repeat ids, and the second must not be taken for a copy of the first. What
 /// goes in is the normalised event, so every carrier and trail gives the same id; HMACs, receipt
 /// and the spelling of the record are left out.
-fn told_apart(event: AuditEvent<'_>) -> AuditEvent<'_> {
+fn tell_apart(event: &mut AuditEvent<'_>) {
     let none = Cow::Borrowed("");
     let principal = &event.principal;
     let error = event.error.as_ref();
-    let mut said = Fnv::default();
+    let mut said = Said(0);
     for part in [
         &event.operation,
         &event.service,
@@ -93,27 +157,28 @@ fn told_apart(event: AuditEvent<'_>) -> AuditEvent<'_> {
         said.take(&event.time.unix_nanos().to_be_bytes());
     }
     said.take(event.outcome.as_str().as_bytes());
-    let id = format!("{}~{:08x}", event.id, said.short());
-    AuditEvent { id: Cow::Owned(id), ..event }
+    let mut id = std::mem::take(&mut event.id).into_owned();
+    said.show(&mut id);
+    event.id = Cow::Owned(id);
 }
 
-/// FNV-1a, 64 bits (draft-eastlake-fnv): enough to tell apart what already shares an id.
-struct Fnv(u64);
+/// XXH3, 64 bits (<https://github.com/Cyan4973/xxHash/blob/dev/doc/xxhash_spec.md>), each part
+/// with the hash of those before it as its seed: enough to tell apart what already shares an id.
+struct Said(u64);
 
-impl Default for Fnv {
-    fn default() -> Self {
-        Self(0xcbf2_9ce4_8422_2325)
-    }
-}
-
-impl Fnv {
-    fn take(&mut self, bytes: &[u8]) {
-        let ended = bytes.iter().chain(&[0xff]);
-        self.0 = ended.fold(self.0, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3));
+impl Said {
+    fn take(&mut self, part: &[u8]) {
+        self.0 = XxHash3_64::oneshot_with_seed(self.0, part);
     }
 
-    const fn short(&self) -> u64 {
-        (self.0 ^ self.0 >> 32) & 0xffff_ffff
+    /// Adds `~` and 32 bits in hexadecimal to `id`.
+    fn show(&self, id: &mut String) {
+        id.push('~');
+        for shift in (0..32).step_by(4).rev() {
+            let digit =
+                u32::try_from(self.0 >> shift & 0xf).ok().and_then(|digit| char::from_digit(digit, 16));
+            id.extend(digit);
+        }
     }
 }
 

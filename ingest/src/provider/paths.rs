@@ -35,6 +35,7 @@ paths! {
     // Recognition
     EVENT_NAME = "eventName",
     EVENT_SOURCE = "eventSource",
+    LAMBDA_SOURCE = "EventSource",
     EVENT_ID = "eventID",
     INSIGHT_DETAILS = "insightDetails",
     PROTO_METHOD_NAME = "protoPayload.methodName",

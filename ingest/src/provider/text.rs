@@ -22,6 +22,17 @@ pub(super) fn part<'a>(
     }
 }
 
+/// Bytes of what the normaliser adds to an id.
+const MARK_BYTES: usize = 9;
+
+/// `parts` one after the other, in one allocation with room for what an id gets added.
+pub(super) fn joined(parts: &[&str]) -> String {
+    let bytes: usize = parts.iter().map(|part| part.len()).sum();
+    let mut whole = String::with_capacity(bytes + MARK_BYTES);
+    whole.extend(parts.iter().copied());
+    whole
+}
+
 /// 16 bytes of SHA-256 over `parts` joined by NUL, in lower-case hexadecimal.
 pub(super) fn fingerprint<'p>(parts: impl IntoIterator<Item = &'p [u8]>) -> String {
     let mut hash = Sha256::new();

@@ -102,6 +102,19 @@ impl Cutter {
         Self { mode: Mode::Between, line, ordinal: 0, eager, limits }
     }
 
+    /// Within the list of an object, when `given` members were taken; `lines`: on which the object
+    /// began, and at which it is now.
+    pub(super) const fn within_list(lines: (u64, u64), given: u32, limits: Limits) -> Self {
+        let (began, line) = lines;
+        let mode = Mode::List { list: List::within_object(), line: began, given: given > 0 };
+        Self { mode, line, ordinal: given, eager: false, limits }
+    }
+
+    /// Whether the window begins with a line of which nothing was taken.
+    pub(super) const fn at_line_start(&self) -> bool {
+        self.at_boundary() && self.ordinal == 0
+    }
+
     /// Whether the window begins with a document of its own: reading may go on from here after a
     /// restart.
     pub(super) const fn at_boundary(&self) -> bool {

@@ -45,6 +45,11 @@ pub(super) enum Move {
 }
 
 impl List {
+    /// Among the members of a list that is a member of an object.
+    pub(super) const fn within_object() -> Self {
+        Self { is_object: true, at: At::Items }
+    }
+
     /// Looks at the window once; a member may take `limit` bytes.
     pub(super) fn step(&mut self, window: &[u8], limit: usize, finished: bool) -> Move {
         let moved = match &mut self.at {
@@ -192,7 +197,7 @@ fn after_blanks(window: &[u8], from: usize) -> Option<(usize, u8)> {
 
 /// Whether the object that begins the window has a list of records as its first member; `None`
 /// when more bytes are needed to say.
-pub(super) fn begins_wrapper(window: &[u8]) -> Option<bool> {
+pub(crate) fn begins_wrapper(window: &[u8]) -> Option<bool> {
     let Some((quote, first)) = after_blanks(window, 1) else {
         return (window.len() > LOOK_BYTES_MAX).then_some(false);
     };

@@ -9,8 +9,8 @@ use std::sync::Arc;
 
 /// A batch being filled up to its limits. One document may pass them, because it is not divided.
 #[derive(Debug)]
-pub(super) struct Fill {
-    pub(super) batch: Batch,
+pub(crate) struct Fill {
+    pub(crate) batch: Batch,
     records_max: usize,
     bytes_max: usize,
     rejects_seen: usize,
@@ -18,7 +18,7 @@ pub(super) struct Fill {
 }
 
 impl Fill {
-    pub(super) fn new(records_max: usize, bytes_max: usize) -> Self {
+    pub(crate) fn new(records_max: usize, bytes_max: usize) -> Self {
         Self { batch: Batch::default(), records_max, bytes_max, rejects_seen: 0, reject_bytes: 0 }
     }
 
@@ -32,7 +32,7 @@ impl Fill {
 
     /// Puts down that the bytes at `line` of `name` go on but cannot be read. The bytes stay where
     /// they are.
-    pub(super) fn damaged(&mut self, name: &Arc<str>, line: u64, reason: RejectReason) {
+    pub(crate) fn damaged(&mut self, name: &Arc<str>, line: u64, reason: RejectReason) {
         let place = Place { name: Arc::clone(name), line, record: 0 };
         self.batch.rejects.push(Reject { place, reason, bytes: Vec::new() });
     }
@@ -40,14 +40,14 @@ impl Fill {
 
 /// The splitter and opener of one stream.
 #[derive(Debug)]
-pub(super) struct Pump {
+pub(crate) struct Pump {
     pub(super) splitter: Splitter,
     opener: Opener,
 }
 
 /// Why pumping stopped.
 #[derive(Debug)]
-pub(super) enum Pumped {
+pub(crate) enum Pumped {
     /// The batch is full.
     Full,
     /// The reader has no more.
@@ -57,11 +57,22 @@ pub(super) enum Pumped {
 }
 
 impl Pump {
-    pub(super) fn new(splitter: Splitter, name: Arc<str>) -> Self {
+    pub(crate) fn new(splitter: Splitter, name: Arc<str>) -> Self {
         Self { splitter, opener: Opener::new(name) }
     }
 
-    pub(super) fn run(&mut self, reader: &mut dyn Read, fill: &mut Fill) -> Pumped {
+    /// Goes on within a list of records, of which `given` were taken: the lines it began on and
+    /// has come to.
+    pub(crate) fn within_list(lines: (u64, u64), given: u32, name: Arc<str>) -> Self {
+        Self { splitter: Splitter::within_list(lines, given), opener: Opener::within(name, lines.0, given) }
+    }
+
+    /// Line up to which everything was given out.
+    pub(crate) const fn line(&self) -> u64 {
+        self.splitter.safe().1
+    }
+
+    pub(crate) fn run(&mut self, reader: &mut dyn Read, fill: &mut Fill) -> Pumped {
         loop {
             if !self.drain(fill) {
                 return Pumped::Full;
@@ -75,12 +86,13 @@ impl Pump {
     }
 
     /// Gives out what is left of a stream that has ended; whether that was all.
-    pub(super) fn flush(&mut self, fill: &mut Fill) -> bool {
+    pub(crate) fn flush(&mut self, fill: &mut Fill) -> bool {
         self.splitter.finish();
         self.drain(fill)
     }
 
-    fn drain(&mut self, fill: &mut Fill) -> bool {
+    /// Gives out what is complete; false when the batch is full before that.
+    pub(super) fn drain(&mut self, fill: &mut Fill) -> bool {
         loop {
             if fill.is_full() {
                 return false;

@@ -18,9 +18,9 @@ use std::sync::Arc;
 /// Reads inputs into batches.
 #[derive(Debug)]
 pub struct Reader {
-    waiting: VecDeque<Waiting>,
+    pub(super) waiting: VecDeque<Waiting>,
     current: Option<Current>,
-    failures: Vec<ReadFailure>,
+    pub(super) failures: Vec<ReadFailure>,
     progress: Progress,
 }
 
@@ -38,9 +38,9 @@ pub struct Progress {
 }
 
 #[derive(Debug)]
-struct Waiting {
-    path: PathBuf,
-    bytes: Option<u64>,
+pub(super) struct Waiting {
+    pub(super) path: PathBuf,
+    pub(super) bytes: Option<u64>,
 }
 
 #[derive(Debug)]
@@ -103,8 +103,7 @@ impl Reader {
         while !fill.is_full() {
             let Some(mut current) = self.current.take().or_else(|| self.open_next()) else { break };
             if current.read(&mut fill, &mut self.failures) {
-                self.progress.files_done += 1;
-                self.progress.bytes_read += current.input.taken();
+                self.done(current.input.taken());
             } else {
                 self.current = Some(current);
             }
@@ -123,12 +122,17 @@ impl Reader {
                 Ok(input) => return Some(Current::new(path, input)),
                 Err(error) => {
                     self.failures.push(ReadFailure::new(&path, &error));
-                    self.progress.files_done += 1;
-                    self.progress.bytes_read += bytes.unwrap_or(0);
+                    self.done(bytes.unwrap_or(0));
                 }
             }
         }
         None
+    }
+
+    /// Counts an input of `bytes` as read.
+    pub(super) const fn done(&mut self, bytes: u64) {
+        self.progress.files_done += 1;
+        self.progress.bytes_read += bytes;
     }
 
     /// How far reading has come.
@@ -145,7 +149,7 @@ impl Reader {
     }
 }
 
-fn is_stdin(path: &Path) -> bool {
+pub(super) fn is_stdin(path: &Path) -> bool {
     path.as_os_str() == "-"
 }
 

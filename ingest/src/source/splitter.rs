@@ -71,6 +71,25 @@ impl Splitter {
         Self::with(Cutter::new(line, true, Limits::STANDARD), (offset, line))
     }
 
+    /// For the rest of a stream, from where `line` begins.
+    #[must_use]
+    pub(crate) fn at_line(line: u64) -> Self {
+        Self::with(Cutter::new(line, false, Limits::STANDARD), (0, line))
+    }
+
+    /// For the rest of a stream, from within a list of records that is the member of an object;
+    /// `given` of them came before. `lines`: on which the object began, and at which it is now.
+    pub(super) fn within_list(lines: (u64, u64), given: u32) -> Self {
+        Self::with(Cutter::within_list(lines, given, Limits::STANDARD), (0, lines.0))
+    }
+
+    /// What is left, when it begins with a line of which nothing was given out, and that line's
+    /// number.
+    pub(super) fn at_line_start(&self) -> Option<(&[u8], u64)> {
+        let rest = self.buffer.get(self.start..self.end)?;
+        (self.taken > 0 && self.cutter.at_line_start()).then_some((rest, self.cutter.line()))
+    }
+
     fn with(cutter: Cutter, safe: (u64, u64)) -> Self {
         Self { buffer: Vec::new(), start: 0, end: 0, cutter, finished: false, taken: safe.0, safe }
     }

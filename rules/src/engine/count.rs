@@ -76,7 +76,7 @@ impl CountState {
         let groups = combined(group_by, context.view);
         let secs = brief.time.secs();
         if let Role::Waiting(key) = &part.role {
-            self.explanations.wait(key, secs, &groups);
+            self.explanations.wait(key, (secs, &brief.id), &groups);
         }
         let mut effect = Effect { entered: !groups.is_empty(), ..Effect::default() };
         for group in groups {

@@ -12,13 +12,14 @@ pub(crate) struct Explanations {
     /// By key: sorted, disjoint, closed intervals of event seconds within which a waiting event
     /// is explained.
     explained: HashMap<Box<str>, Vec<(i64, i64)>>,
-    /// By key: seconds of the waiting events, sorted, and the groups they are in.
+    /// By key: the waiting events and the groups they are in.
     waiting: HashMap<Box<str>, Waiting>,
 }
 
 #[derive(Debug, Default)]
 struct Waiting {
-    secs: Vec<i64>,
+    /// Second and id of each, sorted: an event that comes twice waits once.
+    events: Vec<(i64, Box<str>)>,
     groups: HashSet<String>,
 }
 
@@ -29,16 +30,18 @@ impl Explanations {
         merge(self.explained.entry_ref(key).or_default(), at - hold.secs, until);
         let near = |secs: &i64| (at - hold.secs..=until).contains(secs);
         match self.waiting.get(key) {
-            Some(waiting) if waiting.secs.iter().any(near) => waiting.groups.iter().cloned().collect(),
+            Some(waiting) if waiting.events.iter().any(|(secs, _)| near(secs)) => waiting.groups.iter().cloned().collect(),
             _ => Vec::new(),
         }
     }
 
     /// Takes an event that waits.
-    pub(crate) fn wait(&mut self, key: &str, at: i64, groups: &[String]) {
+    pub(crate) fn wait(&mut self, key: &str, (at, event): (i64, &str), groups: &[String]) {
         let waiting = self.waiting.entry_ref(key).or_default();
-        let position = waiting.secs.partition_point(|secs| *secs <= at);
-        waiting.secs.insert(position, at);
+        let place = waiting.events.binary_search_by(|(secs, id)| (*secs, &**id).cmp(&(at, event)));
+        if let Err(place) = place {
+            waiting.events.insert(place, (at, event.into()));
+        }
         waiting.groups.extend(groups.iter().cloned());
     }
 
@@ -51,8 +54,8 @@ impl Explanations {
     /// How many events wait within `secs` of `at`.
     pub(crate) fn waiting_near(&self, key: &str, at: i64, secs: i64) -> u64 {
         let Some(waiting) = self.waiting.get(key) else { return 0 };
-        let from = waiting.secs.partition_point(|other| *other < at - secs);
-        let to = waiting.secs.partition_point(|other| *other <= at + secs);
+        let from = waiting.events.partition_point(|(other, _)| *other < at - secs);
+        let to = waiting.events.partition_point(|(other, _)| *other <= at + secs);
         (to - from) as u64
     }
 
@@ -63,15 +66,15 @@ impl Explanations {
             !intervals.is_empty()
         });
         self.waiting.retain(|_, waiting| {
-            waiting.secs.retain(|at| *at >= secs);
-            !waiting.secs.is_empty()
+            waiting.events.retain(|(at, _)| *at >= secs);
+            !waiting.events.is_empty()
         });
     }
 
     /// How many intervals and waiting events are kept.
     pub(crate) fn len(&self) -> usize {
         let explained: usize = self.explained.values().map(Vec::len).sum();
-        explained + self.waiting.values().map(|waiting| waiting.secs.len()).sum::<usize>()
+        explained + self.waiting.values().map(|waiting| waiting.events.len()).sum::<usize>()
     }
 }
 

@@ -436,14 +436,20 @@ impl Incident {
             Some(old) => (old.id, old.told),
             None => (self.id.clone(), self.told.take()),
         };
-        let now = Told { level: self.level, secrets: self.secrets(), events: self.events, observed: self.observed };
+        let now = Told {
+            level: self.level,
+            secrets: self.secrets(),
+            events: self.events,
+            observed: self.observed,
+            print: self.print(),
+        };
         let Some(last) = last else {
             self.told = Some(now);
             return Some(Change::Opened(Box::new(self.clone())));
         };
         let news = now.level > last.level || now.secrets >= last.secrets.max(1) * 2;
         let same = was == self.id
-            && (now.level, now.events) == (last.level, last.events)
+            && (now.level, now.events, now.print) == (last.level, last.events, last.print)
             && now.observed.to_bits() == last.observed.to_bits();
         self.told = Some(Told { secrets: if news { now.secrets } else { last.secrets }, ..now });
         (!same).then(|| Change::Updated { incident: Box::new(self.clone()), was, news })

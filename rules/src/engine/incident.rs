@@ -8,6 +8,7 @@ use crate::rule::{Count, Counted};
 use hashbrown::HashSet;
 use keywatch_event::{AlertId, EventTime, Level};
 use sha2::{Digest, Sha256};
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 /// From how many actors on an incident takes further actors of the same key: rotation of
@@ -70,6 +71,8 @@ pub(crate) struct Told {
     pub(crate) secrets: usize,
     pub(crate) events: u64,
     pub(crate) observed: f64,
+    /// Stands for which events they were.
+    pub(crate) print: u64,
 }
 
 /// What a join changed, to take it back.
@@ -192,6 +195,13 @@ impl Incident {
         let all: HashSet<&str> =
             self.members.iter().flat_map(|m| &*m.brief.secrets).map(|secret| &*secret.id).collect();
         all.len()
+    }
+
+    /// Stands for which events it has: two sets of them differ in it but for chance.
+    pub(crate) fn print(&self) -> u64 {
+        let mut hasher = std::hash::DefaultHasher::new();
+        self.members.iter().for_each(|member| member.brief.id.hash(&mut hasher));
+        hasher.finish()
     }
 
     /// Whether the event is one of its own.

@@ -221,7 +221,7 @@ impl Case<'_, '_> {
             if self.context.found.has(spec.events) {
                 each_sight(spec, self.context, &mut |sight| {
                     if let Some((_, judgement)) = judged.next() {
-                        known.learn(spec, sight, judgement, raised);
+                        known.learn(spec, sight, judgement, raising.for_baseline(spec));
                     }
                     if raised > Raised::Nothing {
                         known.hold(sight.per, sight.now_secs.saturating_add(HOLD_SECS));
@@ -246,6 +246,15 @@ impl Case<'_, '_> {
 }
 
 impl Raising {
+    /// What keeps a baseline from learning. One that accepts at once has said what it had to say
+    /// when its own news were many: the same news tomorrow are none.
+    fn for_baseline(self, spec: &Baseline) -> Raised {
+        if spec.accept_days > 0 {
+            return self.raised();
+        }
+        Self { by_more: None, by_novelty: self.by_novelty.max(self.by_more), ..self }.raised()
+    }
+
     fn raised(self) -> Raised {
         let grave = |level: Option<Level>| level >= Some(Level::High);
         let warned = |level: Option<Level>| level >= Some(Level::Warning);

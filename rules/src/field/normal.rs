@@ -155,6 +155,11 @@ impl Normal {
         }
     }
 
+    /// Whether [`Self::plain`] says everything there is to say.
+    pub(crate) const fn is_plain(self) -> bool {
+        matches!(self.way(), Way::Plain)
+    }
+
     /// The value, where it stands in the event as text and is not empty.
     pub(crate) fn said<'v>(self, view: &View<'v>) -> Option<&'v str> {
         self.plain(view).filter(|value| !value.is_empty())

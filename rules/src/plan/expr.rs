@@ -28,6 +28,9 @@ pub(super) enum Expr {
     AtLeast(usize, Vec<Expr>),
 }
 
+/// Most alternatives that are told apart by bits: more cost more to look at than they save.
+const GATES_MAX: usize = 8;
+
 impl Expr {
     pub(super) fn holds(&self, memo: &Memo<'_, '_>) -> bool {
         match self {
@@ -51,6 +54,20 @@ impl Expr {
             Self::And(all) => all.iter().fold(ALL, |gate, expr| gate & expr.gate()),
             Self::Or(any) | Self::AtLeast(_, any) => any.iter().fold(0, |gate, expr| gate | expr.gate()),
         }
+    }
+
+    /// The same, told apart by alternative where that is narrower: one of them must be kept to.
+    pub(super) fn gates(&self) -> Vec<u64> {
+        let whole = self.gate();
+        let gates: Vec<u64> = match self {
+            Self::Or(any) => any.iter().flat_map(Self::gates).collect(),
+            Self::And(all) => {
+                let split = all.iter().map(Self::gates).max_by_key(Vec::len).unwrap_or_default();
+                split.into_iter().map(|gate| gate & whole).collect()
+            }
+            Self::Const(_) | Self::Cells(_) | Self::Test(..) | Self::AtLeast(..) => vec![whole],
+        };
+        if (1..=GATES_MAX).contains(&gates.len()) { gates } else { vec![whole] }
     }
 
     /// Calls `visit` with the number of every test.

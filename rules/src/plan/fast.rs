@@ -14,6 +14,8 @@ use std::cell::Cell;
 
 /// Texts to be found anywhere, from which on one automaton looks for all of them.
 const AUTOMATON_MIN: usize = 4;
+/// Whole texts, from which on they are looked up in a set.
+const SET_MIN: usize = 12;
 /// Shared tests remembered per event: the bits of a word.
 const REMEMBERED_MAX: usize = 64;
 
@@ -42,7 +44,9 @@ enum Form {
 
 #[derive(Clone, Debug, Default)]
 struct Texts {
-    whole: HashSet<Box<str>>,
+    whole: Vec<String>,
+    /// For many of `whole`, which is then empty.
+    set: HashSet<Box<str>>,
     start: Vec<String>,
     end: Vec<String>,
     anywhere: Vec<String>,
@@ -115,7 +119,7 @@ impl Made {
             Form::Networks(nets) => {
                 view.event().source.ip.is_some_and(|ip| nets.iter().any(|net| net.contains(&ip)))
             }
-            Form::Texts(texts) => field.any(view, &mut |value| lower(value, |value| texts.has(value))),
+            Form::Texts(texts) => texts.holds(field, view),
         };
         held != self.item.negated
     }
@@ -149,15 +153,18 @@ impl Texts {
     fn of<'p>(patterns: impl Iterator<Item = &'p Pattern>) -> Option<Self> {
         let mut texts = Self::default();
         for pattern in patterns {
-            let plain = pattern.plain.clone();
-            match pattern.shape {
+            let place = match pattern.shape {
                 _ if pattern.cased => return None,
                 Shape::Glob(_) => return None,
-                Shape::Whole => drop(texts.whole.insert(plain.into())),
-                Shape::Start => texts.start.push(plain),
-                Shape::End => texts.end.push(plain),
-                Shape::Anywhere => texts.anywhere.push(plain),
-            }
+                Shape::Whole => &mut texts.whole,
+                Shape::Start => &mut texts.start,
+                Shape::End => &mut texts.end,
+                Shape::Anywhere => &mut texts.anywhere,
+            };
+            place.push(pattern.plain.clone());
+        }
+        if texts.whole.len() >= SET_MIN {
+            texts.set = texts.whole.drain(..).map(Into::into).collect();
         }
         if texts.anywhere.len() >= AUTOMATON_MIN
             && let Ok(automaton) = AhoCorasick::new(&texts.anywhere)
@@ -168,11 +175,49 @@ impl Texts {
         Some(texts)
     }
 
+    fn holds(&self, field: &Field, view: &View<'_>) -> bool {
+        match field {
+            Field::Normal(normal) if normal.is_plain() => {
+                normal.plain(view).is_some_and(|value| self.has(value))
+            }
+            Field::Normal(_) | Field::Raw(_) => field.any(view, &mut |value| self.has(value)),
+        }
+    }
+
+    /// Whether the value, in whatever case, is or holds one of the texts.
     fn has(&self, value: &str) -> bool {
-        (!self.whole.is_empty() && self.whole.contains(value))
+        let is_lowered = !self.set.is_empty() || !self.anywhere.is_empty() || self.automaton.is_some();
+        if is_lowered || !value.is_ascii() {
+            return lower(value, |value| self.has_lower(value));
+        }
+        let value = value.as_bytes();
+        let starts = |text: &String| value.get(..text.len()).is_some_and(|head| same(head, text));
+        let ends = |text: &String| {
+            let start = value.len().checked_sub(text.len());
+            start.and_then(|start| value.get(start..)).is_some_and(|tail| same(tail, text))
+        };
+        self.whole.iter().any(|text| same(value, text))
+            || self.start.iter().any(starts)
+            || self.end.iter().any(ends)
+    }
+
+    fn has_lower(&self, value: &str) -> bool {
+        self.whole.iter().any(|text| value == text)
+            || (!self.set.is_empty() && self.set.contains(value))
             || self.start.iter().any(|text| value.starts_with(&**text))
             || self.end.iter().any(|text| value.ends_with(&**text))
             || self.anywhere.iter().any(|text| value.contains(&**text))
             || self.automaton.as_ref().is_some_and(|automaton| automaton.is_match(value))
     }
+}
+
+/// Whether an ASCII value in any case is the lower-case text. Their ends are compared first: most
+/// texts differ there.
+fn same(value: &[u8], text: &str) -> bool {
+    let text = text.as_bytes();
+    let ends = |bytes: &[u8]| {
+        let lower = |byte: Option<&u8>| byte.map(u8::to_ascii_lowercase);
+        (lower(bytes.first()), lower(bytes.last()))
+    };
+    value.len() == text.len() && ends(value) == ends(text) && value.eq_ignore_ascii_case(text)
 }

@@ -12,10 +12,20 @@ use aho_corasick::AhoCorasick;
 use hashbrown::{HashMap, HashSet};
 use keywatch_event::Class;
 
-/// Matchers a table of whole texts is worth: below, asking each costs less than looking it up.
-const WHOLE_MIN: usize = 4;
-/// The same for an automaton over parts of texts, which reads the whole value.
-const PARTS_MIN: usize = 16;
+/// How many matchers make a table worth having.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Worth {
+    /// A table of whole texts: below, asking each matcher costs less than looking one up.
+    pub(super) whole_min: usize,
+    /// An automaton over parts of texts, which reads the whole value.
+    pub(super) parts_min: usize,
+}
+
+impl Default for Worth {
+    fn default() -> Self {
+        Self { whole_min: 4, parts_min: 16 }
+    }
+}
 
 /// A matcher that may match events with these bits.
 #[derive(Clone, Copy, Debug)]
@@ -52,20 +62,25 @@ struct Parts {
 }
 
 impl Index {
-    pub(super) fn new(exprs: &[Expr], tests: &Tests) -> Self {
+    pub(super) fn new(exprs: &[Expr], tests: &Tests, worth: Worth) -> Self {
         let mut asked = Asked::default();
         for expr in exprs {
             asked.count(expr, tests);
         }
         let mut covers: Vec<Option<Cover>> = exprs.iter().map(|expr| asked.best(expr, tests)).collect();
-        drop_small_tables(&mut covers);
+        drop_small_tables(&mut covers, worth);
         let mut index = Self { always: vec![Vec::new(); Class::NAMES.len()], fields: Vec::new() };
         let mut builders: Vec<Builder> = Vec::new();
         for (id, (expr, cover)) in exprs.iter().zip(covers).enumerate() {
-            let posting = Posting { gate: expr.gate(), id: MatcherId(id) };
+            let id = MatcherId(id);
             match cover {
-                Some(cover) => cover.into_iter().for_each(|key| add(&mut builders, key, posting)),
-                None => index.always(posting),
+                Some(cover) => {
+                    let posting = Posting { gate: expr.gate(), id };
+                    for key in cover {
+                        add(&mut builders, key, posting);
+                    }
+                }
+                None => expr.gates().into_iter().for_each(|gate| index.always(Posting { gate, id })),
             }
         }
         for builder in builders {
@@ -96,7 +111,7 @@ impl Index {
         }
         for field in self.fields.iter().filter(|field| passes(cells, field.gate)) {
             field.each_value(view, &mut |value| {
-                lower(value, |value| field.each_posting(value, &mut |postings| take(postings, found)));
+                field.each_posting(value, &mut |postings| take(postings, found));
                 false
             });
         }
@@ -117,15 +132,17 @@ impl OfField {
     }
 
     fn each_posting(&self, value: &str, take: &mut dyn FnMut(&[Posting])) {
-        if let Some(postings) = self.whole.get(value) {
-            take(postings);
-        }
-        let Some(parts) = &self.parts else { return };
-        for found in parts.automaton.find_overlapping_iter(value) {
-            if let Some(postings) = parts.postings.get(found.pattern().as_usize()) {
+        lower(value, |value| {
+            if let Some(postings) = self.whole.get(value) {
                 take(postings);
             }
-        }
+            let Some(parts) = &self.parts else { return };
+            for found in parts.automaton.find_overlapping_iter(value) {
+                if let Some(postings) = parts.postings.get(found.pattern().as_usize()) {
+                    take(postings);
+                }
+            }
+        });
     }
 }
 
@@ -138,7 +155,7 @@ fn table_of(field: &Field) -> Field {
 }
 
 /// Takes the covers back that would make a table too small to be worth a look.
-fn drop_small_tables(covers: &mut [Option<Cover>]) {
+fn drop_small_tables(covers: &mut [Option<Cover>], worth: Worth) {
     let mut users: HashMap<(Field, bool), HashSet<usize>> = HashMap::new();
     for (id, cover) in covers.iter().enumerate() {
         for key in cover.iter().flatten() {
@@ -147,7 +164,7 @@ fn drop_small_tables(covers: &mut [Option<Cover>]) {
     }
     let is_small = |key: &Key| {
         let users = users.get(&(table_of(&key.field), key.whole)).map_or(0, HashSet::len);
-        users < if key.whole { WHOLE_MIN } else { PARTS_MIN }
+        users < if key.whole { worth.whole_min } else { worth.parts_min }
     };
     for cover in covers {
         if cover.iter().flatten().any(is_small) {

@@ -7,7 +7,7 @@ use super::report::{self, Subject};
 use crate::backtest::Trial;
 use crate::clock;
 use crate::rulebook::{self, RuleError, Rulebook};
-use crate::scanner::Known;
+use crate::known::{Keys, Known};
 use anyhow::Context;
 use clap::Args;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -176,7 +176,7 @@ impl Run {
     /// Reads files; false when one of them could not be read or held nothing but rejects.
     fn files(&mut self, files: Vec<PathBuf>) -> anyhow::Result<bool> {
         let mut reader = Reader::new(files);
-        let mut known = Known::default();
+        let (keys, mut known) = (Keys::default(), Known::default());
         let mut rejects = 0;
         self.show(
             reader.progress().bytes_total,
@@ -186,7 +186,7 @@ impl Run {
             rejects += batch.rejects.len() as u64;
             let now = EventTime::from(clock::now());
             let read = batch.records.iter().map(|record| (batch.raw(record), &record.place, now));
-            rejects += self.take(read, |event| known.is_new(&event.id))?;
+            rejects += self.take(read, |event| known.is_new(keys.key(&event.id)))?;
             self.bar.set_position(reader.progress().bytes_read);
         }
         for failure in reader.failures() {

@@ -3,6 +3,7 @@
 //! Never looks at more than the text given and where the call took place. Ids borrow from the
 //! record whenever the record already holds them.
 
+use crate::provider::text::joined;
 use keywatch_event::SecretRef;
 use std::borrow::Cow;
 use std::ops::Range;
@@ -33,7 +34,7 @@ pub(super) fn secret<'a>(given: Cow<'a, str>, home: Home<'_>) -> SecretRef<'a> {
         let id = home.arn("secretsmanager", "secret:", &given);
         return SecretRef { id: Cow::Owned(id), name: given, version: None };
     };
-    let full = until(&given, start, ':');
+    let full = until(&given, start, b':');
     let name = given.get(start..full).map_or(start..full, |name| start..start + without_suffix(name).len());
     SecretRef { id: cut(&given, 0..name.end), name: cut(&given, name), version: None }
 }
@@ -45,7 +46,7 @@ pub(super) fn secret<'a>(given: Cow<'a, str>, home: Home<'_>) -> SecretRef<'a> {
 pub(super) fn parameter<'a>(given: &Cow<'a, str>, home: Home<'_>) -> SecretRef<'a> {
     let start = resource_start(given, "ssm", "parameter");
     let at = start.unwrap_or(0);
-    let end = until(given, at, ':');
+    let end = until(given, at, b':');
     let version = (end + 1 < given.len()).then(|| cut(given, end + 1..given.len()));
     if let Some(name) = given.get(at..end).and_then(|body| body.strip_prefix(SECRET_REFERENCES)) {
         let referred = secret(Cow::Owned(name.to_owned()), home);
@@ -106,7 +107,7 @@ pub(super) fn is_path(parameter: &SecretRef<'_>, path: &str) -> bool {
 impl Home<'_> {
     fn arn(self, service: &str, kind: &str, name: &str) -> String {
         let Self { region, account } = self;
-        format!("arn:{}:{service}:{region}:{account}:{kind}{name}", partition(region))
+        joined(&["arn:", partition(region), ":", service, ":", region, ":", account, ":", kind, name])
     }
 }
 
@@ -135,8 +136,9 @@ pub(super) fn cut<'a>(text: &Cow<'a, str>, part: Range<usize>) -> Cow<'a, str> {
 fn resource_start(text: &str, service: &str, kind: &str) -> Option<usize> {
     let mut rest = text.strip_prefix("arn:")?;
     let mut part = || {
-        let (head, tail) = rest.split_once(':')?;
-        rest = tail;
+        let colon = memchr::memchr(b':', rest.as_bytes())?;
+        let head = rest.get(..colon)?;
+        rest = rest.get(colon + 1..)?;
         Some(head)
     };
     let (_partition, named, _region, _account) = (part()?, part()?, part()?, part()?);
@@ -145,8 +147,9 @@ fn resource_start(text: &str, service: &str, kind: &str) -> Option<usize> {
 }
 
 /// Where the first `stop` at or after `from` stands, else the end.
-fn until(text: &str, from: usize, stop: char) -> usize {
-    text.get(from..).and_then(|rest| rest.find(stop)).map_or(text.len(), |at| from + at)
+fn until(text: &str, from: usize, stop: u8) -> usize {
+    let rest = text.as_bytes().get(from..).unwrap_or_default();
+    memchr::memchr(stop, rest).map_or(text.len(), |at| from + at)
 }
 
 /// Whether six characters look like the random suffix: letters and digits, and not a word. One

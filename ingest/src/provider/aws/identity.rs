@@ -225,16 +225,28 @@ type Pair<'a> = (Option<Cow<'a, str>>, Option<Cow<'a, str>>);
 
 /// `AROAEXAMPLE:session` is a unique id and a session name.
 fn split_session<'a>(principal_id: &Cow<'a, str>) -> Pair<'a> {
-    let Some(at) = principal_id.find(':') else { return (Some(principal_id.clone()), None) };
+    let Some(at) = memchr::memchr(b':', principal_id.as_bytes()) else {
+        return (Some(principal_id.clone()), None);
+    };
     (part(principal_id, 0, at), part(principal_id, at + 1, principal_id.len()))
 }
 
 /// Role and session of `arn:aws:sts::ACCOUNT:assumed-role/ROLE/SESSION`.
 fn assumed<'a>(arn: &Cow<'a, str>) -> Pair<'a> {
-    let Some(start) = arn.find(ASSUMED).map(|at| at + ASSUMED.len()) else { return (None, None) };
-    let slash = arn.get(start..).and_then(|rest| rest.find('/')).map(|at| start + at);
+    let Some(start) = session_start(arn) else { return (None, None) };
+    let rest = arn.as_bytes().get(start..).unwrap_or_default();
+    let slash = memchr::memchr(b'/', rest).map(|at| start + at);
     let end = slash.unwrap_or(arn.len());
     (part(arn, start, end), slash.and_then(|at| part(arn, at + 1, arn.len())))
+}
+
+/// Where the role begins in the ARN of a session: behind its first slash, but for odd ones.
+fn session_start(arn: &str) -> Option<usize> {
+    let first = memchr::memchr(b'/', arn.as_bytes())? + 1;
+    if arn.get(..first).is_some_and(|head| head.ends_with(ASSUMED)) {
+        return Some(first);
+    }
+    arn.find(ASSUMED).map(|at| at + ASSUMED.len())
 }
 
 fn part<'a>(text: &Cow<'a, str>, from: usize, to: usize) -> Option<Cow<'a, str>> {
@@ -242,7 +254,7 @@ fn part<'a>(text: &Cow<'a, str>, from: usize, to: usize) -> Option<Cow<'a, str>>
 }
 
 fn last_segment<'a>(text: &Cow<'a, str>) -> Cow<'a, str> {
-    let start = text.rfind('/').map_or(0, |at| at + 1);
+    let start = memchr::memrchr(b'/', text.as_bytes()).map_or(0, |at| at + 1);
     cut(text, start..text.len())
 }
 

@@ -12,7 +12,7 @@ mod secrets;
 mod trail;
 
 use super::paths;
-use super::text::fingerprint;
+use super::text::{fingerprint, joined};
 use arn::Home;
 use keywatch_event::json::{Fields, as_text};
 use keywatch_event::{AuditEvent, Class, EventTime, Provider, Source};
@@ -56,6 +56,8 @@ pub(super) fn event<'a>(fields: &Fields<'a>, record: &'a [u8], received_at: Even
 /// What several parts of a record's reading need.
 struct Call<'a> {
     service: Cow<'a, str>,
+    /// Length of the service's short name.
+    label_bytes: usize,
     operation: Cow<'a, str>,
     region: Option<Cow<'a, str>>,
     account: Option<Cow<'a, str>>,
@@ -72,8 +74,10 @@ impl<'a> Call<'a> {
         let source = identity::source(fields);
         let is_insight = fields.raw(paths::INSIGHT_DETAILS).is_some();
         let insight = || is_insight.then_some(Cow::Borrowed("cloudtrail.amazonaws.com"));
+        let service = fields.text(paths::EVENT_SOURCE).or_else(insight).unwrap_or_default();
         Self {
-            service: fields.text(paths::EVENT_SOURCE).or_else(insight).unwrap_or_default(),
+            label_bytes: memchr::memchr(b'.', service.as_bytes()).unwrap_or(service.len()),
+            service,
             is_service_event: is_insight || kind.as_deref() == Some("AwsServiceEvent"),
             operation: fields.text(paths::EVENT_NAME).or(kind).unwrap_or_default(),
             region: fields.text(paths::AWS_REGION),
@@ -86,7 +90,7 @@ impl<'a> Call<'a> {
 
     /// The service's short name: `kms` of `kms.amazonaws.com`.
     fn label(&self) -> &str {
-        self.service.split('.').next().unwrap_or_default()
+        self.service.get(..self.label_bytes).unwrap_or_default()
     }
 
     /// Where a bare name in this record belongs.
@@ -116,10 +120,8 @@ fn account<'a>(fields: &Fields<'a>, slot: usize) -> Option<Cow<'a, str>> {
 /// another owner. A record without one is known by its bytes.
 fn id(fields: &Fields<'_>, call: &Call<'_>, record: &[u8]) -> String {
     let account = call.account.as_deref().unwrap_or_default();
-    match fields.scalar(paths::EVENT_ID).filter(|id| !id.is_empty()) {
-        Some(event) => format!("aws:{account}:{event}"),
-        None => format!("aws:{account}:{}", fingerprint([record])),
-    }
+    let event = fields.scalar(paths::EVENT_ID).filter(|id| !id.is_empty());
+    joined(&["aws:", account, ":", &event.unwrap_or_else(|| Cow::Owned(fingerprint([record])))])
 }
 
 /// Systems Manager does much besides keeping parameters.

@@ -29,15 +29,12 @@ fn secrets<'a>(fields: &Fields<'a>, operation: &str, home: Home<'_>) -> Vec<Secr
     if !asked.is_empty() {
         return distinct(asked.into_iter().map(|given| arn::secret(given, home)));
     }
-    let single = fields.text(paths::ASKED_SECRET_ID);
-    let given = match single {
-        Some(given) => vec![given],
-        None => elsewhere(fields, operation),
-    };
     let version = fields.text(paths::ASKED_VERSION_ID).or_else(|| fields.text(paths::ASKED_VERSION_STAGE));
-    let named =
-        given.into_iter().map(|given| SecretRef { version: version.clone(), ..arn::secret(given, home) });
-    distinct(named)
+    if let Some(given) = fields.text(paths::ASKED_SECRET_ID) {
+        return vec![SecretRef { version, ..arn::secret(given, home) }];
+    }
+    let given = elsewhere(fields, operation).into_iter();
+    distinct(given.map(|given| SecretRef { version: version.clone(), ..arn::secret(given, home) }))
 }
 
 /// The secret of a record whose request does not name it.

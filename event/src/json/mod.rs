@@ -1,0 +1,170 @@
+//! Fields out of a raw JSON record in one pass, without building a tree.
+//!
+//! An [`Extractor`] is compiled once from the dotted paths somebody reads; [`Extractor::read`]
+//! walks the bytes once and remembers where each of those values stands. Values are decoded only
+//! when asked for. A field of an odd type reads as absent; it never drops the record. What makes
+//! a record unreadable as a whole (JSON that is cut or not valid anywhere, bad UTF-8, excess
+//! depth, a meaningful key twice) is a [`RejectReason`].
+//!
+//! Two readers stand behind it. The swift one (`swift.rs`) checks every byte and knows how to
+//! say yes; when it meets anything it is not certain of, the exact one (`exact.rs`), built on
+//! `serde_json`, reads the record again and has the last word. Tests hold the two together.
+
+pub mod block;
+mod exact;
+mod swift;
+mod trie;
+mod values;
+
+#[cfg(test)]
+mod tests;
+
+use crate::RejectReason;
+use trie::Trie;
+pub use values::{as_text, elements, members};
+
+/// Deepest nesting of a record that is read. Audit records stay under 20; deeper is hostile,
+/// and parsers disagree beyond 128.
+pub const DEPTH_MAX: usize = 64;
+
+/// A set of dotted paths, compiled.
+#[derive(Debug)]
+pub struct Extractor {
+    trie: Trie,
+    slots: usize,
+    /// Whether keys compare without regard to ASCII case.
+    folds: bool,
+}
+
+/// The values found in one record, by the position of their path in [`Extractor::new`].
+#[derive(Debug, Default)]
+pub struct Fields<'a> {
+    slots: Vec<Option<&'a str>>,
+    /// The slots that are not empty.
+    filled: Vec<usize>,
+    /// By number of a key: the last reading that came upon it.
+    seen: Vec<u32>,
+    /// Number of the current reading.
+    reading: u32,
+    /// Whether the record is known to hold no backslash, so that strings stand as they are.
+    plain: bool,
+    /// Room for the quotes of the record being read.
+    quotes: swift::Places,
+}
+
+impl Extractor {
+    /// Compiles `paths`: keys joined by dots, `userIdentity.sessionContext.sessionIssuer.arn`.
+    #[must_use]
+    pub fn new<'p>(paths: impl IntoIterator<Item = &'p str>) -> Self {
+        Self::compile(paths, false)
+    }
+
+    /// The same for records whose keys some tool on the way has lower-cased: keys compare without
+    /// regard to ASCII case.
+    #[must_use]
+    pub fn ignoring_case<'p>(paths: impl IntoIterator<Item = &'p str>) -> Self {
+        Self::compile(paths, true)
+    }
+
+    fn compile<'p>(paths: impl IntoIterator<Item = &'p str>, folds: bool) -> Self {
+        let fold = |path: &str| if folds { path.to_ascii_lowercase() } else { path.to_owned() };
+        let paths: Vec<String> = paths.into_iter().map(fold).collect();
+        let trie = Trie::new(paths.iter().zip(0..).map(|(path, slot)| (&**path, slot)));
+        Self { trie, slots: paths.len(), folds }
+    }
+
+    /// Reads one record, an object. `fields` is cleared first and may be reused.
+    ///
+    /// # Errors
+    /// A [`RejectReason`] when the bytes are not one JSON object that can be read in one way.
+    pub fn read<'a>(&self, record: &'a [u8], fields: &mut Fields<'a>) -> Result<(), RejectReason> {
+        let text = std::str::from_utf8(record).map_err(|e| RejectReason::Encoding(e.valid_up_to()))?;
+        if self.read_head(text, fields) == Some(text.len()) {
+            return Ok(());
+        }
+        check_depth(record)?;
+        fields.clear(self);
+        exact::read(self, text, fields)
+    }
+
+    /// Reads a value taken out of a record that [`Self::read`] accepted.
+    ///
+    /// # Errors
+    /// As [`Self::read`]; a value that is no object is `UnknownShape`.
+    pub fn read_checked<'a>(&self, text: &'a str, fields: &mut Fields<'a>) -> Result<(), RejectReason> {
+        self.read(text.as_bytes(), fields)
+    }
+
+    /// Reads the object that `text` begins with, whatever follows it, and tells its length. `None`
+    /// when that takes a second look: the caller then finds the end of the record by other means
+    /// and hands it to [`Self::read`].
+    #[must_use]
+    pub fn read_head<'a>(&self, text: &'a str, fields: &mut Fields<'a>) -> Option<usize> {
+        fields.clear(self);
+        if self.folds { None } else { swift::read(&self.trie, text, fields) }
+    }
+}
+
+impl<'a> Fields<'a> {
+    fn clear(&mut self, extractor: &Extractor) {
+        let is_next = self.slots.len() == extractor.slots && self.seen.len() == extractor.trie.numbers();
+        if !is_next || self.reading == u32::MAX {
+            self.slots = vec![None; extractor.slots];
+            self.seen = vec![0; extractor.trie.numbers()];
+            self.filled = Vec::with_capacity(extractor.slots);
+            self.reading = 0;
+        }
+        for slot in self.filled.drain(..) {
+            if let Some(value) = self.slots.get_mut(slot) {
+                *value = None;
+            }
+        }
+        self.reading += 1;
+        self.plain = false;
+    }
+
+    /// Notes that the record holds a key, by its number; false when it did before.
+    #[inline]
+    fn is_first(&mut self, key: usize) -> bool {
+        self.seen.get_mut(key).is_none_or(|seen| std::mem::replace(seen, self.reading) != self.reading)
+    }
+
+    #[inline]
+    fn fill(&mut self, slot: usize, value: &'a str) {
+        if let Some(place) = self.slots.get_mut(slot) {
+            *place = Some(value);
+            self.filled.push(slot);
+        }
+    }
+}
+
+/// Refuses nesting deeper than [`DEPTH_MAX`].
+///
+/// # Errors
+/// [`RejectReason::Depth`].
+pub fn check_depth(record: &[u8]) -> Result<(), RejectReason> {
+    // Fewer openers than levels allowed cannot nest too deep; that is nearly every record.
+    let openers = record.iter().filter(|&&byte| byte == b'{' || byte == b'[').count();
+    if openers <= DEPTH_MAX || deepest(record) <= DEPTH_MAX {
+        return Ok(());
+    }
+    Err(RejectReason::Depth)
+}
+
+fn deepest(record: &[u8]) -> usize {
+    let (mut depth, mut max, mut in_string, mut escaped) = (0_usize, 0, false, false);
+    for &byte in record {
+        match (in_string, byte) {
+            (true, _) if escaped => escaped = false,
+            (true, b'\\') => escaped = true,
+            (_, b'"') => in_string = !in_string,
+            (false, b'{' | b'[') => {
+                depth += 1;
+                max = max.max(depth);
+            }
+            (false, b'}' | b']') => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    max
+}
