@@ -31,6 +31,9 @@ pub(crate) struct Group {
     base: HashMap<u128, Vec<u32>>,
     /// Incidents that were told of and undone.
     undone: Vec<Incident>,
+    /// Serial numbers of incidents that changed since they were last told of; some perhaps twice.
+    touched: Vec<u32>,
+    /// Whether there may be anything to tell.
     pub(crate) dirty: bool,
 }
 
@@ -52,9 +55,9 @@ enum Act {
 }
 
 /// How a group differs from what was last told of it.
-pub(crate) enum Change {
-    Opened(Box<Incident>),
-    Updated { incident: Box<Incident>, was: AlertId, news: bool },
+pub(crate) enum Change<'i> {
+    Opened(&'i Incident),
+    Updated { incident: &'i Incident, was: AlertId, news: bool },
     Withdrawn { id: AlertId, merged_into: Option<AlertId> },
 }
 
@@ -86,15 +89,17 @@ pub(crate) enum Arrival {
 impl Group {
     pub(crate) fn new(count: &Count) -> Self {
         Self {
-            entries: Vec::new(),
+            // Most groups never hold more than one entry.
+            entries: Vec::with_capacity(1),
             sealed: 0,
-            steps: Vec::new(),
+            steps: Vec::with_capacity(1),
             window: Window::new(count),
             incidents: Vec::new(),
             serial: 0,
             full: HashMap::new(),
             base: HashMap::new(),
             undone: Vec::new(),
+            touched: Vec::new(),
             dirty: false,
         }
     }
@@ -172,11 +177,14 @@ impl Group {
         match act {
             Act::Nothing => {}
             Act::Joined(serial, undo) => {
-                if let Some(incident) = place_of(serial, self.serial).and_then(|at| self.incidents.get_mut(at)) {
+                if let Some(incident) =
+                    place_of(serial, self.serial).and_then(|at| self.incidents.get_mut(at))
+                {
                     forget(&mut self.full, incident.full_keys.drain(undo.full_keys..), serial);
                     forget(&mut self.base, incident.base_keys.drain(undo.base_keys..), serial);
                     incident.undo(&undo);
                 }
+                self.touch(serial);
                 self.own(at, None);
             }
             Act::Opened(taken) => {
@@ -186,6 +194,7 @@ impl Group {
                 forget(&mut self.base, incident.base_keys.drain(..), serial);
                 taken.into_iter().for_each(|(at, before)| self.own(at, before));
                 if incident.told.is_some() {
+                    self.dirty = true;
                     self.undone.push(incident);
                 }
             }
@@ -198,8 +207,15 @@ impl Group {
         }
     }
 
-    fn go_on(&mut self, sweep: &Sweep<'_>) {
+    /// Notes that there is something new about an incident.
+    fn touch(&mut self, serial: u32) {
         self.dirty = true;
+        if self.touched.last() != Some(&serial) {
+            self.touched.push(serial);
+        }
+    }
+
+    fn go_on(&mut self, sweep: &Sweep<'_>) {
         while self.sealed + self.steps.len() < self.entries.len() {
             let step = self.step(self.sealed + self.steps.len(), sweep);
             self.steps.push(step);
@@ -226,7 +242,11 @@ impl Group {
         let Some(attach) = sweep.count.attach.get(usize::from(*which)) else { return Act::Nothing };
         let time = entry.brief.time;
         let fits = |incident: &Incident| {
-            let related = |member: &Member| shared.iter().any(|value| member.shares.get(usize::from(*which)).is_some_and(|own| own.contains(value)));
+            let related = |member: &Member| {
+                shared.iter().any(|value| {
+                    member.shares.get(usize::from(*which)).is_some_and(|own| own.contains(value))
+                })
+            };
             incident.takes(time, sweep.count) && incident.members.iter().any(related)
         };
         let Some(place) = self.incidents.iter().position(fits) else { return Act::Nothing };
@@ -237,6 +257,7 @@ impl Group {
         }
         let serial = self.serial + u32::try_from(place).unwrap_or(u32::MAX);
         self.own(at, Some(serial));
+        self.touch(serial);
         Act::Joined(serial, Box::new(undo))
     }
 
@@ -259,11 +280,14 @@ impl Group {
     /// The earliest open incident that takes the entry by one of its keys.
     fn accepting(&self, entry: &Entry, count: &Count) -> Option<u32> {
         let time = entry.brief.time;
-        let open = |serial: &&u32| self.incident(**serial).is_some_and(|incident| incident.takes(time, count));
-        let crowded =
-            |serial: &&u32| self.incident(**serial).is_some_and(|incident| incident.actors.len() >= ACTORS_MAX);
+        let open =
+            |serial: &&u32| self.incident(**serial).is_some_and(|incident| incident.takes(time, count));
+        let crowded = |serial: &&u32| {
+            self.incident(**serial).is_some_and(|incident| incident.actors.len() >= ACTORS_MAX)
+        };
         let by_full = entry.keys.iter().filter_map(|key| self.full.get(&key.full)?.iter().find(open));
-        let by_base = entry.keys.iter().filter_map(|key| self.base.get(&key.base)?.iter().filter(crowded).find(open));
+        let by_base =
+            entry.keys.iter().filter_map(|key| self.base.get(&key.base)?.iter().filter(crowded).find(open));
         by_full.chain(by_base).min().copied()
     }
 
@@ -279,6 +303,7 @@ impl Group {
             remember(&mut self.base, &mut incident.base_keys, key.base, serial);
         }
         self.own(at, Some(serial));
+        self.touch(serial);
         Act::Joined(serial, Box::new(undo))
     }
 
@@ -297,31 +322,37 @@ impl Group {
         };
         let serial = self.next_serial();
         self.incidents.push(Incident::open(&sweep.rule.id, entry, observed, bound));
+        self.touch(serial);
         for (place, _) in &taken {
             self.join(*place, serial, observed, sweep);
         }
         Act::Opened(taken)
     }
 
-    /// What changed since this was last asked.
-    pub(crate) fn changes(&mut self) -> Vec<Change> {
+    /// Tells what changed since this was last asked.
+    pub(crate) fn changes(&mut self, tell: &mut dyn FnMut(Change<'_>)) {
         self.dirty = false;
-        let mut changes = Vec::new();
         let mut undone = std::mem::take(&mut self.undone);
-        for incident in self.incidents.iter_mut().filter(|incident| incident.touched) {
-            incident.touched = false;
+        let mut touched = std::mem::take(&mut self.touched);
+        touched.sort_unstable();
+        touched.dedup();
+        for serial in touched {
+            let incident = place_of(serial, self.serial).and_then(|at| self.incidents.get_mut(at));
+            let Some(incident) = incident else { continue };
             let before = match undone.iter().position(|old| old.id == incident.id) {
                 Some(at) => Some(undone.swap_remove(at)),
                 None if incident.told.is_some() => None,
-                None => undone.iter().position(|old| incident.has(&old.opened_by)).map(|at| undone.swap_remove(at)),
+                None => undone
+                    .iter()
+                    .position(|old| incident.has(&old.opened_by))
+                    .map(|at| undone.swap_remove(at)),
             };
-            changes.extend(incident.tell(before));
+            incident.tell(before, tell);
         }
         for old in undone {
             let merged = self.incidents.iter().find(|new| new.has(&old.opened_by));
-            changes.push(Change::Withdrawn { id: old.id, merged_into: merged.map(|new| new.id.clone()) });
+            tell(Change::Withdrawn { id: old.id, merged_into: merged.map(|new| new.id.clone()) });
         }
-        changes
     }
 
     /// Gives up judging what lies before `floor` again; entries more than a window before it go.
@@ -332,7 +363,8 @@ impl Group {
         self.steps.drain(..newly);
         self.sealed += newly;
         let keep_from = floor.plus_secs(-count.timespan_secs);
-        let old = self.entries.iter().take(self.sealed.min(self.window.first)).filter(|e| e.brief.time < keep_from);
+        let old =
+            self.entries.iter().take(self.sealed.min(self.window.first)).filter(|e| e.brief.time < keep_from);
         self.drop_oldest(old.count());
         self.drop_closed(floor, count);
     }
@@ -359,11 +391,14 @@ impl Group {
         }
         for step in &mut self.steps {
             if let Act::Opened(taken) = &mut step.act {
-                *taken = taken.iter().filter_map(|(at, owner)| Some((at.checked_sub(excess)?, *owner))).collect();
+                *taken =
+                    taken.iter().filter_map(|(at, owner)| Some((at.checked_sub(excess)?, *owner))).collect();
             }
         }
         self.window = window;
-        if let Some(floor) = self.entries.get(self.sealed).or(self.entries.last()).map(|entry| entry.brief.time) {
+        if let Some(floor) =
+            self.entries.get(self.sealed).or(self.entries.last()).map(|entry| entry.brief.time)
+        {
             self.drop_closed(floor, count);
         }
         excess
@@ -379,7 +414,8 @@ impl Group {
         self.window.first -= count;
         for step in &mut self.steps {
             if let Act::Opened(taken) = &mut step.act {
-                *taken = taken.iter().filter_map(|(at, owner)| Some((at.checked_sub(count)?, *owner))).collect();
+                *taken =
+                    taken.iter().filter_map(|(at, owner)| Some((at.checked_sub(count)?, *owner))).collect();
             }
         }
     }
@@ -401,7 +437,8 @@ impl Group {
     fn drop_closed(&mut self, floor: EventTime, count: &Count) {
         let opened_since = self.steps.iter().filter(|step| matches!(step.act, Act::Opened(_))).count();
         let settled = self.incidents.len().saturating_sub(opened_since);
-        let over = self.incidents.iter().take(settled).take_while(|incident| !incident.takes(floor, count)).count();
+        let over =
+            self.incidents.iter().take(settled).take_while(|incident| !incident.takes(floor, count)).count();
         for (at, incident) in self.incidents.drain(..over).enumerate() {
             let serial = self.serial + u32::try_from(at).unwrap_or(u32::MAX);
             forget(&mut self.full, incident.full_keys.into_iter(), serial);
@@ -409,7 +446,6 @@ impl Group {
         }
         self.serial += u32::try_from(over).unwrap_or(u32::MAX);
     }
-
 }
 
 impl Sweep<'_> {
@@ -431,7 +467,7 @@ impl Sweep<'_> {
 
 impl Incident {
     /// What is to be said of it, given what was said before under its own or another id.
-    fn tell(&mut self, before: Option<Incident>) -> Option<Change> {
+    fn tell(&mut self, before: Option<Incident>, tell: &mut dyn FnMut(Change<'_>)) {
         let (was, last) = match before {
             Some(old) => (old.id, old.told),
             None => (self.id.clone(), self.told.take()),
@@ -445,14 +481,16 @@ impl Incident {
         };
         let Some(last) = last else {
             self.told = Some(now);
-            return Some(Change::Opened(Box::new(self.clone())));
+            return tell(Change::Opened(self));
         };
         let news = now.level > last.level || now.secrets >= last.secrets.max(1) * 2;
         let same = was == self.id
             && (now.level, now.events, now.print) == (last.level, last.events, last.print)
             && now.observed.to_bits() == last.observed.to_bits();
         self.told = Some(Told { secrets: if news { now.secrets } else { last.secrets }, ..now });
-        (!same).then(|| Change::Updated { incident: Box::new(self.clone()), was, news })
+        if !same {
+            tell(Change::Updated { incident: self, was, news });
+        }
     }
 }
 

@@ -58,9 +58,12 @@ impl Engine {
             scratch.found.mark();
             dispatch.listeners(&scratch.found, &mut scratch.rules, &mut scratch.baselines);
             let hashing = self.hashing.clone();
-            let context = Context { view: &view, found: &scratch.found, hashing: &hashing };
+            let digests = std::mem::take(&mut self.digests);
+            let context =
+                Context { view: &view, found: &scratch.found, hashing: &hashing, digests: &digests };
             let mut case = Case { engine: self, at, said, context: &context, brief: None, verdicts };
             case.run(&scratch.rules, &scratch.baselines, &dispatch.novel);
+            self.digests = digests;
         }
         self.scratch = scratch;
     }
@@ -71,9 +74,7 @@ impl Engine {
         let batch = self.batch;
         for (rule, state) in rules.rules.iter().zip(&mut self.states) {
             if let (Kind::Count(count), State::Count(state)) = (&rule.kind, state) {
-                for change in state.changes() {
-                    verdicts.change(batch, Counting { rule, count }, change);
-                }
+                state.changes(&mut |change| verdicts.change(batch, Counting { rule, count }, change));
             }
         }
         self.join_risks(verdicts);
@@ -112,7 +113,8 @@ impl Case<'_, '_> {
             let level = set.rules.get(*at).and_then(|rule| self.apply(*at, rule, &nothing));
             raising.by_others = raising.by_others.max(level);
         }
-        let novelties = if self.said.is_none() { self.judge_novelty(&set.baselines, baselines) } else { nothing };
+        let novelties =
+            if self.said.is_none() { self.judge_novelty(&set.baselines, baselines) } else { nothing };
         for at in rules.iter().filter(|rule| listens(rule)) {
             let Some(rule) = set.rules.get(*at) else { continue };
             let level = self.apply(*at, rule, &novelties);
@@ -200,7 +202,9 @@ impl Case<'_, '_> {
     fn judge_novelty(&mut self, specs: &[Baseline], baselines: &[usize]) -> Novelties {
         let mut novelties = Novelties::default();
         for at in baselines {
-            let (Some(spec), Some(known)) = (specs.get(*at), self.engine.baselines.get(*at)) else { continue };
+            let (Some(spec), Some(known)) = (specs.get(*at), self.engine.baselines.get(*at)) else {
+                continue;
+            };
             if self.context.found.has(spec.events) {
                 each_sight(spec, self.context, &mut |sight| {
                     novelties.0.push((*at, known.judge(spec, sight)));
@@ -217,7 +221,9 @@ impl Case<'_, '_> {
         }
         let mut judged = novelties.0.iter();
         for at in baselines {
-            let (Some(spec), Some(known)) = (specs.get(*at), self.engine.baselines.get_mut(*at)) else { continue };
+            let (Some(spec), Some(known)) = (specs.get(*at), self.engine.baselines.get_mut(*at)) else {
+                continue;
+            };
             if self.context.found.has(spec.events) {
                 each_sight(spec, self.context, &mut |sight| {
                     if let Some((_, judgement)) = judged.next() {
@@ -229,7 +235,9 @@ impl Case<'_, '_> {
                 });
             }
             if spec.taints.is_some_and(|taints| self.context.found.has(taints)) {
-                each_sight(spec, self.context, &mut |sight| known.taint(sight.per, sight.value, sight.now_secs));
+                each_sight(spec, self.context, &mut |sight| {
+                    known.taint(sight.per, sight.value, sight.now_secs)
+                });
             }
         }
     }
@@ -238,7 +246,8 @@ impl Case<'_, '_> {
     /// accepted for whom it is about.
     fn doubt(&mut self, specs: &[Baseline], judging: &[usize]) {
         let engine = &mut *self.engine;
-        let others = specs.iter().zip(&mut engine.baselines).enumerate().filter(|(at, _)| !judging.contains(at));
+        let others =
+            specs.iter().zip(&mut engine.baselines).enumerate().filter(|(at, _)| !judging.contains(at));
         for (_, (spec, known)) in others.filter(|(_, (spec, _))| spec.accept_days > 0) {
             each(&spec.per, self.context, &mut |per| known.raised_high(per));
         }
@@ -322,13 +331,16 @@ pub(super) fn blanks_combined(fields: &[Field], view: &View<'_>) -> Vec<String> 
             values.push(String::new());
         }
         let joint = if at == 0 { "" } else { " " };
-        all = all.iter().flat_map(|one| values.iter().map(move |value| format!("{one}{joint}{value}"))).collect();
+        all = all
+            .iter()
+            .flat_map(|one| values.iter().map(move |value| format!("{one}{joint}{value}")))
+            .collect();
     }
     all
 }
 
 impl Verdicts {
-    fn change(&mut self, batch: u64, Counting { rule, count }: Counting<'_>, change: Change) {
+    fn change(&mut self, batch: u64, Counting { rule, count }: Counting<'_>, change: Change<'_>) {
         let (incident, change) = match change {
             Change::Withdrawn { id, merged_into } => {
                 let reason = match merged_into {
@@ -339,19 +351,19 @@ impl Verdicts {
                 return;
             }
             Change::Opened(incident) => {
-                let alert = alerts::counted(rule, count, &incident);
+                let alert = alerts::counted(rule, count, incident);
                 let hold = count.hold.as_ref().filter(|_| incident.waits);
                 let hold_secs = hold.and_then(|hold| u32::try_from(hold.secs).ok()).unwrap_or(0);
                 (incident, AlertChange::Opened { alert, hold_secs })
             }
             Change::Updated { incident, was, news } => {
-                let alert = alerts::counted(rule, count, &incident);
+                let alert = alerts::counted(rule, count, incident);
                 (incident, AlertChange::Updated { alert, was, news })
             }
         };
-        self.say_members(batch, rule, &incident);
+        self.say_members(batch, rule, incident);
         if let AlertChange::Opened { .. } = &change {
-            self.keep_members(batch, count.matters_secs(true), &incident);
+            self.keep_members(batch, count.matters_secs(true), incident);
         }
         self.changes.push(change);
     }
@@ -368,9 +380,10 @@ impl Count {
     /// How long an event matters that explains others, or tells of the life of a secret.
     fn witnessed_secs(&self, context: &Context<'_, '_>) -> i64 {
         let clears = self.hold.as_ref().filter(|hold| context.found.has(hold.cleared_by));
-        let lives = self.lower.as_ref().filter(|lower| {
-            context.found.has(lower.created_by) || context.found.has(lower.read_by)
-        });
+        let lives = self
+            .lower
+            .as_ref()
+            .filter(|lower| context.found.has(lower.created_by) || context.found.has(lower.read_by));
         clears.map_or(0, |hold| hold.secs).max(lives.map_or(0, |lower| lower.within_secs))
     }
 }

@@ -3,8 +3,8 @@
 use super::Context;
 use super::alerts::spoken;
 use super::brief::Brief;
-use super::judge::blanks_combined;
 use super::incident::alert_id;
+use super::judge::blanks_combined;
 use super::silence::pairs::{Pairs, Unfollowed};
 use super::silence::rhythm::{Rhythms, Silent};
 use crate::rule::{Hit, Rule, Silence};
@@ -43,12 +43,7 @@ impl Quiet {
     }
 
     /// Takes an event of a stream, or one that follows another.
-    pub(crate) fn take(
-        &mut self,
-        spec: &Silence,
-        context: &Context<'_, '_>,
-        brief: &Arc<Brief>,
-    ) {
+    pub(crate) fn take(&mut self, spec: &Silence, context: &Context<'_, '_>, brief: &Arc<Brief>) {
         let secs = brief.time.secs();
         if let Some(follower) = &spec.followed_by
             && context.found.has(follower.matcher)
@@ -64,7 +59,8 @@ impl Quiet {
                 continue;
             }
             self.rhythms.observe(spec, &key, secs);
-            if self.last.get(&*key).is_none_or(|last| last.time < brief.time) && self.last.len() < STREAMS_MAX {
+            if self.last.get(&*key).is_none_or(|last| last.time < brief.time) && self.last.len() < STREAMS_MAX
+            {
                 self.last.insert(key.into(), Arc::clone(brief));
             }
         }
@@ -106,7 +102,10 @@ impl Quiet {
     fn unfollowed(&mut self, rule: &Rule, spec: &Silence, one: &Unfollowed<Arc<Brief>>) -> AlertChange {
         let provider = one.brief.who.provider;
         let secs = one.time_secs;
-        let open = self.open.remove(&provider).filter(|(alert, _)| secs - alert.last_event_at.secs() <= ONCE_PER_SECS);
+        let open = self
+            .open
+            .remove(&provider)
+            .filter(|(alert, _)| secs - alert.last_event_at.secs() <= ONCE_PER_SECS);
         let opens = open.is_none();
         let (mut alert, mut briefs) = open.unwrap_or_else(|| (alert(rule, &one.brief, &one.key), Vec::new()));
         if briefs.len() < EVIDENCE_MAX {
@@ -123,7 +122,11 @@ impl Quiet {
         };
         let was = alert.id.clone();
         self.open.insert(provider, (alert.clone(), briefs));
-        if opens { AlertChange::Opened { alert, hold_secs: 0 } } else { AlertChange::Updated { alert, was, news: false } }
+        if opens {
+            AlertChange::Opened { alert, hold_secs: 0 }
+        } else {
+            AlertChange::Updated { alert, was, news: false }
+        }
     }
 
     pub(crate) fn take_learned(&mut self, rule: &str) -> Vec<Learned> {
