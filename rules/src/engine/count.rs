@@ -170,13 +170,15 @@ impl CountState {
         }
     }
 
-    /// What changed in its incidents since the last call.
-    pub(crate) fn changes(&mut self) -> Vec<Change> {
+    /// Tells what changed in its incidents since the last call.
+    pub(crate) fn changes(&mut self, tell: &mut dyn FnMut(Change<'_>)) {
         let mut dirty = std::mem::take(&mut self.dirty);
         dirty.sort_unstable();
-        let groups = &mut self.groups;
-        let changed = dirty.iter().filter_map(|name| groups.get_mut(name).map(Group::changes));
-        changed.flatten().collect()
+        for name in &dirty {
+            if let Some(group) = self.groups.get_mut(name) {
+                group.changes(tell);
+            }
+        }
     }
 
     /// Entries and explanations held.
@@ -204,28 +206,34 @@ impl CountState {
         self.held = self.groups.values().map(Group::len).sum();
     }
 
-    /// Lets entries go until about `target` are left: groups of one entry first, the oldest
-    /// before the newer, because a real attack has more than one; then the oldest of the others.
+    /// Lets entries go until about `target` are left: groups of one entry first, those without an
+    /// open incident before the others and the oldest before the newer, because a real attack has
+    /// more than one; then the oldest of the others.
     pub(crate) fn shed(&mut self, count: &Count, target: usize) -> usize {
         let before = self.held;
-        let singles = self.groups.values().filter(|group| group.len() == 1 && !group.dirty);
-        let mut latest: Vec<EventTime> = singles.filter_map(Group::latest).collect();
-        let excess = before.saturating_sub(target).min(latest.len());
-        if excess > 0 {
-            let (_, bound, _) = latest.select_nth_unstable(excess - 1);
-            let bound = *bound;
-            let old = |group: &Group| {
-                group.latest().is_some_and(|time| time <= bound && !group.is_open(time, count))
-            };
-            self.groups.retain(|_, group| group.dirty || group.len() != 1 || !old(group));
-        }
-        self.held = self.groups.values().map(Group::len).sum();
+        self.shed_singles(target, |group| group.latest().is_some_and(|time| !group.is_open(time, count)));
+        self.shed_singles(target, |_| true);
         if self.held > target {
             let (held, groups) = (self.held, &mut self.groups);
             groups.values_mut().for_each(|group| _ = group.shed((group.len() * target / held).max(1), count));
             self.held = self.groups.values().map(Group::len).sum();
         }
         before.saturating_sub(self.held)
+    }
+
+    /// Lets the oldest groups of one entry go, of those that may.
+    fn shed_singles(&mut self, target: usize, may_go: impl Fn(&Group) -> bool) {
+        let single = |group: &Group| group.len() == 1 && !group.dirty && may_go(group);
+        let singles = self.groups.values().filter(|group| single(group));
+        let mut latest: Vec<EventTime> = singles.filter_map(Group::latest).collect();
+        let excess = self.held.saturating_sub(target).min(latest.len());
+        if excess == 0 {
+            return;
+        }
+        let (_, bound, _) = latest.select_nth_unstable(excess - 1);
+        let bound = *bound;
+        self.groups.retain(|_, group| !single(group) || group.latest().is_none_or(|time| time > bound));
+        self.held = self.groups.values().map(Group::len).sum();
     }
 }
 

@@ -5,6 +5,7 @@ use super::brief::Brief;
 use crate::field::{Field, Normal};
 use crate::rule::{Condition, Count, Counted, Incident};
 use crate::view::View;
+use hashbrown::HashMap;
 use keywatch_event::EventTime;
 use sha2::{Digest, Sha256};
 use std::hash::BuildHasher;
@@ -86,7 +87,7 @@ impl Entry {
     pub(crate) fn new(brief: Arc<Brief>, count: &Count, context: &Context<'_, '_>, part: Part) -> Self {
         let gauge = Gauge { context, hits: part.hits };
         Self {
-            keys: keys_of(&count.incident, context.view),
+            keys: keys_of(&count.incident, context),
             facts: count.measured().map(|of| gauge.fact(of)).collect(),
             shares: count.attach.iter().map(|attach| gauge.shared(&attach.on)).collect(),
             brief,
@@ -179,35 +180,64 @@ pub(crate) fn shared_values(fields: &[Field], context: &Context<'_, '_>) -> Box<
 
 /// One key per set of fields. Further sets count only when each field has a value: otherwise all
 /// events without one would share it.
-fn keys_of(incident: &Incident, view: &View<'_>) -> Box<[Key]> {
+fn keys_of(incident: &Incident, context: &Context<'_, '_>) -> Box<[Key]> {
+    let view = context.view;
+    let digest =
+        |set, fields: &mut dyn Iterator<Item = &Field>| context.digests.borrow_mut().of(set, fields, view);
     let whole = |set: &[Field]| set.iter().all(|field| field.any(view, &mut |_| true));
     let sets = incident.keys.iter().enumerate().filter(|(at, set)| *at == 0 || whole(set));
     sets.map(|(at, set)| {
-        let full = digest(at, set.iter(), view);
+        let full = digest(at, &mut set.iter());
         let actor = set.iter().any(|field| field.is(Normal::Actor));
-        let stable = set.iter().filter(|field| !field.is(Normal::Actor));
-        Key { full, base: if actor { digest(at, stable, view) } else { full } }
+        let mut stable = set.iter().filter(|field| !field.is(Normal::Actor));
+        Key { full, base: if actor { digest(at, &mut stable) } else { full } }
     })
     .collect()
 }
 
-fn digest<'f>(set: usize, fields: impl Iterator<Item = &'f Field>, view: &View<'_>) -> u128 {
-    let mut hash = Sha256::new();
-    hash.update([u8::try_from(set).unwrap_or(u8::MAX)]);
-    for field in fields {
-        field.any(view, &mut |value| {
-            hash.update((value.len() as u64).to_be_bytes());
-            hash.update(value.as_bytes());
-            false
-        });
-        hash.update([0x1f]);
+/// Digests made before: most events are by somebody who did something a moment ago.
+#[derive(Debug, Default)]
+pub(crate) struct Digests {
+    known: HashMap<Box<[u8]>, u128>,
+    /// What is digested now.
+    text: Vec<u8>,
+}
+
+/// Most digests remembered. One is about 200 bytes.
+const DIGESTS_MAX: usize = 20_000;
+
+impl Digests {
+    fn of(&mut self, set: usize, fields: &mut dyn Iterator<Item = &Field>, view: &View<'_>) -> u128 {
+        let text = &mut self.text;
+        text.clear();
+        text.push(u8::try_from(set).unwrap_or(u8::MAX));
+        for field in fields {
+            field.any(view, &mut |value| {
+                text.extend((value.len() as u64).to_be_bytes());
+                text.extend(value.as_bytes());
+                false
+            });
+            text.push(0x1f);
+        }
+        if let Some(known) = self.known.get(self.text.as_slice()) {
+            return *known;
+        }
+        let digest =
+            Sha256::digest(&self.text).iter().take(16).fold(0, |all, byte| all << 8 | u128::from(*byte));
+        if self.known.len() >= DIGESTS_MAX {
+            self.known.clear();
+        }
+        self.known.insert(self.text.as_slice().into(), digest);
+        digest
     }
-    hash.finalize().iter().take(16).fold(0, |all, byte| all << 8 | u128::from(*byte))
 }
 
 /// The combinations of the fields' values: one text per combination, none when a field has no
 /// value.
 pub(crate) fn combined(fields: &[Field], view: &View<'_>) -> Vec<String> {
+    if let Some(one) = only(fields, view) {
+        return vec![one];
+    }
     let mut groups = vec![String::new()];
     for field in fields {
         let values = field.values(view);
@@ -217,4 +247,22 @@ pub(crate) fn combined(fields: &[Field], view: &View<'_>) -> Vec<String> {
             .collect();
     }
     groups
+}
+
+/// The one combination there is when each field has exactly one value, as nearly always.
+fn only(fields: &[Field], view: &View<'_>) -> Option<String> {
+    let mut text = String::new();
+    for field in fields {
+        let mut values = 0;
+        field.any(view, &mut |value| {
+            values += 1;
+            text.push_str(value);
+            text.push('\u{1f}');
+            values > 1
+        });
+        if values != 1 {
+            return None;
+        }
+    }
+    Some(text)
 }

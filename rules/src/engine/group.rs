@@ -31,6 +31,9 @@ pub(crate) struct Group {
     base: HashMap<u128, Vec<u32>>,
     /// Incidents that were told of and undone.
     undone: Vec<Incident>,
+    /// Serial numbers of incidents that changed since they were last told of; some perhaps twice.
+    touched: Vec<u32>,
+    /// Whether there may be anything to tell.
     pub(crate) dirty: bool,
 }
 
@@ -52,9 +55,9 @@ enum Act {
 }
 
 /// How a group differs from what was last told of it.
-pub(crate) enum Change {
-    Opened(Box<Incident>),
-    Updated { incident: Box<Incident>, was: AlertId, news: bool },
+pub(crate) enum Change<'i> {
+    Opened(&'i Incident),
+    Updated { incident: &'i Incident, was: AlertId, news: bool },
     Withdrawn { id: AlertId, merged_into: Option<AlertId> },
 }
 
@@ -86,15 +89,17 @@ pub(crate) enum Arrival {
 impl Group {
     pub(crate) fn new(count: &Count) -> Self {
         Self {
-            entries: Vec::new(),
+            // Most groups never hold more than one entry.
+            entries: Vec::with_capacity(1),
             sealed: 0,
-            steps: Vec::new(),
+            steps: Vec::with_capacity(1),
             window: Window::new(count),
             incidents: Vec::new(),
             serial: 0,
             full: HashMap::new(),
             base: HashMap::new(),
             undone: Vec::new(),
+            touched: Vec::new(),
             dirty: false,
         }
     }
@@ -179,6 +184,7 @@ impl Group {
                     forget(&mut self.base, incident.base_keys.drain(undo.base_keys..), serial);
                     incident.undo(&undo);
                 }
+                self.touch(serial);
                 self.own(at, None);
             }
             Act::Opened(taken) => {
@@ -190,6 +196,7 @@ impl Group {
                     self.own(at, before);
                 }
                 if incident.told.is_some() {
+                    self.dirty = true;
                     self.undone.push(incident);
                 }
             }
@@ -202,8 +209,15 @@ impl Group {
         }
     }
 
-    fn go_on(&mut self, sweep: &Sweep<'_>) {
+    /// Notes that there is something new about an incident.
+    fn touch(&mut self, serial: u32) {
         self.dirty = true;
+        if self.touched.last() != Some(&serial) {
+            self.touched.push(serial);
+        }
+    }
+
+    fn go_on(&mut self, sweep: &Sweep<'_>) {
         while self.sealed + self.steps.len() < self.entries.len() {
             let step = self.step(self.sealed + self.steps.len(), sweep);
             self.steps.push(step);
@@ -245,6 +259,7 @@ impl Group {
         }
         let serial = self.serial + u32::try_from(place).unwrap_or(u32::MAX);
         self.own(at, Some(serial));
+        self.touch(serial);
         Act::Joined(serial, Box::new(undo))
     }
 
@@ -290,6 +305,7 @@ impl Group {
             remember(&mut self.base, &mut incident.base_keys, key.base, serial);
         }
         self.own(at, Some(serial));
+        self.touch(serial);
         Act::Joined(serial, Box::new(undo))
     }
 
@@ -308,19 +324,23 @@ impl Group {
         };
         let serial = self.next_serial();
         self.incidents.push(Incident::open(&sweep.rule.id, entry, observed, bound));
+        self.touch(serial);
         for (place, _) in &taken {
             self.join(*place, serial, observed, sweep);
         }
         Act::Opened(taken)
     }
 
-    /// What changed since this was last asked.
-    pub(crate) fn changes(&mut self) -> Vec<Change> {
+    /// Tells what changed since this was last asked.
+    pub(crate) fn changes(&mut self, tell: &mut dyn FnMut(Change<'_>)) {
         self.dirty = false;
-        let mut changes = Vec::new();
         let mut undone = std::mem::take(&mut self.undone);
-        for incident in self.incidents.iter_mut().filter(|incident| incident.touched) {
-            incident.touched = false;
+        let mut touched = std::mem::take(&mut self.touched);
+        touched.sort_unstable();
+        touched.dedup();
+        for serial in touched {
+            let incident = place_of(serial, self.serial).and_then(|at| self.incidents.get_mut(at));
+            let Some(incident) = incident else { continue };
             let before = match undone.iter().position(|old| old.id == incident.id) {
                 Some(at) => Some(undone.swap_remove(at)),
                 None if incident.told.is_some() => None,
@@ -329,13 +349,12 @@ impl Group {
                     .position(|old| incident.has(&old.opened_by))
                     .map(|at| undone.swap_remove(at)),
             };
-            changes.extend(incident.tell(before));
+            incident.tell(before, tell);
         }
         for old in undone {
             let merged = self.incidents.iter().find(|new| new.has(&old.opened_by));
-            changes.push(Change::Withdrawn { id: old.id, merged_into: merged.map(|new| new.id.clone()) });
+            tell(Change::Withdrawn { id: old.id, merged_into: merged.map(|new| new.id.clone()) });
         }
-        changes
     }
 
     /// Gives up judging what lies before `floor` again; entries more than a window before it go.
@@ -450,7 +469,7 @@ impl Sweep<'_> {
 
 impl Incident {
     /// What is to be said of it, given what was said before under its own or another id.
-    fn tell(&mut self, before: Option<Incident>) -> Option<Change> {
+    fn tell(&mut self, before: Option<Incident>, tell: &mut dyn FnMut(Change<'_>)) {
         let (was, last) = match before {
             Some(old) => (old.id, old.told),
             None => (self.id.clone(), self.told.take()),
@@ -464,14 +483,16 @@ impl Incident {
         };
         let Some(last) = last else {
             self.told = Some(now);
-            return Some(Change::Opened(Box::new(self.clone())));
+            return tell(Change::Opened(self));
         };
         let news = now.level > last.level || now.secrets >= last.secrets.max(1) * 2;
         let same = was == self.id
             && (now.level, now.events, now.print) == (last.level, last.events, last.print)
             && now.observed.to_bits() == last.observed.to_bits();
         self.told = Some(Told { secrets: if news { now.secrets } else { last.secrets }, ..now });
-        (!same).then(|| Change::Updated { incident: Box::new(self.clone()), was, news })
+        if !same {
+            tell(Change::Updated { incident: self, was, news });
+        }
     }
 }
 

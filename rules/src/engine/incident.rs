@@ -18,6 +18,8 @@ pub(crate) const ACTORS_MAX: usize = 3;
 /// Most events an incident keeps by name: what an alert shows, and enough to tell what it is
 /// about. A thousand are about 300 kB; further ones are counted.
 const MEMBERS_MAX: usize = 1000;
+/// How many members before the latest are asked whether it brings anything new.
+const NEIGHBOURS: usize = 16;
 /// How many of the latest events an escalation looks at.
 const ESCALATION_EVENTS_MAX: usize = 1000;
 
@@ -48,8 +50,8 @@ pub(crate) struct Incident {
     pub(crate) actors: Vec<Box<str>>,
     /// What was last said of it.
     pub(crate) told: Option<Told>,
-    /// Whether something about it changed since.
-    pub(crate) touched: bool,
+    /// Whether every member was looked at for escalations when it came.
+    weighed: bool,
 }
 
 /// One event of an incident.
@@ -108,7 +110,7 @@ impl Incident {
             base_keys: Vec::new(),
             actors: Vec::new(),
             told: None,
-            touched: true,
+            weighed: true,
         }
     }
 
@@ -120,7 +122,8 @@ impl Incident {
 
     /// Takes an entry that counts.
     pub(crate) fn join(&mut self, entry: &Entry, level: Level, count: &Count) -> Undo {
-        let undo = self.attach(entry, count);
+        let undo = self.mark();
+        let named = self.push(entry, count);
         self.first = self.first.min(entry.brief.time);
         self.last = self.last.max(entry.brief.time);
         self.level = self.level.max(level);
@@ -128,15 +131,23 @@ impl Incident {
         if self.actors.len() < ACTORS_MAX && !self.actors.contains(actor) {
             self.actors.push(actor.clone());
         }
-        self.escalate(count);
+        self.escalate(count, named);
         undo
     }
 
     /// Takes an entry as further evidence.
     pub(crate) fn attach(&mut self, entry: &Entry, count: &Count) -> Undo {
         let undo = self.mark();
+        self.push(entry, count);
+        self.weighed = false;
+        undo
+    }
+
+    /// Whether it was kept by name.
+    fn push(&mut self, entry: &Entry, count: &Count) -> bool {
         let conditions = 1 + count.any.len();
-        if self.members.len() < MEMBERS_MAX {
+        let named = self.members.len() < MEMBERS_MAX;
+        if named {
             self.members.push(Member {
                 brief: Arc::clone(&entry.brief),
                 note: entry.note.clone(),
@@ -145,8 +156,7 @@ impl Incident {
             });
         }
         self.events += 1;
-        self.touched = true;
-        undo
+        named
     }
 
     /// What it is now, to come back to.
@@ -170,10 +180,12 @@ impl Incident {
         (self.level, self.first, self.last) = (undo.level, undo.first, undo.last);
         self.observed = undo.observed;
         self.actors.truncate(undo.actors);
-        self.touched = true;
+        self.weighed = false;
     }
 
-    fn escalate(&mut self, count: &Count) {
+    /// Raises the level where enough came together. What the latest member adds to that is looked
+    /// at first: when all others were weighed before and it brings nothing, neither do they.
+    fn escalate(&mut self, count: &Count, named: bool) {
         for (at, escalate) in count.escalate.iter().enumerate() {
             if self.level >= escalate.to {
                 continue;
@@ -182,10 +194,32 @@ impl Incident {
                 0 => EventTime::from_unix_nanos(i64::MIN, 0),
                 secs => self.last.plus_secs(-secs),
             };
+            if self.weighed && (!named || self.adds_nothing(at, since)) {
+                continue;
+            }
             let latest = self.members.iter().rev().take(ESCALATION_EVENTS_MAX);
             let recent = latest.filter(|member| member.brief.time >= since);
             if weighed(&escalate.of, recent.filter_map(|member| member.weighs.get(at))) >= escalate.at_least {
                 self.level = escalate.to;
+            }
+        }
+        self.weighed = true;
+    }
+
+    /// Whether the latest member weighs nothing for an escalation, or only what one of the few
+    /// before it weighs already.
+    fn adds_nothing(&self, escalation: usize, since: EventTime) -> bool {
+        let mut latest = self.members.iter().rev();
+        match latest.next().and_then(|member| member.weighs.get(escalation)) {
+            None | Some(Fact::Adds(false) | Fact::Numbers(_)) => true,
+            Some(Fact::Adds(true)) => false,
+            Some(Fact::Values(new)) => {
+                let before = latest.take(NEIGHBOURS).filter(|member| member.brief.time >= since);
+                let mut known = before.filter_map(|member| match member.weighs.get(escalation) {
+                    Some(Fact::Values(values)) => Some(values),
+                    Some(Fact::Adds(_) | Fact::Numbers(_)) | None => None,
+                });
+                new.is_empty() || known.any(|values| new.iter().all(|value| values.contains(value)))
             }
         }
     }

@@ -65,9 +65,12 @@ impl Engine {
             scratch.found.mark();
             dispatch.listeners(&scratch.found, &mut scratch.rules, &mut scratch.baselines);
             let hashing = self.hashing.clone();
-            let context = Context { view: &view, found: &scratch.found, hashing: &hashing };
+            let digests = std::mem::take(&mut self.digests);
+            let context =
+                Context { view: &view, found: &scratch.found, hashing: &hashing, digests: &digests };
             let mut case = Case { engine: self, at, said, context: &context, brief: None, verdicts };
             case.run(&scratch.rules, &scratch.baselines, &dispatch.novel);
+            self.digests = digests;
         }
         self.scratch = scratch;
     }
@@ -78,9 +81,7 @@ impl Engine {
         let batch = self.batch;
         for (rule, state) in rules.rules.iter().zip(&mut self.states) {
             if let (Kind::Count(count), State::Count(state)) = (&rule.kind, state) {
-                for change in state.changes() {
-                    verdicts.change(batch, Counting { rule, count }, change);
-                }
+                state.changes(&mut |change| verdicts.change(batch, Counting { rule, count }, change));
             }
         }
         self.join_risks(verdicts);
@@ -340,7 +341,7 @@ pub(super) fn blanks_combined(fields: &[Field], view: &View<'_>) -> Vec<String> 
 }
 
 impl Verdicts {
-    fn change(&mut self, batch: u64, Counting { rule, count }: Counting<'_>, change: Change) {
+    fn change(&mut self, batch: u64, Counting { rule, count }: Counting<'_>, change: Change<'_>) {
         let (incident, change) = match change {
             Change::Withdrawn { id, merged_into } => {
                 let reason = match merged_into {
@@ -351,19 +352,19 @@ impl Verdicts {
                 return;
             }
             Change::Opened(incident) => {
-                let alert = alerts::counted(rule, count, &incident);
+                let alert = alerts::counted(rule, count, incident);
                 let hold = count.hold.as_ref().filter(|_| incident.waits);
                 let hold_secs = hold.and_then(|hold| u32::try_from(hold.secs).ok()).unwrap_or(0);
                 (incident, AlertChange::Opened { alert, hold_secs })
             }
             Change::Updated { incident, was, news } => {
-                let alert = alerts::counted(rule, count, &incident);
+                let alert = alerts::counted(rule, count, incident);
                 (incident, AlertChange::Updated { alert, was, news })
             }
         };
-        self.say_members(batch, rule, &incident);
+        self.say_members(batch, rule, incident);
         if let AlertChange::Opened { .. } = &change {
-            self.keep_members(batch, count.matters_secs(true), &incident);
+            self.keep_members(batch, count.matters_secs(true), incident);
         }
         self.changes.push(change);
     }

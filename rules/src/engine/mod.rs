@@ -34,10 +34,11 @@ use crate::{Seen, Signal};
 use baseline::Known;
 use brief::Shared;
 use count::CountState;
-use entry::Hashing;
+use entry::{Digests, Hashing};
 use keywatch_event::{Evaluation, EventTime, Learned};
 use quiet::Quiet;
 use risks::RiskState;
+use std::cell::RefCell;
 use std::sync::Arc;
 use verdicts::Verdicts;
 
@@ -97,6 +98,7 @@ pub struct Engine {
     baselines: Vec<Known>,
     shared: Shared,
     hashing: Hashing,
+    digests: RefCell<Digests>,
     scratch: Scratch,
     newest: Option<EventTime>,
     floor: Option<EventTime>,
@@ -147,6 +149,7 @@ pub(crate) struct Context<'c, 'v> {
     pub(crate) view: &'c View<'v>,
     pub(crate) found: &'c Found,
     pub(crate) hashing: &'c Hashing,
+    pub(crate) digests: &'c RefCell<Digests>,
 }
 
 impl<'v> Context<'_, 'v> {
@@ -249,6 +252,7 @@ impl Engine {
             settings,
             shared: Shared::default(),
             hashing: Hashing::default(),
+            digests: RefCell::default(),
             scratch: Scratch::default(),
             newest: None,
             floor: None,

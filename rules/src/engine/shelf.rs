@@ -10,7 +10,7 @@ use serde::{Serialize, de::DeserializeOwned};
 
 /// First byte of every stored state. State that begins otherwise was written by another version
 /// and is ignored. Below 0x80, which no state of the first format begins with.
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 
 /// Entries by name.
 #[derive(Debug)]
@@ -161,7 +161,9 @@ impl<T: Default + Serialize + DeserializeOwned> Shelf<T> {
 
 /// A state as it is stored.
 pub(crate) fn encode<S: Serialize>(state: &S) -> Vec<u8> {
-    postcard::to_extend(state, vec![VERSION]).unwrap_or_default()
+    let mut bytes = Vec::with_capacity(128);
+    bytes.push(VERSION);
+    postcard::to_extend(state, bytes).unwrap_or_default()
 }
 
 /// A stored state; `None` when another version wrote it or it is damaged.
@@ -229,7 +231,7 @@ mod tests {
     #[test]
     fn state_of_another_version_is_ignored_and_counted() {
         let mut shelf = Shelf::<u32>::new();
-        for state in [&[][..], &[2, 1], &[VERSION]] {
+        for state in [&[][..], &[1, 1], &[VERSION]] {
             assert!(!shelf.put("a", state));
         }
         assert_eq!((shelf.len(), shelf.unreadable()), (0, 3));

@@ -3,6 +3,7 @@
 use super::cells::{self, ALL, passes};
 use super::fast::Memo;
 use crate::Seen;
+use crate::field::Field;
 use crate::log_source::LogSource;
 use crate::matcher::{Item, Matcher, Selection, Selections};
 use crate::view::View;
@@ -107,7 +108,27 @@ impl Maker {
         let echo = (!matcher.reads_echoes()).then(cells::no_echo);
         let mut all: Vec<Expr> = provider.into_iter().chain(echo).map(Expr::Cells).collect();
         all.push(self.condition(&matcher.condition, &matcher.selections, false));
-        and(all)
+        let mut expr = and(all);
+        self.order(&mut expr);
+        expr
+    }
+
+    /// Puts what costs least first: a record is not read when a field of the event decides. How
+    /// much the costliest part of it costs.
+    fn order(&self, expr: &mut Expr) -> usize {
+        match expr {
+            Expr::Const(_) | Expr::Cells(_) => 0,
+            Expr::Test(test, _) => match self.items.get(*test).and_then(Item::field) {
+                Some(Field::Normal(_)) => 1,
+                Some(Field::Raw(raw)) if raw.twin.is_some() => 2,
+                Some(Field::Raw(_)) => 100,
+                None => 1_000,
+            },
+            Expr::And(all) | Expr::Or(all) | Expr::AtLeast(_, all) => {
+                all.sort_by_cached_key(|expr| self.order(&mut expr.clone()));
+                all.iter_mut().map(|expr| self.order(expr)).max().unwrap_or(0) + 1
+            }
+        }
     }
 
     fn condition(&mut self, expr: &ConditionExpr, of: &Selections, negated: bool) -> Expr {

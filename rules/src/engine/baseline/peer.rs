@@ -20,6 +20,7 @@ const TAINT_REFRESH_SECS: u32 = 60;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Peer {
     /// Ordered by print.
+    #[serde(with = "packed")]
     values: Vec<Sighted>,
     doubts: Option<Box<Doubts>>,
     /// Second of the earliest event.
@@ -31,6 +32,8 @@ pub(crate) struct Peer {
     /// Days with an event, counted until there are enough to be judged.
     days: Days,
     rung: Rung,
+    /// Whether it was seen at more than one moment: invented names mostly are not.
+    again: bool,
     /// Whether it has a place among the settled, which newcomers cannot take.
     pub(crate) settled: bool,
 }
@@ -54,6 +57,13 @@ struct Doubts {
     held_until: u32,
 }
 
+/// Up to how many values each is looked at when one is new.
+const FEW: usize = 512;
+
+fn is_aside(spec: &Baseline, rung: Rung, print: Print) -> bool {
+    matches!(spec.of, Novel::Network { .. }) && rung != Rung::System && print.is_system()
+}
+
 /// How much later a sight must be for it to be noted: a batch commits what it changed, and
 /// writing every `per` at every event would cost more than the events do.
 fn refresh_secs(spec: &Baseline) -> u32 {
@@ -69,6 +79,11 @@ impl Peer {
     /// Second of the latest event.
     pub(crate) fn last(&self) -> u32 {
         self.last
+    }
+
+    /// Whether it was seen at one moment only.
+    pub(crate) fn is_single(&self) -> bool {
+        !self.again && !self.settled
     }
 
     /// Whether it must not be forgotten at this second.
@@ -217,6 +232,7 @@ impl Peer {
     /// Whether counting an event of that second would change nothing.
     fn has_counted(&self, spec: &Baseline, now: u32) -> bool {
         self.events >= spec.mature.events.max(1)
+            && (self.again || now == self.first)
             && (self.days.len() >= spec.mature.days.min(Days::MAX) || self.days.contains(now))
             && (self.first..self.last.saturating_add(refresh_secs(spec))).contains(&now)
     }
@@ -226,6 +242,7 @@ impl Peer {
         if self.has_counted(spec, now) {
             return false;
         }
+        self.again |= self.events > 0 && now != self.first;
         self.first = if self.events == 0 { now } else { self.first.min(now) };
         if self.events < spec.mature.events.max(1) {
             self.events += 1;
@@ -283,7 +300,9 @@ impl Peer {
         {
             return false;
         }
-        self.forget_old(spec, now);
+        if place.is_err() {
+            self.forget_old(spec, now);
+        }
         self.note(print, now);
         if let (Value::Address { asn: Some(asn), .. }, Novel::Network { .. }) = (value, &spec.of) {
             self.note(Print::system(asn), now);
@@ -313,8 +332,12 @@ impl Peer {
         }
     }
 
+    /// Values are judged by their age, so that those too old may stay a while: while there are
+    /// few they go at each new one, and while there are many when their number doubles a quarter.
     fn forget_old(&mut self, spec: &Baseline, now: u32) {
-        if spec.returns_after_secs.is_none() {
+        let many = self.values.len();
+        let due = many < FEW || many.is_multiple_of((many.next_power_of_two() / 8).max(1));
+        if spec.returns_after_secs.is_none() && due {
             self.values.retain(|known| i64::from(now.saturating_sub(known.last)) <= spec.decay_secs);
         }
     }
@@ -322,21 +345,32 @@ impl Peer {
     /// Autonomous systems are noted beside the networks, for the day somebody climbs that far;
     /// they do not count as networks.
     fn is_aside(&self, spec: &Baseline, print: Print) -> bool {
-        matches!(spec.of, Novel::Network { .. }) && self.rung != Rung::System && print.is_system()
+        is_aside(spec, self.rung, print)
     }
 
-    /// Lets the longest unseen go when there are too many, of the values or of those aside.
+    /// Lets the longest unseen go when there are too many, of the values or of those aside; of
+    /// many, some more than need be, so that it is seldom done.
     fn evict(&mut self, spec: &Baseline, aside: bool) {
-        let among = |known: &&Sighted| self.is_aside(spec, known.print) == aside;
-        if self.values.iter().filter(among).count() <= spec.values_max.max(1) {
+        let most = spec.values_max.max(1);
+        if self.values.len() <= most {
             return;
         }
-        let oldest = self.values.iter().filter(among).min_by_key(|known| (known.last, known.print)).copied();
-        self.values.retain(|known| Some(*known) != oldest);
+        let among = self.values.iter().filter(|known| self.is_aside(spec, known.print) == aside);
+        let mut ages: Vec<(u32, Print)> = among.map(|known| (known.last, known.print)).collect();
+        let Some(over) = ages.len().checked_sub(most).filter(|over| *over > 0) else { return };
+        let count = over.max(most / 64);
+        let (_, youngest, _) = ages.select_nth_unstable(count - 1);
+        let youngest = *youngest;
+        let goes = |known: &Sighted| (known.last, known.print) <= youngest;
+        let rung = self.rung;
+        self.values.retain(|known| is_aside(spec, rung, known.print) != aside || !goes(known));
     }
 
-    /// Values that still count.
+    /// Values that still count; of many, those that are kept.
     fn living(&self, spec: &Baseline, now: u32) -> usize {
+        if self.values.len() > FEW {
+            return self.values.len();
+        }
         let living = |known: &&Sighted| {
             spec.returns_after_secs.is_some() || i64::from(now.saturating_sub(known.last)) <= spec.decay_secs
         };
@@ -373,6 +407,52 @@ impl Peer {
             for (print, _) in &mut doubts.tainted {
                 *print = print.widened();
             }
+        }
+    }
+}
+
+/// Values as stored: twelve bytes each, least significant first, so that writing many costs
+/// little more than copying them.
+mod packed {
+    use super::{Print, Sighted};
+    use serde::de::{Error, Visitor};
+    use serde::{Deserializer, Serializer};
+    use std::fmt;
+
+    const EACH: usize = 12;
+
+    pub(super) fn serialize<S: Serializer>(values: &[Sighted], to: S) -> Result<S::Ok, S::Error> {
+        let mut bytes = Vec::with_capacity(values.len() * EACH);
+        for known in values {
+            bytes.extend(known.print.to_bits().to_le_bytes());
+            bytes.extend(known.last.to_le_bytes());
+        }
+        to.serialize_bytes(&bytes)
+    }
+
+    pub(super) fn deserialize<'d, D: Deserializer<'d>>(from: D) -> Result<Vec<Sighted>, D::Error> {
+        from.deserialize_bytes(Packed)
+    }
+
+    struct Packed;
+
+    impl Visitor<'_> for Packed {
+        type Value = Vec<Sighted>;
+
+        fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+            write!(out, "{EACH} bytes for each value")
+        }
+
+        fn visit_bytes<E: Error>(self, bytes: &[u8]) -> Result<Self::Value, E> {
+            let mut values = Vec::with_capacity(bytes.len() / EACH);
+            let mut rest = bytes;
+            while let Some((print, after)) = rest.split_first_chunk::<8>() {
+                let Some((last, after)) = after.split_first_chunk::<4>() else { break };
+                let print = Print::from_bits(u64::from_le_bytes(*print));
+                values.push(Sighted { print, last: u32::from_le_bytes(*last) });
+                rest = after;
+            }
+            if rest.is_empty() { Ok(values) } else { Err(E::invalid_length(bytes.len(), &self)) }
         }
     }
 }

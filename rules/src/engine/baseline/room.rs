@@ -2,7 +2,8 @@
 //!
 //! Two tiers. Whoever has been here for a day and can be judged is settled; the settled have
 //! nine tenths of the places, and newcomers can never take one from them: a flood of invented
-//! names only pushes out other new names. Within a tier the longest unseen go first. Whoever has
+//! names only pushes out other new names. Within a tier those seen at one moment only go first, then
+//! the longest unseen. Whoever has
 //! an open incident stays. What goes depends on the state alone, not on the order it was
 //! restored in.
 
@@ -55,7 +56,7 @@ impl Known {
     /// Forgets the longest unseen of a tier.
     fn evict(&mut self, settled: bool, count: usize, now: u32) {
         let may_go = |peer: &Peer| peer.settled == settled && !peer.is_held(now);
-        let gone = self.peers.evict(count, |peer| may_go(peer).then(|| peer.last()));
+        let gone = self.peers.evict(count, |peer| may_go(peer).then(|| (!peer.is_single(), peer.last())));
         if settled {
             self.settled -= gone;
         }

@@ -57,7 +57,7 @@ impl Print {
     /// What stands for a value on a rung; `None` where it is not judged.
     pub(crate) fn of(value: Value<'_>, rung: Rung) -> Option<Self> {
         match (value, rung) {
-            (Value::Text(text), _) => Some(Self::packed(sip(text.as_bytes()))),
+            (Value::Text(text), _) => Some(Self::from_bits(sip(text.as_bytes()))),
             (Value::Address { ip, .. }, Rung::Narrow) => Some(Self::narrow(ip)),
             (Value::Address { ip, .. }, Rung::Wide) => Some(Self::narrow(ip).widened()),
             (Value::Address { asn, .. }, Rung::System) => asn.map(Self::system),
@@ -67,20 +67,20 @@ impl Print {
 
     /// What stands for an autonomous system.
     pub(crate) fn system(asn: u32) -> Self {
-        Self::packed(SYSTEM << KIND_SHIFT | u64::from(asn))
+        Self::from_bits(SYSTEM << KIND_SHIFT | u64::from(asn))
     }
 
     /// Whether it stands for an autonomous system; meaningless for texts.
     pub(crate) fn is_system(self) -> bool {
-        self.bits() >> KIND_SHIFT == SYSTEM
+        self.to_bits() >> KIND_SHIFT == SYSTEM
     }
 
     /// The network one rung up.
     pub(crate) fn widened(self) -> Self {
-        let (kind, address) = (self.bits() >> KIND_SHIFT, self.bits() & !KIND_MASK);
+        let (kind, address) = (self.to_bits() >> KIND_SHIFT, self.to_bits() & !KIND_MASK);
         match kind {
-            V4_24 => Self::packed(V4_16 << KIND_SHIFT | (address & 0xffff_0000)),
-            V6_48 => Self::packed(V6_32 << KIND_SHIFT | (address & 0xffff_ffff_0000)),
+            V4_24 => Self::from_bits(V4_16 << KIND_SHIFT | (address & 0xffff_0000)),
+            V6_48 => Self::from_bits(V6_32 << KIND_SHIFT | (address & 0xffff_ffff_0000)),
             _ => self,
         }
     }
@@ -92,20 +92,22 @@ impl Print {
 
     fn narrow(ip: IpAddr) -> Self {
         match ip.to_canonical() {
-            IpAddr::V4(ip) => Self::packed(V4_24 << KIND_SHIFT | u64::from(u32::from(ip) & 0xffff_ff00)),
+            IpAddr::V4(ip) => Self::from_bits(V4_24 << KIND_SHIFT | u64::from(u32::from(ip) & 0xffff_ff00)),
             IpAddr::V6(ip) => {
                 let top = u128::from(ip) >> 80;
-                Self::packed(V6_48 << KIND_SHIFT | u64::try_from(top).unwrap_or(0))
+                Self::from_bits(V6_48 << KIND_SHIFT | u64::try_from(top).unwrap_or(0))
             }
         }
     }
 
-    fn packed(bits: u64) -> Self {
+    /// The print of these eight bytes.
+    pub(crate) fn from_bits(bits: u64) -> Self {
         let half = |bits: u64| u32::try_from(bits & 0xffff_ffff).unwrap_or(0);
         Self { high: half(bits >> 32), low: half(bits) }
     }
 
-    fn bits(self) -> u64 {
+    /// Its eight bytes.
+    pub(crate) fn to_bits(self) -> u64 {
         u64::from(self.high) << 32 | u64::from(self.low)
     }
 }
@@ -114,7 +116,7 @@ struct Network(Print);
 
 impl fmt::Display for Network {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let bits = self.0.bits();
+        let bits = self.0.to_bits();
         let (kind, v4) = (bits >> KIND_SHIFT, Ipv4Addr::from(self.0.low));
         let v6 = Ipv6Addr::from(u128::from(bits & !KIND_MASK) << 80);
         match kind {

@@ -1,0 +1,216 @@
+//! How long the engine takes for one event: `cargo bench -p keywatch-rules --bench engine`.
+//!
+//! Events shaped like CloudTrail's are made and normalised first; only judging them is measured,
+//! in nanoseconds of processor time per event (the first figure of `/proc/self/schedstat`), as
+//! the median of several runs with a fresh engine each.
+//!
+//! `KEYWATCH_BENCH_EVENTS` sets the number of events (200,000), `KEYWATCH_BENCH_ROUNDS` that of
+//! runs (5), `KEYWATCH_BENCH_ONLY` a part of the names of the cases to run. `KEYWATCH_SIGMA`
+//! names a folder of further rules to load beside the shipped ones.
+
+#![expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
+#![expect(clippy::disallowed_methods, clippy::disallowed_types, reason = "a benchmark has no configuration")]
+
+mod events;
+
+use events::{Made, Workload};
+use keywatch_event::Place;
+use keywatch_rules::{Engine, RuleSet, Seen, Settings, builtin, compile};
+use std::fmt::Write as _;
+use std::path::Path;
+use std::sync::Arc;
+
+type Failure = Box<dyn std::error::Error>;
+type File = (String, String);
+
+/// Events handed over at once, as the service does.
+const BATCH: usize = 1_000;
+
+fn main() -> Result<(), Failure> {
+    let bench = Bench {
+        events: number("KEYWATCH_BENCH_EVENTS", 200_000),
+        rounds: number("KEYWATCH_BENCH_ROUNDS", 5),
+        only: std::env::var("KEYWATCH_BENCH_ONLY").unwrap_or_default(),
+    };
+    let shipped: Vec<File> =
+        builtin().iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect();
+    let core: Vec<File> = shipped.iter().filter(|(name, _)| name.contains("kw-00")).cloned().collect();
+    let some = Workload { events: bench.events, principals: 2_000 }.make()?;
+    bench.run("no rule", &[], &some)?;
+    bench.run("core five", &core, &some)?;
+    bench.run("catalogue", &shipped, &some)?;
+    if let Ok(folder) = std::env::var("KEYWATCH_SIGMA") {
+        let mut more = shipped.clone();
+        find(Path::new(&folder), &mut more)?;
+        bench.run(&format!("catalogue and {} files", more.len() - shipped.len()), &more, &some)?;
+    }
+    for rules in [10, 1_000] {
+        bench.run(
+            &format!("core five and {rules} rules"),
+            &[core.clone(), vec![generated(rules)]].concat(),
+            &some,
+        )?;
+    }
+    drop(some);
+    let many = Workload { events: bench.events, principals: 100_000 }.make()?;
+    bench.run("100,000 principals, core five", &core, &many)?;
+    bench.run("100,000 principals, catalogue", &shipped, &many)?;
+    drop(many);
+    bench.windows()
+}
+
+fn number(variable: &str, default: usize) -> usize {
+    std::env::var(variable).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
+}
+
+fn find(folder: &Path, files: &mut Vec<File>) -> Result<(), Failure> {
+    for entry in std::fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.is_dir() {
+            find(&path, files)?;
+        } else if path.extension().is_some_and(|ending| ending == "yml") {
+            files.push((path.display().to_string(), std::fs::read_to_string(path)?));
+        }
+    }
+    Ok(())
+}
+
+/// Rules that name a service and operations each.
+fn generated(rules: usize) -> File {
+    let mut text = String::new();
+    for n in 0..rules {
+        let separator = if n > 0 { "---\n" } else { "" };
+        // Writing into a String cannot fail.
+        let _infallible = write!(
+            text,
+            "{separator}title: Measured rule {n}\nname: BENCH-{n}\nlevel: high\nlogsource: {{product: aws, service: cloudtrail}}\n\
+             detection:\n  selection:\n    eventSource: service-{n}.amazonaws.com\n    eventName: [Delete{n}, Put{n}]\n  condition: selection\n"
+        );
+    }
+    ("generated.yml".to_owned(), text)
+}
+
+const WINDOW: &str = "\
+title: Many values
+name: BENCH-feed
+level: informational
+logsource: {product: keywatch, category: audit}
+detection:
+  selection: {class: secret.read}
+  condition: selection
+---
+title: Many distinct values
+name: BENCH-window
+level: high
+correlation:
+  type: value_count
+  rules: [BENCH-feed]
+  group-by: [provider]
+  timespan: 24h
+  condition: {gte: 1000, field: secrets.id}
+";
+
+struct Bench {
+    events: usize,
+    rounds: usize,
+    only: String,
+}
+
+impl Bench {
+    fn run(&self, name: &str, files: &[File], made: &[Made]) -> Result<(), Failure> {
+        if !name.contains(&self.only) {
+            return Ok(());
+        }
+        let rules = rules(files)?;
+        let mut taken = Vec::new();
+        let mut held = 0;
+        for _ in 0..self.rounds.max(1) {
+            let before = resident_kib();
+            let mut engine = Engine::new(Arc::clone(&rules), settings());
+            taken.push(judge(&mut engine, made)? / made.len() as u64);
+            held = resident_kib().saturating_sub(before).max(held);
+        }
+        println!("{name:<32} {:>7} ns an event, {:>4} MiB more resident", median(&mut taken), held >> 10);
+        Ok(())
+    }
+
+    /// One group that holds 100,000 entries, in order and with entries that come late.
+    fn windows(&self) -> Result<(), Failure> {
+        let name = "100,000 entries in one window";
+        if !name.contains(&self.only) {
+            return Ok(());
+        }
+        let rules = rules(&[("window.yml".to_owned(), WINDOW.to_owned())])?;
+        let (mut first, mut full, mut late) = (Vec::new(), Vec::new(), Vec::new());
+        for _ in 0..self.rounds.max(1) {
+            let mut engine = Engine::new(Arc::clone(&rules), settings());
+            let mut made = events::reads(110_100)?;
+            let late_ones = made.split_off(110_000);
+            let (few, many) =
+                (made.get(..10_000).unwrap_or_default(), made.get(100_000..).unwrap_or_default());
+            first.push(judge(&mut engine, few)? / few.len() as u64);
+            judge(&mut engine, made.get(10_000..100_000).unwrap_or_default())?;
+            full.push(judge(&mut engine, many)? / many.len() as u64);
+            late.push(judge(&mut engine, &late_ones)? / late_ones.len() as u64);
+        }
+        println!(
+            "{name:<32} {:>7} ns an event among the first 10,000, {} ns with 100,000 before, {} ns for one that is late by 1,000",
+            median(&mut first),
+            median(&mut full),
+            median(&mut late)
+        );
+        Ok(())
+    }
+}
+
+fn settings() -> Settings {
+    Settings { entries_max: 300_000, ..Settings::default() }
+}
+
+fn rules(files: &[File]) -> Result<Arc<RuleSet>, Failure> {
+    let compiled = compile(files.iter().map(|(name, text)| (&**name, &**text)));
+    compiled.map(Arc::new).map_err(|problems| format!("{problems:?}").into())
+}
+
+/// Nanoseconds of processor time.
+fn judge(engine: &mut Engine, made: &[Made]) -> Result<u64, Failure> {
+    let place = Place { name: Arc::from("bench"), line: 1, record: 0 };
+    let normalizer = keywatch_ingest::provider::Normalizer::new();
+    let mut total = 0;
+    for batch in made.chunks(BATCH) {
+        let mut events = Vec::with_capacity(batch.len());
+        for record in batch {
+            events.extend(
+                normalizer
+                    .normalize(record.0.as_bytes(), events::received())
+                    .map_err(|reason| format!("{reason:?}"))?,
+            );
+        }
+        let seen: Vec<Seen<'_>> = events
+            .iter()
+            .zip(batch)
+            .map(|(event, record)| Seen { event, place: &place, raw: record.0.as_bytes() })
+            .collect();
+        let before = processor_ns()?;
+        let evaluation = engine.evaluate(&seen);
+        total += processor_ns()? - before;
+        drop(evaluation);
+    }
+    Ok(total)
+}
+
+fn processor_ns() -> Result<u64, Failure> {
+    let stat = std::fs::read_to_string("/proc/thread-self/schedstat")?;
+    Ok(stat.split_whitespace().next().unwrap_or_default().parse()?)
+}
+
+fn resident_kib() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap_or_default();
+    line.trim().trim_end_matches("kB").trim().parse().unwrap_or(0)
+}
+
+fn median(values: &mut [u64]) -> u64 {
+    values.sort_unstable();
+    values.get(values.len() / 2).copied().unwrap_or(0)
+}
