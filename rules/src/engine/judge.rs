@@ -37,8 +37,10 @@ impl Novelties {
 /// What the event raised so far, and through what.
 #[derive(Clone, Copy, Debug, Default)]
 struct Raising {
-    /// By rules that know nothing of novelty.
+    /// By rules that compare with no past.
     by_others: Option<Level>,
+    /// By being more than the past days explain.
+    by_measure: Option<Level>,
     /// By being new.
     by_novelty: Option<Level>,
     /// By what is new being many, or in a sequence.
@@ -109,8 +111,13 @@ impl Case<'_, '_> {
         let mut raising = Raising::default();
         let nothing = Novelties::default();
         for at in rules.iter().filter(|rule| !listens(rule)) {
-            let level = set.rules.get(*at).and_then(|rule| self.apply(*at, rule, &nothing));
-            raising.by_others = raising.by_others.max(level);
+            let Some(rule) = set.rules.get(*at) else { continue };
+            let level = self.apply(*at, rule, &nothing);
+            if has_own_past(rule) {
+                raising.by_measure = raising.by_measure.max(level);
+            } else {
+                raising.by_others = raising.by_others.max(level);
+            }
         }
         let novelties = if self.said.is_none() { self.judge_novelty(&set.baselines, baselines) } else { nothing };
         for at in rules.iter().filter(|rule| listens(rule)) {
@@ -245,24 +252,34 @@ impl Case<'_, '_> {
     }
 }
 
+/// Whether a rule's bound is learned from what was usual.
+fn has_own_past(rule: &Rule) -> bool {
+    matches!(&rule.kind, Kind::Count(count) if count.lagged.is_some())
+}
+
 impl Raising {
-    /// What keeps a baseline from learning. One that accepts at once has said what it had to say
-    /// when its own news were many: the same news tomorrow are none.
+    /// What keeps a baseline from learning. To one that accepts at once, everything that rules
+    /// with a past of their own raise is news: it was told, and is not told again tomorrow.
     fn for_baseline(self, spec: &Baseline) -> Raised {
         if spec.accept_days > 0 {
             return self.raised();
         }
-        Self { by_more: None, by_novelty: self.by_novelty.max(self.by_more), ..self }.raised()
+        let by_novelty = self.by_novelty.max(self.by_more).max(self.by_measure);
+        Self { by_others: self.by_others, by_novelty, by_more: None, by_measure: None }.raised()
     }
 
     fn raised(self) -> Raised {
-        let grave = |level: Option<Level>| level >= Some(Level::High);
-        let warned = |level: Option<Level>| level >= Some(Level::Warning);
-        match self {
-            Self { by_others, by_more, .. } if grave(by_others) || grave(by_more) => Raised::High,
-            Self { by_others, .. } if warned(by_others) => Raised::Other,
-            Self { by_novelty, by_more, .. } if warned(by_novelty) || warned(by_more) => Raised::Novelty,
-            Self { .. } => Raised::Nothing,
+        let Self { by_others, by_measure, by_novelty, by_more } = self;
+        let grave = |level: &Option<Level>| *level >= Some(Level::High);
+        let warned = |level: &Option<Level>| *level >= Some(Level::Warning);
+        if [by_others, by_measure, by_more].iter().any(grave) {
+            Raised::High
+        } else if [by_others, by_measure].iter().any(warned) {
+            Raised::Other
+        } else if [by_novelty, by_more].iter().any(warned) {
+            Raised::Novelty
+        } else {
+            Raised::Nothing
         }
     }
 }
