@@ -74,7 +74,7 @@ impl Workload {
         );
         let call = Call::of(lot >> 40, &arn, who);
         let agent = AGENTS.get(usize::try_from(who % 4).unwrap_or(0)).copied().unwrap_or_default();
-        let mut put = |text: std::fmt::Arguments<'_>| drop(out.write_fmt(text));
+        let mut put = |text: std::fmt::Arguments<'_>| out.write_fmt(text).unwrap_or_default();
         put(format_args!(
             "{{\"eventVersion\":\"1.09\",\"userIdentity\":{{\"type\":\"AssumedRole\",\"principalId\":\"AROAEXAMPLE{who}:i-0{who:016x}\",\"arn\":\"arn:aws:sts::111122223333:assumed-role/svc-{who}/i-0{who:016x}\",\"accountId\":\"111122223333\",\"accessKeyId\":\"ASIAEXAMPLE{who:08}\",\"sessionContext\":{{\"sessionIssuer\":{{\"type\":\"Role\",\"principalId\":\"AROAEXAMPLE{who}\",\"arn\":\"arn:aws:iam::111122223333:role/svc-{who}\",\"accountId\":\"111122223333\",\"userName\":\"svc-{who}\"}},\"webIdFederationData\":{{}},\"attributes\":{{\"creationDate\":\"{time}\",\"mfaAuthenticated\":\"false\"}}}}{}}},",
             call.invoked_by

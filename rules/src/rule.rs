@@ -430,7 +430,9 @@ impl Kind {
     #[must_use]
     pub fn is_for_novelty_alone(&self) -> bool {
         match self {
-            Self::Count(count) => count.hits.len() == 1 && count.condition.bounds.iter().all(|(_, bound)| *bound <= 1.0),
+            Self::Count(count) => {
+                count.hits.len() == 1 && count.condition.bounds.iter().all(|(_, bound)| *bound <= 1.0)
+            }
             Self::Classify(_) | Self::Silence(_) | Self::Risk(_) => true,
         }
     }

@@ -4,8 +4,8 @@
 #![expect(clippy::indexing_slicing, reason = "a test that indexes out of its own bounds should fail")]
 
 use keywatch_event::{
-    Alert, AuditEvent, Class, Evaluation, EventTime, Outcome, Place, Principal, PrincipalKind, Provider, SecretRef,
-    Source,
+    Alert, AuditEvent, Class, Evaluation, EventTime, Outcome, Place, Principal, PrincipalKind, Provider,
+    SecretRef, Source,
 };
 use keywatch_rules::rule::Kind;
 use keywatch_rules::{Engine, RuleSet, Seen, Settings, Signal, builtin, compile, examples};
@@ -133,7 +133,9 @@ fn differences(found: &BTreeMap<String, Alert>, clean: &BTreeMap<String, Alert>)
     };
     let rule = |id: &String| found.get(id).or(clean.get(id)).map(|alert| alert.rule.clone());
     differ
-        .map(|id| format!("{:?}: {:?} instead of {:?}", rule(id), events(found.get(id)), events(clean.get(id))))
+        .map(|id| {
+            format!("{:?}: {:?} instead of {:?}", rule(id), events(found.get(id)), events(clean.get(id)))
+        })
         .collect()
 }
 

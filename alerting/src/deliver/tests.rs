@@ -19,7 +19,12 @@ impl Judge for Opens {
     fn judge(&mut self, fresh: &[usize]) -> Evaluation {
         let classified = Classified { level: Level::High, rules: vec!["KW-001".into()], matters_secs: 0 };
         let opened = AlertChange::Opened { alert: self.0.clone(), hold_secs: 0 };
-        Evaluation { classified: vec![classified; fresh.len()], changes: vec![opened], learned: vec![], kept: vec![] }
+        Evaluation {
+            classified: vec![classified; fresh.len()],
+            changes: vec![opened],
+            learned: vec![],
+            kept: vec![],
+        }
     }
 }
 

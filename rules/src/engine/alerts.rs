@@ -3,9 +3,7 @@
 use super::brief::{Brief, Who};
 use super::incident::{Incident, Member};
 use crate::rule::{Count, Counted, Rule};
-use keywatch_event::{
-    Alert, AlertPrincipal, EVIDENCE_MAX, Evidence, Level, SECRETS_MAX, SecretRef, Why,
-};
+use keywatch_event::{Alert, AlertPrincipal, EVIDENCE_MAX, Evidence, Level, SECRETS_MAX, SecretRef, Why};
 use std::sync::Arc;
 
 /// Most new values a title names.
@@ -111,11 +109,18 @@ fn why(rule: &Rule, count: &Count, incident: &Incident, (secrets, notes): (usize
     let named = format!("{events} event(s) naming {secrets} secret(s)");
     let new = match notes {
         [] => String::new(),
-        notes => format!("; never seen before: {}", notes.iter().take(20).map(|n| &**n).collect::<Vec<_>>().join(", ")),
+        notes => format!(
+            "; never seen before: {}",
+            notes.iter().take(20).map(|n| &**n).collect::<Vec<_>>().join(", ")
+        ),
     };
     let text = match count.timespan_secs {
         0 => format!("{}: {named}{new}", rule.title),
-        secs => format!("{} within {}; {named} in all{new}", measured(count, incident.observed, *bound), spoken(secs)),
+        secs => format!(
+            "{} within {}; {named} in all{new}",
+            measured(count, incident.observed, *bound),
+            spoken(secs)
+        ),
     };
     Why { text, observed: incident.observed, threshold: *bound, baseline: learned.clone() }
 }

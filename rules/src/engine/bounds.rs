@@ -1,6 +1,6 @@
 //! How the engine keeps its memory within its limits, and what it hands over to be stored.
 
-use super::{Engine, State};
+use super::{Engine, Gauges, Known, State};
 use crate::rule::Kind;
 use keywatch_event::{EventTime, Learned};
 
@@ -12,8 +12,14 @@ impl Engine {
         if self.gauges.entries > self.settings.entries_max {
             self.make_room();
         }
-        self.gauges.principals = self.baselines.iter().map(super::Known::len).sum();
-        self.gauges.principals_evicted = self.baselines.iter().map(super::Known::evicted).sum();
+        let learned = self.states.iter().map(State::gauges).chain(self.baselines.iter().map(known_gauges));
+        let entries = Gauges {
+            entries: self.gauges.entries,
+            entries_evicted: self.gauges.entries_evicted,
+            beyond_memory: self.late_entries,
+            ..Gauges::default()
+        };
+        self.gauges = learned.fold(entries, Gauges::plus);
     }
 
     fn make_room(&mut self) {
@@ -86,7 +92,39 @@ impl Engine {
     }
 }
 
+impl Gauges {
+    fn plus(self, other: Self) -> Self {
+        Self {
+            entries: self.entries + other.entries,
+            principals: self.principals + other.principals,
+            entries_evicted: self.entries_evicted + other.entries_evicted,
+            principals_evicted: self.principals_evicted + other.principals_evicted,
+            beyond_memory: self.beyond_memory + other.beyond_memory,
+            unreadable: self.unreadable + other.unreadable,
+        }
+    }
+}
+
+fn known_gauges(known: &Known) -> Gauges {
+    Gauges {
+        principals: known.len(),
+        principals_evicted: known.evicted(),
+        unreadable: known.unreadable(),
+        ..Gauges::default()
+    }
+}
+
 impl State {
+    /// What is learned and held apart from entries.
+    fn gauges(&self) -> Gauges {
+        match self {
+            Self::Count(state) => state.gauges(),
+            Self::Silence(quiet) => quiet.gauges(),
+            Self::Risk(risks) => risks.gauges(),
+            Self::None => Gauges::default(),
+        }
+    }
+
     fn entries(&self) -> usize {
         match self {
             Self::Count(state) => state.len(),

@@ -120,7 +120,6 @@ impl Who {
             actor: event.actor_fingerprint().into(),
         }
     }
-
 }
 
 impl Caller {

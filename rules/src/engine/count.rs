@@ -1,6 +1,5 @@
 //! What one counting rule remembers, and how an event changes it.
 
-use super::Context;
 use super::alerts;
 use super::brief::Brief;
 use super::entry::{Entry, Part, Role, combined, shared_values};
@@ -8,6 +7,7 @@ use super::explain::Explanations;
 use super::group::{Arrival, Change, Group, Sweep};
 use super::lagged::{Lag, Measured};
 use super::lives::Lives;
+use super::{Context, Gauges};
 use crate::rule::{Count, Hold, Rule};
 use hashbrown::HashMap;
 use keywatch_event::{EventTime, Level};
@@ -184,6 +184,17 @@ impl CountState {
         self.held + self.explanations.len()
     }
 
+    /// What is learned, and what of it had to go.
+    pub(crate) fn gauges(&self) -> Gauges {
+        let lag = self.lag.borrow();
+        Gauges {
+            principals: lag.len(),
+            principals_evicted: lag.evicted(),
+            unreadable: lag.unreadable(),
+            ..Gauges::default()
+        }
+    }
+
     pub(crate) fn seal(&mut self, count: &Count, floor: EventTime) {
         self.groups.retain(|_, group| {
             group.seal(floor, count);
@@ -203,7 +214,9 @@ impl CountState {
         if excess > 0 {
             let (_, bound, _) = latest.select_nth_unstable(excess - 1);
             let bound = *bound;
-            let old = |group: &Group| group.latest().is_some_and(|time| time <= bound && !group.is_open(time, count));
+            let old = |group: &Group| {
+                group.latest().is_some_and(|time| time <= bound && !group.is_open(time, count))
+            };
             self.groups.retain(|_, group| group.dirty || group.len() != 1 || !old(group));
         }
         self.held = self.groups.values().map(Group::len).sum();

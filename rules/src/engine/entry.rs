@@ -1,9 +1,9 @@
 //! One event in one group of one counting rule, and the order of such entries.
 
+use super::Context;
 use super::brief::Brief;
 use crate::field::{Field, Normal};
 use crate::rule::{Condition, Count, Counted, Incident};
-use super::Context;
 use crate::view::View;
 use keywatch_event::EventTime;
 use sha2::{Digest, Sha256};
@@ -132,9 +132,9 @@ impl Gauge<'_, '_> {
                 let of = steps.iter().find_map(|step| step.of.as_ref());
                 of.map_or(Fact::Adds(true), |field| Fact::Values(self.hashed(std::slice::from_ref(field))))
             }
-            Counted::Sum(field) | Counted::Average(field) | Counted::Percentile(field, _) => {
-                Fact::Numbers(field.values(self.context.view).iter().filter_map(|text| millionths(text)).collect())
-            }
+            Counted::Sum(field) | Counted::Average(field) | Counted::Percentile(field, _) => Fact::Numbers(
+                field.values(self.context.view).iter().filter_map(|text| millionths(text)).collect(),
+            ),
         }
     }
 

@@ -30,7 +30,9 @@ impl Explanations {
         merge(self.explained.entry_ref(key).or_default(), at - hold.secs, until);
         let near = |secs: &i64| (at - hold.secs..=until).contains(secs);
         match self.waiting.get(key) {
-            Some(waiting) if waiting.events.iter().any(|(secs, _)| near(secs)) => waiting.groups.iter().cloned().collect(),
+            Some(waiting) if waiting.events.iter().any(|(secs, _)| near(secs)) => {
+                waiting.groups.iter().cloned().collect()
+            }
             _ => Vec::new(),
         }
     }

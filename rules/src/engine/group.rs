@@ -172,7 +172,9 @@ impl Group {
         match act {
             Act::Nothing => {}
             Act::Joined(serial, undo) => {
-                if let Some(incident) = place_of(serial, self.serial).and_then(|at| self.incidents.get_mut(at)) {
+                if let Some(incident) =
+                    place_of(serial, self.serial).and_then(|at| self.incidents.get_mut(at))
+                {
                     forget(&mut self.full, incident.full_keys.drain(undo.full_keys..), serial);
                     forget(&mut self.base, incident.base_keys.drain(undo.base_keys..), serial);
                     incident.undo(&undo);
@@ -184,7 +186,9 @@ impl Group {
                 let serial = self.next_serial();
                 forget(&mut self.full, incident.full_keys.drain(..), serial);
                 forget(&mut self.base, incident.base_keys.drain(..), serial);
-                taken.into_iter().for_each(|(at, before)| self.own(at, before));
+                for (at, before) in taken {
+                    self.own(at, before);
+                }
                 if incident.told.is_some() {
                     self.undone.push(incident);
                 }
@@ -226,7 +230,11 @@ impl Group {
         let Some(attach) = sweep.count.attach.get(usize::from(*which)) else { return Act::Nothing };
         let time = entry.brief.time;
         let fits = |incident: &Incident| {
-            let related = |member: &Member| shared.iter().any(|value| member.shares.get(usize::from(*which)).is_some_and(|own| own.contains(value)));
+            let related = |member: &Member| {
+                shared.iter().any(|value| {
+                    member.shares.get(usize::from(*which)).is_some_and(|own| own.contains(value))
+                })
+            };
             incident.takes(time, sweep.count) && incident.members.iter().any(related)
         };
         let Some(place) = self.incidents.iter().position(fits) else { return Act::Nothing };
@@ -259,11 +267,14 @@ impl Group {
     /// The earliest open incident that takes the entry by one of its keys.
     fn accepting(&self, entry: &Entry, count: &Count) -> Option<u32> {
         let time = entry.brief.time;
-        let open = |serial: &&u32| self.incident(**serial).is_some_and(|incident| incident.takes(time, count));
-        let crowded =
-            |serial: &&u32| self.incident(**serial).is_some_and(|incident| incident.actors.len() >= ACTORS_MAX);
+        let open =
+            |serial: &&u32| self.incident(**serial).is_some_and(|incident| incident.takes(time, count));
+        let crowded = |serial: &&u32| {
+            self.incident(**serial).is_some_and(|incident| incident.actors.len() >= ACTORS_MAX)
+        };
         let by_full = entry.keys.iter().filter_map(|key| self.full.get(&key.full)?.iter().find(open));
-        let by_base = entry.keys.iter().filter_map(|key| self.base.get(&key.base)?.iter().filter(crowded).find(open));
+        let by_base =
+            entry.keys.iter().filter_map(|key| self.base.get(&key.base)?.iter().filter(crowded).find(open));
         by_full.chain(by_base).min().copied()
     }
 
@@ -313,7 +324,10 @@ impl Group {
             let before = match undone.iter().position(|old| old.id == incident.id) {
                 Some(at) => Some(undone.swap_remove(at)),
                 None if incident.told.is_some() => None,
-                None => undone.iter().position(|old| incident.has(&old.opened_by)).map(|at| undone.swap_remove(at)),
+                None => undone
+                    .iter()
+                    .position(|old| incident.has(&old.opened_by))
+                    .map(|at| undone.swap_remove(at)),
             };
             changes.extend(incident.tell(before));
         }
@@ -332,7 +346,8 @@ impl Group {
         self.steps.drain(..newly);
         self.sealed += newly;
         let keep_from = floor.plus_secs(-count.timespan_secs);
-        let old = self.entries.iter().take(self.sealed.min(self.window.first)).filter(|e| e.brief.time < keep_from);
+        let old =
+            self.entries.iter().take(self.sealed.min(self.window.first)).filter(|e| e.brief.time < keep_from);
         self.drop_oldest(old.count());
         self.drop_closed(floor, count);
     }
@@ -359,11 +374,14 @@ impl Group {
         }
         for step in &mut self.steps {
             if let Act::Opened(taken) = &mut step.act {
-                *taken = taken.iter().filter_map(|(at, owner)| Some((at.checked_sub(excess)?, *owner))).collect();
+                *taken =
+                    taken.iter().filter_map(|(at, owner)| Some((at.checked_sub(excess)?, *owner))).collect();
             }
         }
         self.window = window;
-        if let Some(floor) = self.entries.get(self.sealed).or(self.entries.last()).map(|entry| entry.brief.time) {
+        if let Some(floor) =
+            self.entries.get(self.sealed).or(self.entries.last()).map(|entry| entry.brief.time)
+        {
             self.drop_closed(floor, count);
         }
         excess
@@ -379,7 +397,8 @@ impl Group {
         self.window.first -= count;
         for step in &mut self.steps {
             if let Act::Opened(taken) = &mut step.act {
-                *taken = taken.iter().filter_map(|(at, owner)| Some((at.checked_sub(count)?, *owner))).collect();
+                *taken =
+                    taken.iter().filter_map(|(at, owner)| Some((at.checked_sub(count)?, *owner))).collect();
             }
         }
     }
@@ -401,7 +420,8 @@ impl Group {
     fn drop_closed(&mut self, floor: EventTime, count: &Count) {
         let opened_since = self.steps.iter().filter(|step| matches!(step.act, Act::Opened(_))).count();
         let settled = self.incidents.len().saturating_sub(opened_since);
-        let over = self.incidents.iter().take(settled).take_while(|incident| !incident.takes(floor, count)).count();
+        let over =
+            self.incidents.iter().take(settled).take_while(|incident| !incident.takes(floor, count)).count();
         for (at, incident) in self.incidents.drain(..over).enumerate() {
             let serial = self.serial + u32::try_from(at).unwrap_or(u32::MAX);
             forget(&mut self.full, incident.full_keys.into_iter(), serial);
@@ -409,7 +429,6 @@ impl Group {
         }
         self.serial += u32::try_from(over).unwrap_or(u32::MAX);
     }
-
 }
 
 impl Sweep<'_> {

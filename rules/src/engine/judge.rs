@@ -32,19 +32,26 @@ impl Novelties {
     fn of(&self, baseline: usize) -> impl Iterator<Item = &str> {
         self.0.iter().filter(move |(of, _)| *of == baseline).filter_map(|(_, judgement)| judgement.news())
     }
+
+    /// What is new for a rule, in words.
+    fn note(&self, count: &Count) -> Option<Arc<str>> {
+        let new = count.hits.iter().filter_map(|hit| hit.novel).flat_map(|id| self.of(id.0));
+        let new: Vec<&str> = new.collect();
+        (!new.is_empty()).then(|| Arc::from(new.join(", ")))
+    }
 }
 
 /// What the event raised so far, and through what.
 #[derive(Clone, Copy, Debug, Default)]
 struct Raising {
     /// By rules that compare with no past.
-    by_others: Option<Level>,
+    others: Option<Level>,
     /// By being more than the past days explain.
-    by_measure: Option<Level>,
+    measure: Option<Level>,
     /// By being new.
-    by_novelty: Option<Level>,
+    novelty: Option<Level>,
     /// By what is new being many, or in a sequence.
-    by_more: Option<Level>,
+    many: Option<Level>,
 }
 
 impl Engine {
@@ -114,23 +121,24 @@ impl Case<'_, '_> {
             let Some(rule) = set.rules.get(*at) else { continue };
             let level = self.apply(*at, rule, &nothing);
             if has_own_past(rule) {
-                raising.by_measure = raising.by_measure.max(level);
+                raising.measure = raising.measure.max(level);
             } else {
-                raising.by_others = raising.by_others.max(level);
+                raising.others = raising.others.max(level);
             }
         }
-        let novelties = if self.said.is_none() { self.judge_novelty(&set.baselines, baselines) } else { nothing };
+        let novelties =
+            if self.said.is_none() { self.judge_novelty(&set.baselines, baselines) } else { nothing };
         for at in rules.iter().filter(|rule| listens(rule)) {
             let Some(rule) = set.rules.get(*at) else { continue };
             let level = self.apply(*at, rule, &novelties);
             if rule.kind.is_for_novelty_alone() {
-                raising.by_novelty = raising.by_novelty.max(level);
+                raising.novelty = raising.novelty.max(level);
             } else {
-                raising.by_more = raising.by_more.max(level);
+                raising.many = raising.many.max(level);
             }
         }
         if self.said.is_none() {
-            self.learn(&set.baselines, baselines, novelties, raising);
+            self.learn(&set.baselines, baselines, &novelties, raising);
         }
     }
 
@@ -167,11 +175,11 @@ impl Case<'_, '_> {
         let mask = count.hits.iter().enumerate().filter(|(_, hit)| self.hits(hit, novelties));
         let hits = mask.fold(0_u64, |mask, (at, _)| mask | 1 << at.min(63));
         let role = CountState::role(count, self.context, hits)?;
-        let part = Part { hits, role, note: self.note(count, novelties) };
+        let part = Part { hits, role, note: novelties.note(count) };
         let brief = self.brief();
         let Some(State::Count(state)) = self.engine.states.get_mut(at) else { return None };
         let Effect { entered, raised, beyond } = state.take(counting, self.context, &part, &brief);
-        self.engine.gauges.beyond_memory += u64::from(beyond);
+        self.engine.late_entries += u64::from(beyond);
         if entered {
             self.verdicts.matters(self.at, count.matters_secs(raised.is_some()));
         }
@@ -191,12 +199,6 @@ impl Case<'_, '_> {
             }
     }
 
-    fn note(&self, count: &Count, novelties: &Novelties) -> Option<Arc<str>> {
-        let new = count.hits.iter().filter_map(|hit| hit.novel).flat_map(|id| novelties.of(id.0));
-        let new: Vec<&str> = new.collect();
-        (!new.is_empty()).then(|| Arc::from(new.join(", ")))
-    }
-
     fn brief(&mut self) -> Arc<Brief> {
         let batch = (self.engine.batch, u32::try_from(self.at).unwrap_or(u32::MAX));
         let engine = &mut *self.engine;
@@ -207,7 +209,9 @@ impl Case<'_, '_> {
     fn judge_novelty(&mut self, specs: &[Baseline], baselines: &[usize]) -> Novelties {
         let mut novelties = Novelties::default();
         for at in baselines {
-            let (Some(spec), Some(known)) = (specs.get(*at), self.engine.baselines.get(*at)) else { continue };
+            let (Some(spec), Some(known)) = (specs.get(*at), self.engine.baselines.get(*at)) else {
+                continue;
+            };
             if self.context.found.has(spec.events) {
                 each_sight(spec, self.context, &mut |sight| {
                     novelties.0.push((*at, known.judge(spec, sight)));
@@ -217,14 +221,16 @@ impl Case<'_, '_> {
         novelties
     }
 
-    fn learn(&mut self, specs: &[Baseline], baselines: &[usize], novelties: Novelties, raising: Raising) {
+    fn learn(&mut self, specs: &[Baseline], baselines: &[usize], novelties: &Novelties, raising: Raising) {
         let raised = raising.raised();
         if raised == Raised::High {
             self.doubt(specs, baselines);
         }
         let mut judged = novelties.0.iter();
         for at in baselines {
-            let (Some(spec), Some(known)) = (specs.get(*at), self.engine.baselines.get_mut(*at)) else { continue };
+            let (Some(spec), Some(known)) = (specs.get(*at), self.engine.baselines.get_mut(*at)) else {
+                continue;
+            };
             if self.context.found.has(spec.events) {
                 each_sight(spec, self.context, &mut |sight| {
                     if let Some((_, judgement)) = judged.next() {
@@ -236,7 +242,9 @@ impl Case<'_, '_> {
                 });
             }
             if spec.taints.is_some_and(|taints| self.context.found.has(taints)) {
-                each_sight(spec, self.context, &mut |sight| known.taint(sight.per, sight.value, sight.now_secs));
+                each_sight(spec, self.context, &mut |sight| {
+                    known.taint(sight.per, sight.value, sight.now_secs)
+                });
             }
         }
     }
@@ -245,7 +253,8 @@ impl Case<'_, '_> {
     /// accepted for whom it is about.
     fn doubt(&mut self, specs: &[Baseline], judging: &[usize]) {
         let engine = &mut *self.engine;
-        let others = specs.iter().zip(&mut engine.baselines).enumerate().filter(|(at, _)| !judging.contains(at));
+        let others =
+            specs.iter().zip(&mut engine.baselines).enumerate().filter(|(at, _)| !judging.contains(at));
         for (_, (spec, known)) in others.filter(|(_, (spec, _))| spec.accept_days > 0) {
             each(&spec.per, self.context, &mut |per| known.raised_high(per));
         }
@@ -264,19 +273,19 @@ impl Raising {
         if spec.accept_days > 0 {
             return self.raised();
         }
-        let by_novelty = self.by_novelty.max(self.by_more).max(self.by_measure);
-        Self { by_others: self.by_others, by_novelty, by_more: None, by_measure: None }.raised()
+        let novelty = self.novelty.max(self.many).max(self.measure);
+        Self { others: self.others, novelty, many: None, measure: None }.raised()
     }
 
     fn raised(self) -> Raised {
-        let Self { by_others, by_measure, by_novelty, by_more } = self;
+        let Self { others, measure, novelty, many } = self;
         let grave = |level: &Option<Level>| *level >= Some(Level::High);
         let warned = |level: &Option<Level>| *level >= Some(Level::Warning);
-        if [by_others, by_measure, by_more].iter().any(grave) {
+        if [others, measure, many].iter().any(grave) {
             Raised::High
-        } else if [by_others, by_measure].iter().any(warned) {
+        } else if [others, measure].iter().any(warned) {
             Raised::Other
-        } else if [by_novelty, by_more].iter().any(warned) {
+        } else if [novelty, many].iter().any(warned) {
             Raised::Novelty
         } else {
             Raised::Nothing
@@ -339,7 +348,10 @@ pub(super) fn blanks_combined(fields: &[Field], view: &View<'_>) -> Vec<String> 
             values.push(String::new());
         }
         let joint = if at == 0 { "" } else { " " };
-        all = all.iter().flat_map(|one| values.iter().map(move |value| format!("{one}{joint}{value}"))).collect();
+        all = all
+            .iter()
+            .flat_map(|one| values.iter().map(move |value| format!("{one}{joint}{value}")))
+            .collect();
     }
     all
 }
@@ -385,9 +397,10 @@ impl Count {
     /// How long an event matters that explains others, or tells of the life of a secret.
     fn witnessed_secs(&self, context: &Context<'_, '_>) -> i64 {
         let clears = self.hold.as_ref().filter(|hold| context.found.has(hold.cleared_by));
-        let lives = self.lower.as_ref().filter(|lower| {
-            context.found.has(lower.created_by) || context.found.has(lower.read_by)
-        });
+        let lives = self
+            .lower
+            .as_ref()
+            .filter(|lower| context.found.has(lower.created_by) || context.found.has(lower.read_by));
         clears.map_or(0, |hold| hold.secs).max(lives.map_or(0, |lower| lower.within_secs))
     }
 }

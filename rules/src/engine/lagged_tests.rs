@@ -4,11 +4,23 @@ use super::*;
 use proptest::prelude::*;
 
 fn highest() -> Lagged {
-    Lagged { by: LaggedBy::Highest { factor: 1.5, plus: 1.0 }, days: 14, days_min: 3, growth_weekly_max: 1.5, silent: false }
+    Lagged {
+        by: LaggedBy::Highest { factor: 1.5, plus: 1.0 },
+        days: 14,
+        days_min: 3,
+        growth_weekly_max: 1.5,
+        silent: false,
+    }
 }
 
 fn spread() -> Lagged {
-    Lagged { by: LaggedBy::Spread { times: 6.0 }, days: 14, days_min: 7, growth_weekly_max: 1.5, silent: false }
+    Lagged {
+        by: LaggedBy::Spread { times: 6.0 },
+        days: 14,
+        days_min: 7,
+        growth_weekly_max: 1.5,
+        silent: false,
+    }
 }
 
 fn seen(value: f64, alerted: bool) -> Measured {

@@ -128,7 +128,12 @@ mod tests {
             ("create", "ci", 900),
             ("read", "ci", 990)
         ]));
-        assert!(!own(&[("read", "app", 950), ("read", "b", 100), ("read", "ci", 960), ("create", "ci", 900)]));
+        assert!(!own(&[
+            ("read", "app", 950),
+            ("read", "b", 100),
+            ("read", "ci", 960),
+            ("create", "ci", 900)
+        ]));
         assert!(!own(&[("create", "ci", 300)]));
         assert!(!own(&[("create", "eve", 900)]));
         assert!(!own(&[]));

@@ -83,6 +83,8 @@ pub struct Gauges {
     pub principals_evicted: u64,
     /// Events that came after what they belong to had left memory.
     pub beyond_memory: u64,
+    /// Pieces of learned state that could not be read back and are learned anew.
+    pub unreadable: u64,
 }
 
 /// Rules and what they remember.
@@ -100,6 +102,8 @@ pub struct Engine {
     floor: Option<EventTime>,
     batch: u64,
     gauges: Gauges,
+    /// Entries that came after their window had left memory.
+    late_entries: u64,
 }
 
 /// What one rule remembers.
@@ -250,6 +254,7 @@ impl Engine {
             floor: None,
             batch: 0,
             gauges: Gauges::default(),
+            late_entries: 0,
         }
     }
 

@@ -1,12 +1,12 @@
 //! What a rule about silence remembers, and the alerts it makes.
 
-use super::Context;
 use super::alerts::spoken;
 use super::brief::Brief;
-use super::judge::blanks_combined;
 use super::incident::alert_id;
+use super::judge::blanks_combined;
 use super::silence::pairs::{Pairs, Unfollowed};
 use super::silence::rhythm::{Rhythms, Silent};
+use super::{Context, Gauges};
 use crate::rule::{Hit, Rule, Silence};
 use hashbrown::HashMap;
 use keywatch_event::{Alert, AlertChange, EVIDENCE_MAX, EventTime, Evidence, Learned, Provider, Why};
@@ -43,17 +43,14 @@ impl Quiet {
     }
 
     /// Takes an event of a stream, or one that follows another.
-    pub(crate) fn take(
-        &mut self,
-        spec: &Silence,
-        context: &Context<'_, '_>,
-        brief: &Arc<Brief>,
-    ) {
+    pub(crate) fn take(&mut self, spec: &Silence, context: &Context<'_, '_>, brief: &Arc<Brief>) {
         let secs = brief.time.secs();
         if let Some(follower) = &spec.followed_by
             && context.found.has(follower.matcher)
         {
-            keys(follower, context).iter().for_each(|key| self.pairs.follow(spec, key, secs));
+            for key in keys(follower, context) {
+                self.pairs.follow(spec, &key, secs);
+            }
         }
         if !context.found.has(spec.hit.matcher) {
             return;
@@ -64,7 +61,8 @@ impl Quiet {
                 continue;
             }
             self.rhythms.observe(spec, &key, secs);
-            if self.last.get(&*key).is_none_or(|last| last.time < brief.time) && self.last.len() < STREAMS_MAX {
+            if self.last.get(&*key).is_none_or(|last| last.time < brief.time) && self.last.len() < STREAMS_MAX
+            {
                 self.last.insert(key.into(), Arc::clone(brief));
             }
         }
@@ -106,7 +104,10 @@ impl Quiet {
     fn unfollowed(&mut self, rule: &Rule, spec: &Silence, one: &Unfollowed<Arc<Brief>>) -> AlertChange {
         let provider = one.brief.who.provider;
         let secs = one.time_secs;
-        let open = self.open.remove(&provider).filter(|(alert, _)| secs - alert.last_event_at.secs() <= ONCE_PER_SECS);
+        let open = self
+            .open
+            .remove(&provider)
+            .filter(|(alert, _)| secs - alert.last_event_at.secs() <= ONCE_PER_SECS);
         let opens = open.is_none();
         let (mut alert, mut briefs) = open.unwrap_or_else(|| (alert(rule, &one.brief, &one.key), Vec::new()));
         if briefs.len() < EVIDENCE_MAX {
@@ -123,7 +124,22 @@ impl Quiet {
         };
         let was = alert.id.clone();
         self.open.insert(provider, (alert.clone(), briefs));
-        if opens { AlertChange::Opened { alert, hold_secs: 0 } } else { AlertChange::Updated { alert, was, news: false } }
+        if opens {
+            AlertChange::Opened { alert, hold_secs: 0 }
+        } else {
+            AlertChange::Updated { alert, was, news: false }
+        }
+    }
+
+    /// How much is held, and what had to go.
+    pub(crate) fn gauges(&self) -> Gauges {
+        Gauges {
+            principals: self.rhythms.len() + self.pairs.len(),
+            principals_evicted: self.rhythms.evicted() + self.pairs.evicted(),
+            beyond_memory: self.pairs.late(),
+            unreadable: self.rhythms.unreadable(),
+            ..Gauges::default()
+        }
     }
 
     pub(crate) fn take_learned(&mut self, rule: &str) -> Vec<Learned> {

@@ -3,11 +3,12 @@
 use super::incident::alert_id;
 use super::risk::{AlertFacts, Entity, RiskIncident, Risks};
 use super::verdicts::Verdicts;
-use super::{Engine, State};
-use crate::rule::{Kind, Risk, Rule};
+use super::{Engine, Gauges, State};
+use crate::rule::{Kind, Risk, RiskBy, Rule};
 use hashbrown::HashMap;
 use keywatch_event::{
-    Alert, AlertChange, AlertId, EVIDENCE_MAX, Evidence, Level, SECRETS_MAX, SecretRef, SourceKind, Why,
+    Alert, AlertChange, AlertId, AlertPrincipal, EVIDENCE_MAX, Evidence, Level, PrincipalKind, SECRETS_MAX,
+    SecretRef, SourceKind, Why,
 };
 use std::sync::Arc;
 
@@ -60,6 +61,11 @@ impl Engine {
 }
 
 impl RiskState {
+    /// What had to go of the alerts that can be joined.
+    pub(crate) fn gauges(&self) -> Gauges {
+        Gauges { principals_evicted: self.risks.evicted(), ..Gauges::default() }
+    }
+
     fn hear(&mut self, change: &AlertChange) {
         match change {
             AlertChange::Opened { alert, .. } => self.put(alert),
@@ -83,7 +89,7 @@ impl RiskState {
             rule: Arc::from(&*alert.rule),
             level: alert.level,
             opened_at_secs: alert.opened_at.secs(),
-            principal: alert.principal.as_ref().map(|principal| Arc::from(&*principal.id)),
+            principal: alert.principal.as_ref().filter(|p| is_somebody(p)).map(|p| Arc::from(&*p.id)),
             source: source.and_then(|source| source.ip).map(|ip| Arc::from(ip.to_string())),
             evidence: alert.evidence.iter().map(|row| Arc::from(&*row.event)).collect(),
         });
@@ -100,14 +106,17 @@ impl RiskState {
         if self.standing.len() > 2 * self.risks.len() + 64 {
             self.standing.retain(|_, alert| alert.opened_at.secs() >= secs);
             let standing = &self.standing;
-            self.told.retain(|_, told| told.iter().any(|one| standing.contains_key(&one.id)) || standing.is_empty());
+            self.told.retain(|_, told| {
+                told.iter().any(|one| standing.contains_key(&one.id)) || standing.is_empty()
+            });
         }
     }
 
     fn tell(&mut self, rule: &Rule, risk: &Risk) -> Vec<AlertChange> {
         let mut changes = Vec::new();
         for entity in self.risks.take_touched() {
-            let incidents = self.risks.incidents(risk, &entity);
+            let mut incidents = self.risks.incidents(risk, &entity);
+            incidents.retain(|incident| is_its_own(&entity, incident, risk));
             let alerts: Vec<(Alert, Told)> =
                 incidents.iter().filter_map(|incident| self.alert(rule, &entity, incident)).collect();
             let mut before = self.told.remove(&entity).unwrap_or_default();
@@ -138,7 +147,9 @@ impl RiskState {
         let rules = incident.rules.join(", ");
         let events = joined.iter().map(|alert| alert.events).sum();
         let completed = self.standing.get(&incident.completed_by.id).unwrap_or(first);
-        let same = |of: fn(&Alert) -> Option<String>| of(first).filter(|one| joined.iter().all(|a| of(a).as_ref() == Some(one)));
+        let same = |of: fn(&Alert) -> Option<String>| {
+            of(first).filter(|one| joined.iter().all(|a| of(a).as_ref() == Some(one)))
+        };
         let alert = Alert {
             id: id.clone(),
             rule: rule.id.to_string(),
@@ -148,7 +159,10 @@ impl RiskState {
             opened_at: completed.opened_at,
             first_event_at: joined.iter().map(|alert| alert.first_event_at).min()?,
             last_event_at: joined.iter().map(|alert| alert.last_event_at).max()?,
-            principal: first.principal.clone().filter(|p| joined.iter().all(|a| a.principal.as_ref() == Some(p))),
+            principal: first
+                .principal
+                .clone()
+                .filter(|p| joined.iter().all(|a| a.principal.as_ref() == Some(p))),
             source: first.source.clone().filter(|s| joined.iter().all(|a| a.source.as_ref() == Some(s))),
             secrets: secrets(&joined),
             provider: first.provider,
@@ -163,6 +177,28 @@ impl RiskState {
         let told = Told { id, level: alert.level, rules: incident.rules.len(), alerts: joined.len(), events };
         Some((alert, told))
     }
+}
+
+/// Whether the incident says more than another entity's does. What one principal did from one
+/// address is told as that principal's; an address speaks when several principals share it, or
+/// when none is known. Two rules about one and the same event are one finding.
+fn is_its_own(entity: &Entity, incident: &RiskIncident, risk: &Risk) -> bool {
+    let first = incident.alerts.first().map(|alert| (&alert.principal, &alert.evidence));
+    let shared = |same: fn(&AlertFacts, &AlertFacts) -> bool| {
+        incident.alerts.windows(2).all(|pair| matches!(pair, [one, other] if same(one, other)))
+    };
+    let one_principal = first.is_some_and(|(principal, _)| principal.is_some())
+        && shared(|one, other| one.principal == other.principal);
+    let one_event = first.is_some_and(|(_, evidence)| evidence.len() == 1)
+        && shared(|one, other| one.evidence == other.evidence);
+    let told_elsewhere =
+        matches!(entity, Entity::Source(_)) && risk.by.contains(&RiskBy::Principal) && one_principal;
+    !one_event && !told_elsewhere
+}
+
+/// Whether a principal is somebody: alerts about nobody in particular are not joined.
+fn is_somebody(principal: &AlertPrincipal) -> bool {
+    !matches!(principal.kind, PrincipalKind::Anonymous | PrincipalKind::Unknown)
 }
 
 fn change(alert: &Alert, told: &Told, before: &mut Vec<Told>) -> Option<AlertChange> {

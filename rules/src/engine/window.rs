@@ -184,15 +184,19 @@ fn value(measure: &Measure, of: &Counted, window: &[Entry]) -> f64 {
     match (measure, of) {
         (Measure::Count(count), _) => *count as f64,
         (Measure::Distinct(values), _) => values.len() as f64,
-        (Measure::Occurred(occurred), Counted::All(presence)) => f64::from(u8::from(present(presence, occurred))),
+        (Measure::Occurred(occurred), Counted::All(presence)) => {
+            f64::from(u8::from(present(presence, occurred)))
+        }
         (Measure::Occurred(occurred), Counted::Ordered(steps)) => {
             let all = occurred.iter().all(|times| *times > 0);
             f64::from(u8::from(all && ordered(steps, window)))
         }
-        (Measure::Sum(_, 0), _) | (Measure::Occurred(_), _) => 0.0,
+        (Measure::Sum(_, 0) | Measure::Occurred(_), _) => 0.0,
         (Measure::Sum(sum, count), Counted::Average(_)) => *sum as f64 / 1e6 / *count as f64,
         (Measure::Sum(sum, _), _) => *sum as f64 / 1e6,
-        (Measure::Ranked(ranked, count), Counted::Percentile(_, percent)) => nearest_rank(ranked, *count, *percent),
+        (Measure::Ranked(ranked, count), Counted::Percentile(_, percent)) => {
+            nearest_rank(ranked, *count, *percent)
+        }
         (Measure::Ranked(..), _) => 0.0,
     }
 }

@@ -82,7 +82,10 @@ fn example(node: &Node, problems: &Problems) -> Option<Example> {
 }
 
 /// What the events say of their addresses, as the databases an operator would supply.
-fn addresses(events: &[ExampleEvent], said: impl Fn(&ExampleEvent) -> Option<&String>) -> Option<AddressData> {
+fn addresses(
+    events: &[ExampleEvent],
+    said: impl Fn(&ExampleEvent) -> Option<&String>,
+) -> Option<AddressData> {
     let of_event = |event: &ExampleEvent| Some((event.event.source.ip?, said(event)?.clone()));
     AddressData::of_table(events.iter().filter_map(of_event).collect())
 }

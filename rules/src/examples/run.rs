@@ -54,7 +54,8 @@ fn alone(set: &RuleSet, rule: &Rule) -> RuleSet {
 
 fn run_one(set: &Arc<RuleSet>, plan: &Arc<Plan>, rule: &Rule, example: &Example) -> Outcomes {
     let surroundings = Arc::new(example.surroundings.clone());
-    let mut engine = Engine::planned(Arc::clone(set), Settings { surroundings, ..Settings::default() }, Arc::clone(plan));
+    let mut engine =
+        Engine::planned(Arc::clone(set), Settings { surroundings, ..Settings::default() }, Arc::clone(plan));
     let mut standing = BTreeMap::new();
     let mut said = None;
     let place = Place { name: Arc::from("example"), line: 1, record: 0 };
