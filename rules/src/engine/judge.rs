@@ -243,7 +243,7 @@ impl Case<'_, '_> {
             }
             if spec.taints.is_some_and(|taints| self.context.found.has(taints)) {
                 each_sight(spec, self.context, &mut |sight| {
-                    known.taint(sight.per, sight.value, sight.now_secs)
+                    known.taint(sight.per, sight.value, sight.now_secs);
                 });
             }
         }
