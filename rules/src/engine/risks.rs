@@ -92,6 +92,7 @@ impl RiskState {
             principal: alert.principal.as_ref().filter(|p| is_somebody(p)).map(|p| Arc::from(&*p.id)),
             source: source.and_then(|source| source.ip).map(|ip| Arc::from(ip.to_string())),
             evidence: alert.evidence.iter().map(|row| Arc::from(&*row.event)).collect(),
+            events: alert.events,
         });
         self.standing.insert(alert.id.clone(), Arc::new(alert.clone()));
     }
