@@ -33,7 +33,10 @@ fn check(name: &str, play: impl FnOnce(&mut Log), meant: Meant) {
     let replay = scan(&log);
     let score = Score::of(&log, &replay);
     let events = log.records.len();
-    show(&format!("  {name}: {events} records, {} alerts after the first week", score.false_alarms.len()), &"");
+    show(
+        &format!("  {name}: {events} records, {} alerts after the first week", score.false_alarms.len()),
+        &"",
+    );
     let limit = |rule: &str| {
         let of = |(wanted, _): &&(&str, usize)| is(rule, wanted);
         meant.iter().find(of).map_or(0, |(_, count)| *count)
@@ -49,7 +52,8 @@ fn check(name: &str, play: impl FnOnce(&mut Log), meant: Meant) {
     learning(name, &replay);
 }
 
-/// In the first week all is new. What repeats every day must not be told every day.
+/// In the first week all is new: what reads much is told of at each run of its first three days. After
+/// that it must not be told of every day.
 #[track_caller]
 fn learning(name: &str, replay: &Replay) {
     let week = |at: &str| crate::scenario::since_start(at).is_some_and(|at| at < 7 * DAY);
@@ -57,5 +61,5 @@ fn learning(name: &str, replay: &Replay) {
     let told: Vec<String> =
         early.map(|alert| format!("{} {} {}", alert.rule, alert.level, alert.opened_at)).collect();
     show(&format!("    {} alerts in the first week", told.len()), &"");
-    assert!(told.len() <= 40, "{name}, first week:\n  {}", told.join("\n  "));
+    assert!(told.len() <= 60, "{name}, first week:\n  {}", told.join("\n  "));
 }

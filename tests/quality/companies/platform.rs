@@ -39,7 +39,10 @@ fn plans(log: &mut Log) {
     for day in workdays() {
         for workspace in (0..5).filter(|workspace| *workspace < 4 || day >= 12) {
             for round in 0..3 {
-                let at = day * DAY + (8 + 3 * round) * HOUR + workspace * 20 * MINUTE + log.random.secs(10 * MINUTE);
+                let at = day * DAY
+                    + (8 + 3 * round) * HOUR
+                    + workspace * 20 * MINUTE
+                    + log.random.secs(10 * MINUTE);
                 let who = runner(log, &format!("tf-ws{workspace}"), day * 10 + round);
                 plan(log, &who, (workspace, at));
             }
@@ -57,7 +60,12 @@ fn applies(log: &mut Log) {
             log.aws_with(&who, at, "secretsmanager CreateSecret", json!({"name": name}));
             log.aws_with(&who, at + 1, "secretsmanager PutSecretValue", json!({"secretId": name}));
             let policy = json!({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": {"AWS": format!("arn:aws:iam::111122223333:role/ws{workspace}-app")}, "Action": "secretsmanager:GetSecretValue", "Resource": "*"}]}).to_string();
-            log.aws_with(&who, at + 2, "secretsmanager PutResourcePolicy", json!({"secretId": name, "resourcePolicy": policy}));
+            log.aws_with(
+                &who,
+                at + 2,
+                "secretsmanager PutResourcePolicy",
+                json!({"secretId": name, "resourcePolicy": policy}),
+            );
             let inline = json!({"roleName": format!("ws{workspace}-app"), "policyName": "secrets", "policyDocument": "{\"Statement\":[{\"Effect\":\"Allow\",\"Action\":\"secretsmanager:GetSecretValue\",\"Resource\":\"*\"}]}"});
             log.aws_with(&who, at + 3, "iam PutRolePolicy", inline);
             let grant = json!({"keyId": "alias/app", "granteePrincipal": "arn:aws:iam::111122223333:role/ws-app", "operations": ["Decrypt"]});
@@ -78,7 +86,12 @@ fn vault_runs(log: &mut Log) {
             let who = runner(log, "tf-vault", day * 10 + round);
             log.vault_login(&who, at, "auth/approle/login");
             let child = json!({"accessor": format!("hmac-sha256:{at:064x}"), "client_token": format!("hmac-sha256:{:064x}", at + 1), "display_name": "approle-terraform", "policies": ["default", "tf-vault"], "token_policies": ["default", "tf-vault"], "token_ttl": 1200, "token_type": "service"});
-            log.vault(&who, at + 1, ("update", "auth/token/create"), Answer::Whole(json!({"auth": child, "mount_type": "token"})));
+            log.vault(
+                &who,
+                at + 1,
+                ("update", "auth/token/create"),
+                Answer::Whole(json!({"auth": child, "mount_type": "token"})),
+            );
             for n in 0..15 {
                 log.read(Provider::Vault, &who, at + 3 + n / 3, &format!("ws-{n}"));
             }

@@ -16,7 +16,11 @@ fn applications(log: &mut Log) {
         for hour in (0..DAYS * 24).step_by(4) {
             let at = hour * HOUR + n * 4 * MINUTE + log.random.secs(MINUTE);
             let who = app(n, hour);
-            log.vault_login(&who, at, if n % 2 == 0 { "auth/kubernetes/login" } else { "auth/approle/login" });
+            log.vault_login(
+                &who,
+                at,
+                if n % 2 == 0 { "auth/kubernetes/login" } else { "auth/approle/login" },
+            );
             log.read(Provider::Vault, &who, at + 1, &format!("shop-{n}/db"));
             log.read(Provider::Vault, &who, at + 1, &format!("shop-{n}/api"));
             let lease = json!({"username": "hmac-sha256:01", "password": "hmac-sha256:02"});
@@ -38,7 +42,12 @@ fn wrapped(log: &mut Log) {
             let path = format!("auth/approle/role/shop-{n}/secret-id");
             let wrap = json!({"wrap_info": {"ttl": 120, "token": format!("hmac-sha256:{at:064x}"), "accessor": format!("hmac-sha256:{:064x}", at + 1), "creation_path": path}, "mount_type": "approle"});
             log.vault(&deployer, at + 1, ("update", &path), Answer::Whole(wrap));
-            log.vault(&app(n, day), at + 20, ("update", "sys/wrapping/unwrap"), Answer::Data(json!({"secret_id": "hmac-sha256:03"})));
+            log.vault(
+                &app(n, day),
+                at + 20,
+                ("update", "sys/wrapping/unwrap"),
+                Answer::Data(json!({"secret_id": "hmac-sha256:03"})),
+            );
             log.vault_login(&app(n, day), at + 21, "auth/approle/login");
             log.read(Provider::Vault, &app(n, day), at + 22, &format!("shop-{n}/db"));
         }
@@ -70,7 +79,12 @@ fn people(log: &mut Log) {
             log.list(Provider::Vault, &who, at + MINUTE);
             log.read(Provider::Vault, &who, at + 2 * MINUTE, &format!("shop-{}/db", (n + day / 7) % 12));
             let path = format!("secret/data/team-{n}/notes");
-            log.vault_asking(&who, at + 4 * MINUTE, ("update", &path, json!({"data": {"k": "hmac-sha256:04"}})), Answer::Data(json!({"version": day})));
+            log.vault_asking(
+                &who,
+                at + 4 * MINUTE,
+                ("update", &path, json!({"data": {"k": "hmac-sha256:04"}})),
+                Answer::Data(json!({"version": day})),
+            );
         }
     }
 }
