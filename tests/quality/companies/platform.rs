@@ -1,6 +1,6 @@
 //! A platform team that does everything with Terraform, from runners that are never the same.
 
-use super::{DAYS, check, workdays};
+use super::{check, workdays};
 use crate::scenario::{Answer, DAY, HOUR, Log, MINUTE, PROJECT, Provider, Who, secret_arn};
 use serde_json::json;
 

@@ -34,7 +34,8 @@ fn start(log: &mut Log, n: i64, at: i64) {
 /// Fifteen functions; one more on days 10, 16 and 22.
 fn functions(log: &mut Log) {
     for day in 0..DAYS {
-        for n in 0..15 + (0..3).filter(|more| day >= 10 + 6 * more).count() as i64 {
+        let made: i64 = [10, 16, 22].map(|made| i64::from(day >= made)).iter().sum();
+        for n in 0..15 + made {
             for round in 0..8 {
                 let at = day * DAY + round * 3 * HOUR + log.random.secs(2 * HOUR);
                 start(log, n, at);
