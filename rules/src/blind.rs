@@ -5,6 +5,7 @@
 
 use crate::field::{Field, Normal};
 use crate::matcher::{Item, Matcher, Selection, Test};
+use crate::pattern::Pattern;
 use crate::rule::{Counted, Hit, Kind, Presence, Rule, RuleSet};
 use crate::surroundings::Surroundings;
 use rsigma_parser::{ConditionExpr, Quantifier};
@@ -122,6 +123,13 @@ impl Lack<'_> {
         if without_database {
             return Some("needs an address database".to_owned());
         }
+        let needs_plan = |pattern: &Pattern| pattern.fits("true") && !pattern.fits("false");
+        if let (Some(Field::Normal(Normal::Planned)), Test::Text(patterns)) = (field, test)
+            && self.around.planned.is_empty()
+            && patterns.iter().all(needs_plan)
+        {
+            return Some("needs an entry under `planned_access`".to_owned());
+        }
         let Test::List(list) = test else { return None };
         let values = self.around.lists.get(&list.name).unwrap_or_default();
         values.is_empty().then(|| format!("needs the list `{}`", list.name))
@@ -173,6 +181,45 @@ mod tests {
             "  sel: {secrets.id|expand: '%canaries%', class: secret.purge}",
             "sel",
             Some("needs the list `canaries`"),
+        );
+    }
+
+    #[test]
+    fn a_rule_about_announced_access_needs_an_entry() {
+        let needs = Some("needs an entry under `planned_access`");
+        check("  sel: {planned: \"true\", class: export}", "sel", needs);
+        check("  sel: {class: export}\n  planned: {planned: \"true\"}", "sel and not planned", None);
+        check("  sel: {planned: \"false\"}", "sel", None);
+    }
+
+    #[test]
+    fn shipped_rules_that_need_something_of_the_operators_say_what() {
+        let set = compile(crate::builtin().iter().copied()).unwrap_or_else(|problems| panic!("{problems:?}"));
+        let blind = |rule: &crate::rule::Rule| {
+            let why = set.blindness(rule, &Surroundings::default())?;
+            rule.id.starts_with("KW-").then(|| format!("{} {why}", rule.id))
+        };
+        let mut blind: Vec<String> = set.rules.iter().filter_map(blind).collect();
+        blind.sort();
+        let (list, plan) = ("needs the list", "needs an entry under `planned_access`");
+        let database = "needs an address database";
+        assert_eq!(
+            blind,
+            [
+                format!("KW-004p {plan}"),
+                format!("KW-101m {list} `automation`"),
+                format!("KW-105p {plan}"),
+                format!("KW-117 {list} `canaries`"),
+                format!("KW-123p {plan}"),
+                format!("KW-126p {plan}"),
+                format!("KW-129a {list} `automation`"),
+                format!("KW-129p {plan}"),
+                format!("KW-130 {list} `threat_networks`"),
+                format!("KW-130f {list} `threat_networks`"),
+                format!("KW-131 {database}"),
+                format!("KW-131a {database}"),
+                format!("KW-131c {database}"),
+            ]
         );
     }
 

@@ -54,5 +54,6 @@ pub fn builtin() -> &'static [(&'static str, &'static str)] {
         "kw-137-through-service.yml",
         "kw-139-quarantine.yml",
         "kw-140-risk.yml",
+        "kw-142-parameters-left-out.yml",
     ]
 }

@@ -5,6 +5,7 @@
 
 mod attacks;
 mod benign;
+mod companies;
 mod evasion;
 mod flood;
 mod recordings;

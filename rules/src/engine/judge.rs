@@ -44,8 +44,10 @@ impl Novelties {
 /// What the event raised so far, and through what.
 #[derive(Clone, Copy, Debug, Default)]
 struct Raising {
-    /// By rules that know nothing of novelty.
+    /// By rules that compare with no past.
     others: Option<Level>,
+    /// By being more than the past days explain.
+    measure: Option<Level>,
     /// By being new.
     novelty: Option<Level>,
     /// By what is new being many, or in a sequence.
@@ -117,8 +119,13 @@ impl Case<'_, '_> {
         let mut raising = Raising::default();
         let nothing = Novelties::default();
         for at in rules.iter().filter(|rule| !listens(rule)) {
-            let level = set.rules.get(*at).and_then(|rule| self.apply(*at, rule, &nothing));
-            raising.others = raising.others.max(level);
+            let Some(rule) = set.rules.get(*at) else { continue };
+            let level = self.apply(*at, rule, &nothing);
+            if has_own_past(rule) {
+                raising.measure = raising.measure.max(level);
+            } else {
+                raising.others = raising.others.max(level);
+            }
         }
         let novelties =
             if self.said.is_none() { self.judge_novelty(&set.baselines, baselines) } else { nothing };
@@ -255,24 +262,34 @@ impl Case<'_, '_> {
     }
 }
 
+/// Whether a rule's bound is learned from what was usual.
+fn has_own_past(rule: &Rule) -> bool {
+    matches!(&rule.kind, Kind::Count(count) if count.lagged.is_some())
+}
+
 impl Raising {
-    /// What keeps a baseline from learning. One that accepts at once has said what it had to say
-    /// when its own news were many: the same news tomorrow are none.
+    /// What keeps a baseline from learning. To one that accepts at once, everything that rules
+    /// with a past of their own raise is news: it was told, and is not told again tomorrow.
     fn for_baseline(self, spec: &Baseline) -> Raised {
         if spec.accept_days > 0 {
             return self.raised();
         }
-        Self { many: None, novelty: self.novelty.max(self.many), ..self }.raised()
+        let novelty = self.novelty.max(self.many).max(self.measure);
+        Self { others: self.others, novelty, many: None, measure: None }.raised()
     }
 
     fn raised(self) -> Raised {
-        let grave = |level: Option<Level>| level >= Some(Level::High);
-        let warned = |level: Option<Level>| level >= Some(Level::Warning);
-        match self {
-            Self { others, many, .. } if grave(others) || grave(many) => Raised::High,
-            Self { others, .. } if warned(others) => Raised::Other,
-            Self { novelty, many, .. } if warned(novelty) || warned(many) => Raised::Novelty,
-            Self { .. } => Raised::Nothing,
+        let Self { others, measure, novelty, many } = self;
+        let grave = |level: &Option<Level>| *level >= Some(Level::High);
+        let warned = |level: &Option<Level>| *level >= Some(Level::Warning);
+        if [others, measure, many].iter().any(grave) {
+            Raised::High
+        } else if [others, measure].iter().any(warned) {
+            Raised::Other
+        } else if [novelty, many].iter().any(warned) {
+            Raised::Novelty
+        } else {
+            Raised::Nothing
         }
     }
 }
@@ -386,5 +403,38 @@ impl Count {
             .as_ref()
             .filter(|lower| context.found.has(lower.created_by) || context.found.has(lower.read_by));
         clears.map_or(0, |hold| hold.secs).max(lives.map_or(0, |lower| lower.within_secs))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Raising;
+    use crate::engine::baseline::Raised;
+    use crate::rule::Baseline;
+    use keywatch_event::Level;
+
+    #[track_caller]
+    fn check(raising: Raising, at_once: Raised, in_days: Raised) {
+        let text = "title: T\nlevel: medium\ndetection: {read: {class: secret.read}, condition: read}\nkeywatch: {first_seen: {of: [secrets.id]}}\n";
+        let set = crate::compile([("a.yml", text)]).unwrap_or_else(|problems| panic!("{problems:?}"));
+        let spec = Baseline { accept_days: 0, ..set.baselines[0].clone() };
+        assert_eq!(raising.for_baseline(&spec), at_once, "{raising:?}");
+        assert_eq!(raising.for_baseline(&Baseline { accept_days: 3, ..spec }), in_days, "{raising:?}");
+    }
+
+    #[test]
+    fn what_rules_with_a_past_of_their_own_raised_is_news_to_a_baseline_that_accepts_at_once() {
+        let (critical, nothing) = (Some(Level::Critical), Raising::default());
+        check(nothing, Raised::Nothing, Raised::Nothing);
+        check(Raising { novelty: critical, ..nothing }, Raised::Novelty, Raised::Novelty);
+        check(Raising { many: critical, ..nothing }, Raised::Novelty, Raised::High);
+        check(Raising { measure: critical, ..nothing }, Raised::Novelty, Raised::High);
+        check(Raising { measure: Some(Level::Warning), ..nothing }, Raised::Novelty, Raised::Other);
+        check(Raising { others: critical, measure: critical, ..nothing }, Raised::High, Raised::High);
+        check(
+            Raising { others: Some(Level::Warning), novelty: critical, ..nothing },
+            Raised::Other,
+            Raised::Other,
+        );
     }
 }

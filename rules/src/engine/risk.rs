@@ -61,6 +61,8 @@ pub(crate) struct AlertFacts {
     pub(crate) source: Option<Arc<str>>,
     /// Ids of its first evidence.
     pub(crate) evidence: Vec<Arc<str>>,
+    /// How many events it holds: one that only grows is news to what joins it.
+    pub(crate) events: u64,
 }
 
 impl AlertFacts {

@@ -22,6 +22,7 @@ fn alert(id: &str, rule: &str, level: Level, at: i64) -> AlertFacts {
         principal: Some("p".into()),
         source: None,
         evidence: vec![format!("event of {id}").into()],
+        events: 1,
     }
 }
 
@@ -44,6 +45,16 @@ fn check(alerts: &[AlertFacts], expect: &[&str]) {
 #[test]
 fn two_rules_of_which_one_is_high_are_one_incident() {
     check(&[alert("a", "KW-002", Level::Warning, 0), alert("b", "KW-103", Level::High, 60)], &["b: a b"]);
+}
+
+#[test]
+fn an_alert_that_only_grows_is_told_to_what_joins_it() {
+    let mut risks = Risks::new(100);
+    let grown = AlertFacts { events: 2, ..alert("a", "KW-102", Level::Critical, 0) };
+    for (facts, touched) in [(alert("a", "KW-102", Level::Critical, 0), 1), (grown.clone(), 1), (grown, 0)] {
+        risks.put(facts);
+        assert_eq!(risks.take_touched().len(), touched);
+    }
 }
 
 #[test]

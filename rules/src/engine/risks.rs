@@ -92,6 +92,7 @@ impl RiskState {
             principal: alert.principal.as_ref().filter(|p| is_somebody(p)).map(|p| Arc::from(&*p.id)),
             source: source.and_then(|source| source.ip).map(|ip| Arc::from(ip.to_string())),
             evidence: alert.evidence.iter().map(|row| Arc::from(&*row.event)).collect(),
+            events: alert.events,
         });
         self.standing.insert(alert.id.clone(), Arc::new(alert.clone()));
     }
@@ -181,7 +182,8 @@ impl RiskState {
 
 /// Whether the incident says more than another entity's does. What one principal did from one
 /// address is told as that principal's; an address speaks when several principals share it, or
-/// when none is known. Two rules about one and the same event are one finding.
+/// when none is known. Rules about one and the same event are one finding, and so is what a
+/// critical alert cites with all its evidence: to join that would say nothing more.
 fn is_its_own(entity: &Entity, incident: &RiskIncident, risk: &Risk) -> bool {
     let first = incident.alerts.first().map(|alert| (&alert.principal, &alert.evidence));
     let shared = |same: fn(&AlertFacts, &AlertFacts) -> bool| {
@@ -193,7 +195,15 @@ fn is_its_own(entity: &Entity, incident: &RiskIncident, risk: &Risk) -> bool {
         && shared(|one, other| one.evidence == other.evidence);
     let told_elsewhere =
         matches!(entity, Entity::Source(_)) && risk.by.contains(&RiskBy::Principal) && one_principal;
-    !one_event && !told_elsewhere
+    !one_event && !told_elsewhere && !is_one_finding(&incident.alerts)
+}
+
+/// Whether one critical alert cites everything the others do.
+fn is_one_finding(alerts: &[Arc<AlertFacts>]) -> bool {
+    let covers = |whole: &AlertFacts| {
+        alerts.iter().flat_map(|alert| &alert.evidence).all(|event| whole.evidence.contains(event))
+    };
+    alerts.iter().any(|alert| alert.level >= Level::Critical && covers(alert))
 }
 
 /// Whether a principal is somebody: alerts about nobody in particular are not joined.
@@ -238,5 +248,31 @@ fn why(incident: &RiskIncident, joined: &[&Arc<Alert>]) -> Why {
 fn spoken(entity: &Entity) -> &str {
     match entity {
         Entity::Principal(id) | Entity::Source(id) => id,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn alert(level: Level, events: &[&str]) -> Arc<AlertFacts> {
+        Arc::new(AlertFacts {
+            id: AlertId(events.concat()),
+            rule: "KW-102".into(),
+            level,
+            opened_at_secs: 0,
+            principal: None,
+            source: None,
+            evidence: events.iter().map(|event| Arc::from(*event)).collect(),
+            events: 1,
+        })
+    }
+
+    #[test]
+    fn what_a_critical_alert_cites_with_all_its_evidence_is_one_finding() {
+        let (critical, high) = (Level::Critical, Level::High);
+        assert!(is_one_finding(&[alert(high, &["b"]), alert(critical, &["a", "b"])]));
+        assert!(!is_one_finding(&[alert(high, &["c"]), alert(critical, &["a", "b"])]));
+        assert!(!is_one_finding(&[alert(high, &["a", "b"]), alert(Level::Warning, &["b"])]));
     }
 }

@@ -34,6 +34,16 @@ fn a_batch_by_filter_is_taken_for_all_it_may_return() {
 }
 
 #[test]
+fn a_narrow_batch_is_told_of_in_a_store_nobody_watched_before() {
+    let mut log = Log::new();
+    log.attack("narrow", |log| {
+        let asked = json!({"filters": [{"key": "name", "values": ["prod/payments"]}]});
+        log.aws_with(&Who::workload("reports"), MINUTE, "secretsmanager BatchGetSecretValue", asked);
+    });
+    replay(log).found(&["KW-104w"], "warning");
+}
+
+#[test]
 fn all_parameters_below_the_root_are_taken_for_a_catch_all() {
     let mut log = Log::new();
     let who = victim(&mut log, Provider::Aws, "reports");

@@ -90,7 +90,7 @@ impl Judgement {
 pub(crate) enum Raised {
     /// Nothing of level warning or above.
     Nothing,
-    /// A warning, only through being new to this baseline.
+    /// Something, and only through rules that compare with a past of their own.
     Novelty,
     /// A warning through something else.
     Other,

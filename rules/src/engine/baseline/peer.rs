@@ -160,11 +160,16 @@ impl Peer {
             Judgement::Known { .. } => {
                 self.last_sight(print).is_some() || (clean && raised <= Raised::Novelty)
             }
-            Judgement::Learning | Judgement::Immature => clean && raised == Raised::Nothing,
-            Judgement::Accepted => clean && raised < Raised::High,
-            Judgement::New { .. } | Judgement::Returned { .. } if spec.accept_days == 0 => {
+            Judgement::Learning
+            | Judgement::Immature
+            | Judgement::New { .. }
+            | Judgement::Returned { .. }
+                if spec.accept_days == 0 =>
+            {
                 clean && raised <= Raised::Novelty
             }
+            Judgement::Learning | Judgement::Immature => clean && raised == Raised::Nothing,
+            Judgement::Accepted => clean && raised < Raised::High,
             Judgement::New { .. } | Judgement::Returned { .. } => {
                 changed |= clean && raised < Raised::High && self.wait(spec, print, now);
                 false

@@ -165,6 +165,29 @@ fn what_raised_while_learning_is_not_learned() {
 }
 
 #[test]
+fn what_raised_by_being_new_elsewhere_is_learned_by_a_baseline_that_accepts_at_once() {
+    let mature = Mature { age_secs: DAY, events: 1, days: 1 };
+    let at_once = Baseline { learn_secs: 7 * DAY, mature, ..values() };
+    let in_days = Baseline { accept_days: 3, ..at_once.clone() };
+    for (at, start) in [(0, 0), (10 * DAY, 0)] {
+        for (spec, raised, learned) in [
+            (&at_once, Raised::Novelty, true),
+            (&at_once, Raised::Other, false),
+            (&at_once, Raised::High, false),
+            (&in_days, Raised::Novelty, false),
+        ] {
+            let mut known = Known::new(10);
+            known.began(start);
+            let sight = text("p", "prod/db", at);
+            let judgement = known.judge(spec, &sight);
+            assert!(matches!(judgement, Judgement::Learning | Judgement::Immature));
+            known.learn(spec, &sight, &judgement, raised);
+            assert_eq!(judged(&known, spec, &sight) == KNOWN, learned, "{raised:?} at {at}");
+        }
+    }
+}
+
+#[test]
 fn a_tainted_network_is_not_learned_for_a_day_even_of_somebody_unknown() {
     let (mut known, spec) = (Known::new(10), networks());
     let sight = from("p", "192.0.2.1", HOUR);
