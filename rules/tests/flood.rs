@@ -75,7 +75,7 @@ fn past() -> Vec<AuditEvent<'static>> {
 fn flood(n: u64, of: u64) -> AuditEvent<'static> {
     let at = START + 10 * 86_400 + i64::try_from(n / PER_SEC).unwrap_or(0);
     let (id, secret) = (format!("f{n}"), format!("prod/app-{}", n % 5_000));
-    let every = (of / 60).max(1).min(PER_SEC);
+    let every = (of / 60).clamp(1, PER_SEC);
     match n {
         n if n == of / 2 => {
             event(id, at, "role/victim".into(), "203.0.113.9", (Outcome::Ok, "prod/db".into()))

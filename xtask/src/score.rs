@@ -30,8 +30,8 @@ mod tests {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/quality");
         for table in TABLES {
             let (file, test) = table.split_once("::").unwrap();
-            let text = std::fs::read_to_string(folder.join(format!("{file}.rs"))).unwrap();
-            assert!(text.contains(&format!("fn {test}()")), "{table}");
+            let source = std::fs::read_to_string(folder.join(format!("{file}.rs"))).unwrap();
+            assert!(source.contains(&format!("fn {test}()")), "{table}");
         }
     }
 }

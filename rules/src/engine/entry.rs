@@ -86,10 +86,13 @@ impl Entry {
 
     pub(crate) fn new(brief: Arc<Brief>, count: &Count, context: &Context<'_, '_>, part: Part) -> Self {
         let gauge = Gauge { context, hits: part.hits };
+        // What is attached is found by what it shares, and counts for nothing but escalations.
+        let joins = matches!(part.role, Role::Attached(..));
+        let weighs = !joins || !count.escalate.is_empty();
         Self {
-            keys: keys_of(&count.incident, context),
-            facts: count.measured().map(|of| gauge.fact(of)).collect(),
-            shares: count.attach.iter().map(|attach| gauge.shared(&attach.on)).collect(),
+            keys: if joins { Box::default() } else { keys_of(&count.incident, context) },
+            facts: count.measured().filter(|_| weighs).map(|of| gauge.fact(of)).collect(),
+            shares: count.attach.iter().filter(|_| !joins).map(|attach| gauge.shared(&attach.on)).collect(),
             brief,
             hits: part.hits,
             role: part.role,
