@@ -9,7 +9,7 @@
 //! names a folder of further rules to load beside the shipped ones.
 
 #![expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
-#![expect(clippy::disallowed_methods, clippy::disallowed_types, reason = "a benchmark has no configuration")]
+#![expect(clippy::disallowed_methods, reason = "a benchmark has no configuration")]
 
 mod events;
 
