@@ -168,6 +168,12 @@ fn a_record_longer_than_a_piece_is_read() {
     assert_eq!(outcome.events.len(), 4);
 }
 
+/// Whether a list begins further back on the line: when it goes on over lines it is no JSON, and
+/// the two ways cut it differently, as `source::lines` says.
+fn opens_a_list_late(line: &str) -> bool {
+    line.match_indices('[').any(|(at, _)| at > 0 && &line[..at] != "{\"Records\":")
+}
+
 fn part() -> impl Strategy<Value = String> {
     prop_oneof![
         4 => (0..9_usize).prop_map(|n| aws(n) + "\n"),
@@ -183,7 +189,9 @@ proptest! {
 
     #[test]
     fn lines_in_disorder_come_to_the_same_as_one_by_one(parts in prop::collection::vec(part(), 0..12)) {
-        check(parts.concat().as_bytes());
+        let content = parts.concat();
+        prop_assume!(!content.lines().any(opens_a_list_late));
+        check(content.as_bytes());
     }
 
     #[test]
