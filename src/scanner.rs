@@ -79,6 +79,7 @@ impl Scanner {
     /// All has been read: asks the rules that wait for something that does not happen, as of the
     /// newest event.
     pub(crate) fn finish(&mut self) {
+        examples::apply(&mut self.alerts, self.engine.tell().changes);
         if let Some(newest) = self.newest {
             examples::apply(&mut self.alerts, self.engine.tick(newest).changes);
         }

@@ -174,6 +174,28 @@ proptest! {
 }
 
 #[test]
+fn telling_seldom_tells_the_same() {
+    let place = Place { name: Arc::from("t"), line: 1, record: 0 };
+    let events: Vec<_> = (0..400_usize)
+        .map(|n| event(n, i64::try_from(n * 37 % 7000).unwrap(), n % 10, n % 6, n % 5))
+        .collect();
+    let told = |tell_every: usize| {
+        let mut engine = Engine::new(Arc::clone(&RULES), Settings { tell_every, ..settings() });
+        let mut standing = BTreeMap::new();
+        for batch in events.chunks(7) {
+            let seen: Vec<Seen<'_>> =
+                batch.iter().map(|event| Seen { event, place: &place, raw: b"{}" }).collect();
+            examples::apply(&mut standing, engine.evaluate(&seen).changes);
+        }
+        examples::apply(&mut standing, engine.tell().changes);
+        standing
+    };
+    assert!(!told(1).is_empty());
+    assert_eq!(differences(&told(100_000), &told(1)), Vec::<String>::new());
+    assert_eq!(differences(&told(50), &told(1)), Vec::<String>::new());
+}
+
+#[test]
 fn memory_stays_bounded_and_an_open_incident_is_not_forgotten() {
     let settings = Settings { entries_max: 500, ..settings() };
     let mut engine = Engine::new(Arc::clone(&RULES), settings);

@@ -11,7 +11,7 @@ use indicatif::{HumanBytes, HumanCount, ProgressBar, ProgressDrawTarget, Progres
 use keywatch_event::{EventTime, Level, Reject};
 use keywatch_ingest::Run;
 use keywatch_ingest::source::Pieces;
-use keywatch_rules::{Engine, RuleSet};
+use keywatch_rules::{Engine, RuleSet, Settings};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -22,6 +22,9 @@ use std::time::{Duration, Instant};
 const REJECTS_SHOWN: u64 = 10;
 
 /// Read audit files once and print the alerts they hold.
+/// Events after which alerts are brought up to date: only the end is shown.
+const TELL_EVERY: usize = 200_000;
+
 #[derive(Debug, Args)]
 pub(crate) struct Scan {
     /// Files, folders (searched), or - for standard input; any carrier, gzip or not
@@ -47,7 +50,8 @@ impl Scan {
     pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
         let supplied = self.given.supplied()?;
         let rules = Arc::new(rulebook::load(&supplied.rules)?.set);
-        let mut scanner = Scanner::new(Engine::new(Arc::clone(&rules), supplied.settings_for_files()));
+        let settings = Settings { tell_every: TELL_EVERY, ..supplied.settings_for_files() };
+        let mut scanner = Scanner::new(Engine::new(Arc::clone(&rules), settings));
         let started = Instant::now();
         let mut pieces = Pieces::new(self.paths.clone());
         self.read(&mut pieces, &mut scanner);

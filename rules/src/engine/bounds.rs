@@ -35,6 +35,11 @@ impl Engine {
         }
     }
 
+    /// Whether entries must go.
+    pub(super) fn is_full(&self) -> bool {
+        self.held() > self.settings.entries_max
+    }
+
     fn held(&self) -> usize {
         self.states.iter().map(State::entries).sum()
     }

@@ -57,6 +57,9 @@ pub struct Settings {
     /// From how many seconds behind the newest event on an alert is marked late; `None`: never,
     /// as for files that are read one after the other.
     pub late_from_secs: Option<i64>,
+    /// After how many events alerts are told of. 1: with every batch, as a service wants it. More
+    /// when only the end matters: an incident that grows is then not written out each time.
+    pub tell_every: usize,
 }
 
 impl Default for Settings {
@@ -67,6 +70,7 @@ impl Default for Settings {
             principals_max: 200_000,
             lateness_secs: 26 * 3600,
             late_from_secs: Some(900),
+            tell_every: 1,
         }
     }
 }
@@ -106,6 +110,8 @@ pub struct Engine {
     gauges: Gauges,
     /// Entries that came after their window had left memory.
     late_entries: u64,
+    /// Events since alerts were last told of.
+    untold: usize,
 }
 
 /// What one rule remembers.
@@ -259,6 +265,7 @@ impl Engine {
             batch: 0,
             gauges: Gauges::default(),
             late_entries: 0,
+            untold: 0,
         }
     }
 
@@ -294,9 +301,22 @@ impl Engine {
             self.newest = self.newest.max(Some(seen.event.time));
             self.judge(at, seen, None, &mut verdicts);
         }
-        self.conclude(&mut verdicts);
+        self.untold += events.len();
+        // What is told of must be told before it is forgotten.
+        if self.untold >= self.settings.tell_every || self.is_full() {
+            self.untold = 0;
+            self.conclude(&mut verdicts);
+        }
         self.bound();
         verdicts.finish(self.take_learned())
+    }
+
+    /// Tells of what [`Settings::tell_every`] has held back.
+    pub fn tell(&mut self) -> Evaluation {
+        let mut verdicts = Verdicts::new(0);
+        self.untold = 0;
+        self.conclude(&mut verdicts);
+        verdicts.finish(Vec::new())
     }
 
     /// Says what has been silent too long by `now`.
