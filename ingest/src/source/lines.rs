@@ -127,6 +127,8 @@ mod tests {
     proptest! {
         #[test]
         fn cutting_line_by_line_is_cutting_the_whole(text in text()) {
+            // A list further back on a line that goes on over lines is no JSON: see above.
+            prop_assume!(!text.lines().any(|line| line.rfind('[').is_some_and(|at| at > 0)));
             let found = lines(text.as_bytes(), true);
             let mut apart = Vec::new();
             for (n, line) in (1..).zip(&found.lines) {
