@@ -53,8 +53,8 @@ impl Need {
     pub(crate) const fn purpose(self) -> &'static str {
         match self {
             Self::Compiler => "a C compiler, for SQLite, zstd and the TLS library",
-            Self::Python => "Python, to check our webhook signatures with the reference package",
-            Self::Node => "Node.js, to check them with the other reference package",
+            Self::Python => "Python, for stand-ins of the clouds and a reference package the tests speak to",
+            Self::Node => "Node.js, to check our webhook signatures with a reference package",
             Self::Npm => "npm, to fetch that package",
             Self::Browser => "Chromium, for the tests of the pages",
         }

@@ -9,9 +9,9 @@ use crate::run::{self, Failure, Progress, cargo};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// The reference package for webhook signatures on PyPI.
-const PYPI_VERSION: &str = "1.1.0";
-/// Packages of npm: the same, and what drives a browser for the tests of the pages.
+/// Packages of PyPI, one a line with its version: stand-ins for clouds, reference libraries.
+const PYPI: &str = include_str!("../../tests/peers/requirements.txt");
+/// Packages of npm: a reference library, and what drives a browser for the tests of the pages.
 const NPM: &[(&str, &str)] = &[("standardwebhooks", "1.1.1"), ("playwright-core", "1.65.1")];
 
 /// Waits two minutes for another package manager to finish, as unattended upgrades do on a
@@ -41,7 +41,7 @@ pub(crate) fn install(root: &Path, scope: Scope, progress: &Progress) -> Result<
                 "cargo xtask test; or, to run what can run without: cargo xtask test --no-setup",
                 progress,
             )?;
-            python_package(&root.join(".setup/venv"), progress)?;
+            python_packages(&root.join(".setup/venv"), progress)?;
             node_packages(&root.join(".setup/node"), progress)?;
             nextest(root, progress);
             Ok(())
@@ -92,27 +92,24 @@ fn apt(words: &[&str], args: &[&str]) -> Result<(), Failure> {
     run::must(Command::new(program).args(rest), "apt-get")
 }
 
-/// A virtual environment with the reference package of PyPI.
-fn python_package(venv: &Path, progress: &Progress) -> Result<(), Failure> {
-    let python = venv.join("bin/python");
-    if run::succeeds(Command::new(&python).args(["-c", &version_check()])) {
+/// A virtual environment with the packages of PyPI. What was installed into it is written beside
+/// it, so that a changed list is installed and an unchanged one costs nothing.
+fn python_packages(venv: &Path, progress: &Progress) -> Result<(), Failure> {
+    let stamp = venv.join("installed.txt");
+    if std::fs::read_to_string(&stamp).is_ok_and(|installed| installed == PYPI) {
         return Ok(());
     }
-    let package = format!("standardwebhooks=={PYPI_VERSION}");
-    progress.say(&format!("about to install {package} from PyPI into {}", venv.display()));
-    let steps = format!("python3 -m venv {venv} && {venv}/bin/pip install {package}", venv = venv.display());
+    let packages: Vec<&str> = PYPI.lines().filter(|line| !line.starts_with('#')).collect();
+    progress.say(&format!("about to install {} from PyPI into {}", packages.join(" "), venv.display()));
+    let list = "tests/peers/requirements.txt";
+    let steps = format!("python3 -m venv {venv} && {venv}/bin/pip install -r {list}", venv = venv.display());
     let by_hand = |failure: Failure| package_by_hand(&failure, &steps);
     run::must(Command::new("python3").args(["-m", "venv"]).arg(venv), "python3 -m venv").map_err(by_hand)?;
-    let pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", &package];
-    run::must(Command::new(&python).args(pip), "pip install").map_err(by_hand)
-}
-
-/// Python that fails unless the package is there in the fixed version.
-fn version_check() -> String {
-    format!(
-        "import importlib.metadata, standardwebhooks\n\
-         assert importlib.metadata.version('standardwebhooks') == '{PYPI_VERSION}'"
-    )
+    let pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check"];
+    run::must(Command::new(venv.join("bin/python")).args(pip).args(&packages), "pip install")
+        .map_err(by_hand)?;
+    let written = std::fs::write(&stamp, PYPI);
+    written.map_err(|error| Failure::new(format!("cannot write {}: {error}", stamp.display())))
 }
 
 /// A folder with the packages of npm.
