@@ -50,6 +50,9 @@ fn can_hold(presence: &Presence, seeing: &[bool]) -> bool {
         Presence::Hit(place) => seeing.get(*place).copied().unwrap_or(false),
         Presence::And(all) => all.iter().all(|inner| can_hold(inner, seeing)),
         Presence::Or(any) => any.iter().any(|inner| can_hold(inner, seeing)),
+        Presence::AtLeast(number, any) => {
+            any.iter().filter(|inner| can_hold(inner, seeing)).count() >= *number
+        }
         Presence::Not(inner) => can_fail(inner, seeing),
     }
 }
@@ -60,6 +63,9 @@ fn can_fail(presence: &Presence, seeing: &[bool]) -> bool {
         Presence::Hit(_) => true,
         Presence::And(all) => all.iter().any(|inner| can_fail(inner, seeing)),
         Presence::Or(any) => any.iter().all(|inner| can_fail(inner, seeing)),
+        Presence::AtLeast(number, any) => {
+            any.iter().filter(|inner| can_fail(inner, seeing)).count() + number > any.len()
+        }
         Presence::Not(inner) => can_hold(inner, seeing),
     }
 }
@@ -105,7 +111,7 @@ impl Lack<'_> {
 
     fn item(&self, item: &Item) -> Option<String> {
         if item.negated {
-            return None;
+            return item.missing_list(&self.around.lists).map(|list| format!("needs the list `{list}`"));
         }
         let needed = if item.all { item.tests.len() } else { 1 };
         at_least(needed, item.tests.iter().map(|test| self.test(item.field(), test)))
@@ -172,6 +178,7 @@ mod tests {
         check(LISTED, "read and not listed", None);
         check(LISTED, "1 of them", None);
         check(LISTED, "read or listed", None);
+        check("  other: {secrets.id|neq|expand: '%canaries%'}", "other", needs);
     }
 
     #[test]
@@ -209,6 +216,8 @@ mod tests {
                 format!("KW-004p {plan}"),
                 format!("KW-101m {list} `automation`"),
                 format!("KW-105p {plan}"),
+                format!("KW-112m {list} `machine_networks`"),
+                format!("KW-112w {list} `aws_ranges`"),
                 format!("KW-117 {list} `canaries`"),
                 format!("KW-123p {plan}"),
                 format!("KW-126p {plan}"),

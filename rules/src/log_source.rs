@@ -44,6 +44,15 @@ impl LogSource {
         }
     }
 
+    /// Whether a rule of `other` is about records of this source: a word left out means any
+    /// (Sigma filters specification, "Log source").
+    #[must_use]
+    pub fn contains(&self, other: &Self) -> bool {
+        let words = [(&self.product, &other.product), (&self.service, &other.service)];
+        let mut words = words.into_iter().chain([(&self.category, &other.category)]);
+        words.all(|(own, other)| own.is_empty() || own == other)
+    }
+
     /// Why a rule of this source never finds anything here; `None` when it can.
     #[must_use]
     pub fn blindness(&self) -> Option<String> {

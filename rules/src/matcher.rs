@@ -21,6 +21,10 @@ use crate::yaml::{Data, Node, Problems};
 use item::Reader;
 use rsigma_parser::{ConditionExpr, Quantifier, SelectorPattern, detection_name_matches, parse_condition};
 
+/// What the names of a filter's selections begin with inside the rule it was added to, so that no
+/// name or pattern of the rule's own finds them.
+const OF_FILTER: char = '\u{1f}';
+
 /// The selections of one rule, by name, in the order written.
 #[derive(Clone, Debug, Default)]
 pub struct Selections {
@@ -44,15 +48,25 @@ pub struct Matcher {
 
 impl Selections {
     /// Compiles the `detection` mapping without its condition, for events of `source`.
-    #[must_use]
-    pub fn compile(detection: &Node, source: &LogSource, problems: &Problems) -> Self {
+    #[cfg(test)]
+    pub(crate) fn compile(detection: &Node, source: &LogSource, problems: &Problems) -> Self {
+        Self::compile_but(&["condition", "timeframe"], detection, source, problems)
+    }
+
+    /// Compiles a mapping of selections without these `keys`, which are none.
+    pub(crate) fn compile_but(
+        keys: &[&str],
+        detection: &Node,
+        source: &LogSource,
+        problems: &Problems,
+    ) -> Self {
         let Data::Map(entries) = &detection.data else {
-            problems.add(detection, format!("`detection` must be a mapping, not {}", detection.kind()), "");
+            problems.add(detection, format!("selections are a mapping, not {}", detection.kind()), "");
             return Self { named: Vec::new(), source: source.clone() };
         };
         let reader = Reader { source, problems };
         let named = entries.iter().filter_map(|(key, body)| Some((key.text()?, body)));
-        let selections = named.filter(|(name, _)| name != "condition" && name != "timeframe");
+        let selections = named.filter(|(name, _)| !keys.contains(&name.as_str()));
         let named = selections.map(|(name, body)| (name, reader.selection(body))).collect();
         Self { named, source: source.clone() }
     }
@@ -132,8 +146,11 @@ impl Selections {
 
     pub(crate) fn matching(&self, pattern: &SelectorPattern) -> Vec<&Selection> {
         let fits = |name: &str| match pattern {
-            SelectorPattern::Them => !name.starts_with('_'),
-            SelectorPattern::Pattern(pattern) => detection_name_matches(pattern, name),
+            SelectorPattern::Them => !name.starts_with(['_', OF_FILTER]),
+            SelectorPattern::Pattern(pattern) => {
+                pattern.starts_with(OF_FILTER) == name.starts_with(OF_FILTER)
+                    && detection_name_matches(pattern, name)
+            }
         };
         self.named.iter().filter(|(name, _)| fits(name)).map(|(_, selection)| selection).collect()
     }
@@ -141,7 +158,10 @@ impl Selections {
     /// The selections a plain name stands for: the one of that name, or with a wildcard in it,
     /// every one it fits, of which one must hold.
     pub(crate) fn called(&self, name: &str) -> Vec<&Selection> {
-        let fits = |known: &str| known == name || (name.contains('*') && detection_name_matches(name, known));
+        let pattern = |known: &str| {
+            name.starts_with(OF_FILTER) == known.starts_with(OF_FILTER) && detection_name_matches(name, known)
+        };
+        let fits = |known: &str| known == name || (name.contains('*') && pattern(known));
         self.named.iter().filter(|(known, _)| fits(known)).map(|(_, selection)| selection).collect()
     }
 
@@ -166,6 +186,16 @@ impl Matcher {
             && self.source().provider().is_none_or(|provider| provider == event.provider)
             && (self.reads_echoes || event.echo_of.is_none())
             && self.holds(view)
+    }
+
+    /// The events of both: what this matches and the `filter` lets through. `number` tells filters
+    /// of one rule apart.
+    pub(crate) fn filtered(mut self, filter: Self, number: usize) -> Self {
+        let renamed = filter.selections.named.into_iter().map(|(name, body)| (inside(number, &name), body));
+        self.selections.named.extend(renamed);
+        let condition = renamed_in(filter.condition, number);
+        self.condition = ConditionExpr::And(vec![self.condition, condition]);
+        self
     }
 
     /// Whether the condition holds of the event, whatever log it comes from.
@@ -224,6 +254,30 @@ impl Matcher {
                     Quantifier::Count(n) => found.filter(|s| s.matches(view)).count() as u64 >= *n,
                 }
             }
+        }
+    }
+}
+
+/// The name, or pattern of names, of a filter's selection inside the rule it is added to. Hidden
+/// names, which begin with `_`, stay apart from the others: `them` does not mean them.
+fn inside(number: usize, name: &str) -> String {
+    let hidden = if name.starts_with('_') { "_" } else { "" };
+    format!("{OF_FILTER}{number}{hidden}:{name}")
+}
+
+fn renamed_in(condition: ConditionExpr, number: usize) -> ConditionExpr {
+    let each = |all: Vec<ConditionExpr>| all.into_iter().map(|inner| renamed_in(inner, number)).collect();
+    match condition {
+        ConditionExpr::And(all) => ConditionExpr::And(each(all)),
+        ConditionExpr::Or(any) => ConditionExpr::Or(each(any)),
+        ConditionExpr::Not(inner) => ConditionExpr::Not(Box::new(renamed_in(*inner, number))),
+        ConditionExpr::Identifier(name) => ConditionExpr::Identifier(inside(number, &name)),
+        ConditionExpr::Selector { quantifier, pattern } => {
+            let pattern = match pattern {
+                SelectorPattern::Them => inside(number, "*"),
+                SelectorPattern::Pattern(pattern) => inside(number, &pattern),
+            };
+            ConditionExpr::Selector { quantifier, pattern: SelectorPattern::Pattern(pattern) }
         }
     }
 }

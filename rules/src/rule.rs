@@ -175,6 +175,8 @@ pub enum Presence {
     And(Vec<Presence>),
     /// One holds.
     Or(Vec<Presence>),
+    /// So many hold.
+    AtLeast(usize, Vec<Presence>),
     /// It does not hold.
     Not(Box<Presence>),
 }

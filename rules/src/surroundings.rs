@@ -40,6 +40,7 @@ pub(crate) struct List {
     exact: HashSet<Box<str>>,
     /// Values with wildcards.
     globs: Vec<Pattern>,
+    /// Disjoint and in order: a provider's list has ten thousand.
     nets: Vec<IpNet>,
 }
 
@@ -111,7 +112,7 @@ impl List {
         Self {
             exact: values.iter().filter(|v| !wild(v)).map(|v| v.to_lowercase().into()).collect(),
             globs: values.iter().filter(wild).filter_map(|v| Pattern::listed(v).ok()).collect(),
-            nets: values.iter().filter_map(|value| network(value)).collect(),
+            nets: disjoint(values.iter().filter_map(|value| network(value)).collect()),
             values,
         }
     }
@@ -124,12 +125,19 @@ impl List {
 
     /// Whether `ip` lies in a listed network.
     pub(crate) fn spans(&self, ip: IpAddr) -> bool {
-        self.nets.iter().any(|net| net.contains(&ip))
+        let after = self.nets.partition_point(|net| net.network() <= ip);
+        after.checked_sub(1).and_then(|at| self.nets.get(at)).is_some_and(|net| net.contains(&ip))
     }
 
     pub(crate) fn values(&self) -> &[String] {
         &self.values
     }
+}
+
+fn disjoint(nets: Vec<IpNet>) -> Vec<IpNet> {
+    let mut nets = IpNet::aggregate(&nets);
+    nets.sort_unstable_by_key(IpNet::network);
+    nets
 }
 
 /// Reads `192.0.2.0/24`, or an address as a network of one.
@@ -181,6 +189,19 @@ mod tests {
         assert!(list.spans("192.0.2.9".parse().unwrap()) && list.spans("198.51.100.7".parse().unwrap()));
         assert!(!list.spans("198.51.100.8".parse().unwrap()));
         assert_eq!(lists.get("other"), None);
+    }
+
+    #[test]
+    fn networks_inside_and_beside_one_another_are_all_found() {
+        let values = ["10.0.0.0/8", "10.1.0.0/16", "192.0.2.128/25", "192.0.2.0/25", "2001:db8::/32", "0.0.0.1"];
+        let lists = lists("nets", &values);
+        let spans = |ip: &str| lists.list("nets").unwrap().spans(ip.parse().unwrap());
+        for ip in ["10.0.0.0", "10.1.2.3", "10.255.255.255", "192.0.2.200", "192.0.2.1", "2001:db8::9", "0.0.0.1"] {
+            assert!(spans(ip), "{ip}");
+        }
+        for ip in ["9.255.255.255", "11.0.0.0", "192.0.3.0", "2001:db9::", "::1", "255.255.255.255"] {
+            assert!(!spans(ip), "{ip}");
+        }
     }
 
     #[test]

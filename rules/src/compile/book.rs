@@ -2,7 +2,7 @@
 
 use super::scope::Tables;
 use crate::log_source::LogSource;
-use crate::matcher::Selections;
+use crate::matcher::{Matcher, Selections};
 use crate::problem::suggest;
 use crate::rule::MatcherId;
 use crate::yaml::{Data, Node, Problems};
@@ -26,8 +26,18 @@ pub(super) struct Book<'s> {
 
 impl<'s> Book<'s> {
     pub(super) fn read(detection: &'s Node, source: &LogSource, problems: &'s Problems) -> Self {
-        let selections = Selections::compile(detection, source, problems);
-        let names = names(detection);
+        Self::read_but(NO_SELECTION, detection, source, problems)
+    }
+
+    /// As [`Self::read`], of a mapping in which these `keys` are no selections.
+    pub(super) fn read_but(
+        keys: &[&str],
+        detection: &'s Node,
+        source: &LogSource,
+        problems: &'s Problems,
+    ) -> Self {
+        let selections = Selections::compile_but(keys, detection, source, problems);
+        let names = names(detection, keys);
         for (name, body) in &names {
             if matches!(&body.data, Data::Map(items) if items.is_empty()) {
                 let remedy = "name the fields and values an event must have";
@@ -48,16 +58,35 @@ impl<'s> Book<'s> {
         tables: &Tables,
         problems: &Problems,
     ) -> Option<MatcherId> {
-        let texts: Vec<String> = condition.items().iter().filter_map(Node::text).collect();
-        let parsed = texts.iter().filter_map(|text| parse_condition(text).ok());
-        parsed.for_each(|expression| self.note_used(&expression));
-        let key = texts.join("\n");
+        let key = self.note_used_in(condition).join("\n");
         if let Some(known) = self.compiled.borrow().get(&key) {
             return Some(*known);
         }
         let id = tables.add_matcher(self.selections.matcher(condition, problems)?);
         self.compiled.borrow_mut().insert(key, id);
         Some(id)
+    }
+
+    /// What a condition means, as it stands.
+    pub(super) fn plain(&self, condition: &Node) -> Option<Matcher> {
+        self.note_used_in(condition);
+        self.selections.matcher(condition, self.problems)
+    }
+
+    /// As [`Self::matcher`], for the rule's own condition, and the filters that apply to the rule.
+    /// Selections the extension names are not filtered.
+    pub(super) fn filtered(
+        &self,
+        condition: &Node,
+        filters: Vec<Matcher>,
+        tables: &Tables,
+    ) -> Option<MatcherId> {
+        if filters.is_empty() {
+            return self.matcher(condition, tables, self.problems);
+        }
+        let own = self.plain(condition)?;
+        let whole = filters.into_iter().enumerate().fold(own, |own, (at, filter)| own.filtered(filter, at));
+        Some(tables.add_matcher(whole))
     }
 
     /// Whether every selection the expression names is here.
@@ -68,6 +97,14 @@ impl<'s> Book<'s> {
             ConditionExpr::Identifier(name) => self.names().any(|known| known == name),
             ConditionExpr::Selector { pattern, .. } => self.names().any(|name| fits(pattern, name)),
         }
+    }
+
+    /// Notes what a condition uses; its texts.
+    fn note_used_in(&self, condition: &Node) -> Vec<String> {
+        let texts: Vec<String> = condition.items().iter().filter_map(Node::text).collect();
+        let parsed = texts.iter().filter_map(|text| parse_condition(text).ok());
+        parsed.for_each(|expression| self.note_used(&expression));
+        texts
     }
 
     fn note_used(&self, expression: &ConditionExpr) {
@@ -99,10 +136,10 @@ impl<'s> Book<'s> {
     }
 }
 
-fn names(detection: &Node) -> Vec<(String, &Node)> {
+fn names<'n>(detection: &'n Node, keys: &[&str]) -> Vec<(String, &'n Node)> {
     let Data::Map(entries) = &detection.data else { return Vec::new() };
     let named = entries.iter().filter_map(|(key, body)| Some((key.text()?, body)));
-    named.filter(|(name, _)| !NO_SELECTION.contains(&name.as_str())).collect()
+    named.filter(|(name, _)| !keys.contains(&name.as_str())).collect()
 }
 
 fn fits(pattern: &SelectorPattern, name: &str) -> bool {

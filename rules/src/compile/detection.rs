@@ -4,6 +4,7 @@
 use super::book::{Book, Library};
 use super::document::{Document, Shape, Standing};
 use super::extension::{Extension, usual_incident};
+use super::filter::Filters;
 use super::scope::{Scope, Tables, Use};
 use super::{fields, first_seen, silence};
 use crate::field::Field;
@@ -28,7 +29,7 @@ pub(super) struct Detected<'s> {
 }
 
 impl<'s> Detected<'s> {
-    pub(super) fn read(document: &'s Document<'s>, tables: &Tables) -> Option<Self> {
+    pub(super) fn read(document: &'s Document<'s>, tables: &Tables, filters: &Filters<'s>) -> Option<Self> {
         let Shape::Detection = document.shape else { return None };
         let detection = document.node.get("detection")?;
         let source = log_source(document);
@@ -38,7 +39,8 @@ impl<'s> Detected<'s> {
             let remedy = "add `condition:` with the names of the selections";
             document.problems.add(detection, "`condition` is missing", remedy);
         }
-        let matcher = condition.and_then(|condition| book.matcher(condition, tables, document.problems));
+        let filters = filters.of(document, &source);
+        let matcher = condition.and_then(|condition| book.filtered(condition, filters, tables));
         let library = Library { books: vec![&book], tables, problems: document.problems };
         let novel = matcher.and_then(|events| first_seen::read(document, events, &library));
         Some(Self { document, source, book, matcher, novel })

@@ -26,7 +26,7 @@ pub(super) const EXTENSION: &[&str] = &[
 ];
 /// Top-level keys that change what a document does. Published rules carry keys of their own, so
 /// an unknown one is no mistake, unless it looks like one of these.
-const DECISIVE: &[&str] = &["detection", "correlation", "logsource", "keywatch"];
+const DECISIVE: &[&str] = &["detection", "correlation", "logsource", "keywatch", "filter"];
 /// Sigma's levels.
 const LEVELS: &str = "write informational, low, medium, high or critical";
 
@@ -39,6 +39,8 @@ pub(super) enum Shape<'s> {
     Correlation(&'s Node),
     /// It has neither, but this `keywatch.risk`.
     Risk(&'s Node),
+    /// It has none of these, but this `filter`, and changes other rules.
+    Filter(&'s Node),
     /// None of these, which is reported.
     Unknown,
 }
@@ -195,12 +197,10 @@ fn shape<'s>(node: &'s Node, problems: &Problems) -> Shape<'s> {
         (None, None, Some(risk)) => Shape::Risk(risk),
         (None, None, None) => {
             if let Some(filter) = node.get("filter") {
-                let remedy = "write the exception into the rule, as `not filter` in its condition";
-                problems.add(filter, "a filter document is not read", remedy);
-            } else {
-                let remedy = "say under `detection:` which events the rule is about";
-                problems.add(node, "a rule needs a `detection` or a `correlation`", remedy);
+                return Shape::Filter(filter);
             }
+            let remedy = "say under `detection:` which events the rule is about";
+            problems.add(node, "a rule needs a `detection` or a `correlation`", remedy);
             Shape::Unknown
         }
     }

@@ -11,6 +11,7 @@ mod detection;
 mod document;
 mod extension;
 mod fields;
+mod filter;
 mod first_seen;
 mod risk;
 mod scope;
@@ -25,6 +26,7 @@ use crate::rule::{Rule, RuleSet};
 use crate::yaml::{Node, Problems, parse};
 use detection::Detected;
 use document::{Document, Shape};
+use filter::Filters;
 use scope::{Scope, Tables, Uses};
 
 /// Compiles rule files, given as `(name, text)`.
@@ -67,9 +69,11 @@ fn rules(files: &[File<'_>]) -> RuleSet {
     let each = |file| documents(file);
     let documents: Vec<Document<'_>> = files.iter().flat_map(each).collect();
     let tables = Tables::default();
-    let detected: Vec<Option<Detected<'_>>> =
-        documents.iter().map(|document| Detected::read(document, &tables)).collect();
     let complete = files.iter().all(|file| file.unread.is_none());
+    let filters = Filters::read(&documents);
+    filters.check(&documents, complete);
+    let detected: Vec<Option<Detected<'_>>> =
+        documents.iter().map(|document| Detected::read(document, &tables, &filters)).collect();
     let scope = Scope::new(&documents, &detected, &tables, complete);
     let uses = Uses::new(&scope);
     let rules: Vec<Rule> =
@@ -90,6 +94,6 @@ fn rule<'s>(at: usize, document: &'s Document<'s>, scope: &Scope<'s>, uses: &Use
         Shape::Detection => scope.detected(at).and_then(|detected| detected.rule(uses.of(at), scope)),
         Shape::Correlation(correlation) => correlation::rule(document, correlation, scope),
         Shape::Risk(risk) => risk::rule(document, risk, scope),
-        Shape::Unknown => None,
+        Shape::Filter(_) | Shape::Unknown => None,
     }
 }

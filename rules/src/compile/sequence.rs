@@ -27,7 +27,7 @@ pub(super) fn ordered(correlation: &Correlation<'_>) -> Option<Condition> {
         need_two(correlation);
     }
     if let Some(node) = correlation.table.get("condition")
-        && (matches!(node.data, Data::Text(_)) || !counts_all(correlation, node))
+        && !asks_for_all(correlation, node)
     {
         let message = "temporal_ordered needs every rule once, in the order of `rules`";
         correlation.document.problems.add(node, message, "remove the condition");
@@ -59,6 +59,23 @@ fn counts_all(correlation: &Correlation<'_>, node: &Node) -> bool {
         problems.add(node, "a temporal correlation needs all its rules", remedy);
     }
     met
+}
+
+/// Whether a condition of a sequence says what a sequence means anyway: as a number, or with all
+/// the names (Sigma correlation rules specification 2.1, its schema's own test).
+fn asks_for_all(correlation: &Correlation<'_>, node: &Node) -> bool {
+    if !matches!(node.data, Data::Text(_)) {
+        return counts_all(correlation, node);
+    }
+    expression(correlation, node).as_ref().is_some_and(is_conjunction)
+}
+
+fn is_conjunction(presence: &Presence) -> bool {
+    match presence {
+        Presence::Hit(_) => true,
+        Presence::And(all) => all.iter().all(is_conjunction),
+        Presence::Or(_) | Presence::AtLeast(..) | Presence::Not(_) => false,
+    }
 }
 
 fn expression(correlation: &Correlation<'_>, node: &Node) -> Option<Presence> {
@@ -132,6 +149,7 @@ impl Reader<'_, '_> {
         used: &mut [bool],
     ) -> Option<Presence> {
         let fits = |name: &str| match pattern {
+            // All of `rules` are written out, so none of them is hidden.
             SelectorPattern::Them => true,
             SelectorPattern::Pattern(pattern) => detection_name_matches(pattern, name),
         };
@@ -151,11 +169,14 @@ impl Reader<'_, '_> {
             }
             Quantifier::Any | Quantifier::Count(1) => Some(Presence::Or(hits)),
             Quantifier::All => Some(Presence::And(hits)),
-            Quantifier::Count(_) => {
-                let remedy = "write `1 of`, `all of`, or the names with and, or, not";
-                problems.add(self.node, "a number of rules cannot be asked for", remedy);
-                None
-            }
+            Quantifier::Count(number) => match usize::try_from(*number) {
+                Ok(number) if number <= hits.len() => Some(Presence::AtLeast(number, hits)),
+                Ok(_) | Err(_) => {
+                    let message = format!("`{number} of {pattern}` asks for more rules than there are");
+                    problems.add(self.node, message, format!("write at most {}", hits.len()));
+                    None
+                }
+            },
         }
     }
 
@@ -169,6 +190,9 @@ fn holds_of_nothing(presence: &Presence) -> bool {
         Presence::Hit(_) => false,
         Presence::And(all) => all.iter().all(holds_of_nothing),
         Presence::Or(any) => any.iter().any(holds_of_nothing),
+        Presence::AtLeast(number, any) => {
+            any.iter().filter(|inner| holds_of_nothing(inner)).count() >= *number
+        }
         Presence::Not(inner) => !holds_of_nothing(inner),
     }
 }

@@ -206,6 +206,9 @@ fn present(presence: &Presence, occurred: &[u32]) -> bool {
         Presence::Hit(hit) => occurred.get(*hit).is_some_and(|times| *times > 0),
         Presence::And(all) => all.iter().all(|inner| present(inner, occurred)),
         Presence::Or(any) => any.iter().any(|inner| present(inner, occurred)),
+        Presence::AtLeast(number, any) => {
+            any.iter().filter(|inner| present(inner, occurred)).count() >= *number
+        }
         Presence::Not(inner) => !present(inner, occurred),
     }
 }

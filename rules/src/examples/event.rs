@@ -43,8 +43,8 @@ const STEP: &[&str] = &[
     "raw",
 ];
 
-/// Reads one line into `events`.
-pub(super) fn steps(node: &Node, events: &mut Vec<ExampleEvent>, problems: &Problems) {
+/// Reads one line into `events`; what it does not say is as `provider` has it.
+pub(super) fn steps(node: &Node, provider: Provider, events: &mut Vec<ExampleEvent>, problems: &Problems) {
     let Some(table) = Table::open(node, STEP, problems) else { return };
     let line = Line {
         at: table.secs("at").unwrap_or(0),
@@ -52,7 +52,7 @@ pub(super) fn steps(node: &Node, events: &mut Vec<ExampleEvent>, problems: &Prob
         delay: table.secs("delay").unwrap_or(0),
         misdated: table.truth("misdated").unwrap_or(false),
         repeat: table.int("repeat", 1..=100_000).unwrap_or(1),
-        provider: word(&table, "provider", (Provider::Aws, Provider::NAMES), problems),
+        provider: word(&table, "provider", (provider, Provider::NAMES), problems),
         class: word(&table, "class", (Class::SecretRead, Class::NAMES), problems),
         outcome: word(&table, "outcome", (Outcome::Ok, Outcome::NAMES), problems),
         kind: word(&table, "kind", (PrincipalKind::Role, PrincipalKind::NAMES), problems),
@@ -100,7 +100,7 @@ impl Line<'_> {
             received_at,
             provider: self.provider,
             service: text("service").unwrap_or_default(),
-            store: text("store").or(Some(Cow::Borrowed("sm"))),
+            store: text("store").or(Some(Cow::Borrowed(usual_store(self.provider)))),
             account: text("account"),
             region: text("region"),
             operation: text("operation").unwrap_or_default(),
@@ -136,6 +136,16 @@ impl Line<'_> {
     fn raw(&self, number: &str) -> Vec<u8> {
         let record = self.table.get("raw").map(|node| json(node, number));
         record.map_or_else(|| b"{}".to_vec(), |record| record.to_string().into_bytes())
+    }
+}
+
+/// A store of the provider's.
+const fn usual_store(provider: Provider) -> &'static str {
+    match provider {
+        Provider::Aws => "sm",
+        Provider::Gcp => "gsm",
+        Provider::Azure => "kv:shop",
+        Provider::Vault => "vault:secret",
     }
 }
 

@@ -8,9 +8,10 @@ pub use run::{Outcomes, apply, run};
 
 use crate::lookup::AddressData;
 use crate::pattern::Pattern;
+use crate::problem::suggest;
 use crate::surroundings::{Lists, Planned, Surroundings};
 use crate::yaml::{Data, Node, Problems, Table};
-use keywatch_event::{AuditEvent, EventTime, Level};
+use keywatch_event::{AuditEvent, EventTime, Level, Provider};
 use std::collections::BTreeMap;
 
 /// One example.
@@ -57,23 +58,42 @@ const EXPECTED: &str = "write silence, informational, medium, high or critical";
 /// Reads the `examples` of a rule.
 #[must_use]
 pub fn compile(list: &[Node], problems: &Problems) -> Vec<Example> {
-    list.iter().filter_map(|node| example(node, problems)).collect()
+    list.iter().flat_map(|node| each(node, problems)).collect()
 }
 
-fn example(node: &Node, problems: &Problems) -> Option<Example> {
-    let known = ["name", "expect", "alerts", "events", "lists", "planned"];
-    let table = Table::open(node, &known, problems)?;
+/// An example, or with `providers` one for each of them.
+fn each(node: &Node, problems: &Problems) -> Vec<Example> {
+    let known = ["name", "expect", "alerts", "events", "lists", "planned", "providers"];
+    let Some(table) = Table::open(node, &known, problems) else { return Vec::new() };
+    let named = table.texts("providers");
+    if named.is_empty() {
+        return example(&table, Provider::Aws, problems).into_iter().collect();
+    }
+    // A mistake in the events is told once, not for each provider.
+    let quiet = Problems::new("");
+    let each = named.iter().enumerate().filter_map(|(nth, (name, at))| {
+        let Ok(provider) = name.parse() else {
+            problems.add(at, format!("`{name}` is no provider"), suggest(name, Provider::NAMES));
+            return None;
+        };
+        let example = example(&table, provider, if nth == 0 { problems } else { &quiet })?;
+        Some(Example { name: format!("{}, {name}", example.name), ..example })
+    });
+    each.collect()
+}
+
+fn example(table: &Table<'_>, provider: Provider, problems: &Problems) -> Option<Example> {
     let name = table.need("name", "say in one sentence what the example shows").and_then(Node::text);
     let expect = table.need("expect", EXPECTED).and_then(|node| expected(node, problems));
     let alerts = table.int("alerts", 0..=1000).and_then(|n| usize::try_from(n).ok());
     let mut events = Vec::new();
     let remedy = "list what happens, as `- {operation: GetSecretValue, secret: prod/db}`";
     for step in table.need("events", remedy).map(|_| table.list("events")).unwrap_or_default() {
-        event::steps(step, &mut events, problems);
+        event::steps(step, provider, &mut events, problems);
     }
     let planned = table.list("planned").iter().filter_map(|node| planned(node, problems)).collect();
     let surroundings = Surroundings {
-        lists: lists(&table, problems),
+        lists: lists(table, problems),
         planned,
         asn: addresses(&events, |event| event.asn.as_ref()),
         country: addresses(&events, |event| event.country.as_ref()),

@@ -5,7 +5,7 @@ use crate::Seen;
 use crate::engine::{Engine, Settings};
 use crate::plan::Plan;
 use crate::rule::{Hit, Kind, Rule, RuleSet};
-use keywatch_event::{Alert, AlertChange, EventTime, Level, Place};
+use keywatch_event::{Alert, AlertChange, EventTime, Level, Place, Provider};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -18,6 +18,8 @@ pub struct Outcomes {
     pub example: String,
     /// What was wrong; `None` when it passed.
     pub failure: Option<String>,
+    /// Whose events the rule spoke about: each provider once.
+    pub spoke_of: Vec<Provider>,
 }
 
 /// How long after the last event of an example its silences are judged, in seconds: a day, so
@@ -57,13 +59,14 @@ fn run_one(set: &Arc<RuleSet>, plan: &Arc<Plan>, rule: &Rule, example: &Example)
     let mut engine =
         Engine::planned(Arc::clone(set), Settings { surroundings, ..Settings::default() }, Arc::clone(plan));
     let mut standing = BTreeMap::new();
-    let mut said = None;
+    let (mut said, mut spoke_of) = (None, Vec::new());
     let place = Place { name: Arc::from("example"), line: 1, record: 0 };
     for example in &example.events {
         let seen = Seen { event: &example.event, place: &place, raw: &example.raw };
         let evaluation = engine.evaluate(&[seen]);
         let matched = evaluation.classified.iter().any(|classified| classified.rules.contains(&rule.id));
         said = said.max(matched.then_some(rule.level));
+        spoke_of.extend(matched.then_some(example.event.provider));
         apply(&mut standing, evaluation.changes);
     }
     let last = example.events.iter().map(|example| example.event.time).max();
@@ -73,7 +76,12 @@ fn run_one(set: &Arc<RuleSet>, plan: &Arc<Plan>, rule: &Rule, example: &Example)
     let highest = own.iter().map(|alert| alert.level).max();
     let got = if matches!(rule.kind, Kind::Classify(_)) { said } else { highest };
     let failure = failure(example, got, own.len());
-    Outcomes { rule: Arc::clone(&rule.id), example: example.name.clone(), failure }
+    if !matches!(rule.kind, Kind::Classify(_)) {
+        spoke_of = own.iter().map(|alert| alert.provider).collect();
+    }
+    spoke_of.sort_unstable();
+    spoke_of.dedup();
+    Outcomes { rule: Arc::clone(&rule.id), example: example.name.clone(), failure, spoke_of }
 }
 
 fn failure(example: &Example, got: Option<Level>, alerts: usize) -> Option<String> {

@@ -5,6 +5,7 @@ use super::time::Part;
 use super::{Selection, value};
 use crate::field::{Field, Normal};
 use crate::log_source::LogSource;
+use crate::surroundings::Lists;
 use crate::view::View;
 use crate::yaml::{Data, Node, Problems};
 use rsigma_parser::{Modifier, parse_field_spec};
@@ -42,8 +43,12 @@ impl Item {
         }
     }
 
-    /// Whether the item holds of these values.
+    /// Whether the item holds of these values. What is unequal to everything on a list nobody
+    /// supplied is not known, so it does not hold.
     pub(crate) fn holds(&self, values: Values<'_>, view: &View<'_>) -> bool {
+        if self.negated && self.missing_list(&view.around().lists).is_some() {
+            return false;
+        }
         let mut each = self.tests.iter().map(|test| test.holds(values, self.part, view));
         let held = if self.all { each.all(|held| held) } else { each.any(|held| held) };
         held != self.negated
@@ -74,6 +79,13 @@ impl Item {
 
     pub(super) fn names_echo(&self) -> bool {
         self.normals().any(|normal| normal == Normal::EchoOf)
+    }
+
+    /// The first of its lists, when it asks lists alone and none of them is supplied.
+    pub(crate) fn missing_list(&self, supplied: &Lists) -> Option<&str> {
+        let is_empty = |name: &str| supplied.get(name).is_none_or(<[String]>::is_empty);
+        let asks = |test: &Test| matches!(test, Test::List(ListTest { name, .. }) if is_empty(name));
+        self.tests.iter().all(asks).then(|| self.lists().next()).flatten()
     }
 
     pub(super) fn lists(&self) -> impl Iterator<Item = &str> {

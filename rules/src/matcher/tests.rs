@@ -136,6 +136,9 @@ fn listed_values_are_the_operators() {
     check(r#"|cidr|expand": '%nets%'"#, r#""192.0.2.77""#, true);
     check(r#"|cidr|expand": '%nets%'"#, r#""192.0.3.77""#, false);
     check(r#"|neq|expand": '%people%'"#, r#""bob""#, true);
+    check(r#"|neq|expand": '%nobody%'"#, r#""bob""#, false);
+    check(r#"|cidr|neq|expand": '%nets%'"#, r#""192.0.3.77""#, true);
+    check(r#"|cidr|neq|expand": '%nowhere%'"#, r#""192.0.3.77""#, false);
     let (matcher, _) = compile(
         "s: {x|expand: ['%b%', '%a%'], y|expand: '%b%'}\nt: {x|expand: '%c%'}\ncondition: s\n",
         &aws(),

@@ -58,10 +58,21 @@ fn an_expression_says_which_rules_occur() {
     );
     check("a", "the condition does not use `b`; name it there, or take it out of `rules`");
     check("a and bb", "`bb` is not among the `rules` of this correlation; did you mean `b`?");
-    check(
-        "2 of them",
-        "a number of rules cannot be asked for; write `1 of`, `all of`, or the names with and, or, not",
-    );
+    check("3 of them", "`3 of them` asks for more rules than there are; write at most 2");
+}
+
+#[test]
+fn an_expression_may_ask_for_a_number_of_rules() {
+    let body = "type: temporal, rules: [a, b], timespan: 1h, condition: ";
+    let presence =
+        |condition: &str| match counted(&correlation(&format!("{body}{condition}"), "")).condition.of {
+            Counted::All(presence) => presence,
+            other => panic!("{other:?}"),
+        };
+    assert!(matches!(presence("1 of them"), Presence::Or(any) if any.len() == 2));
+    assert!(matches!(presence("all of them"), Presence::And(all) if all.len() == 2));
+    assert!(matches!(presence("2 of them"), Presence::AtLeast(2, any) if any.len() == 2));
+    assert!(matches!(presence("1 of a* and b"), Presence::And(all) if matches!(all[0], Presence::Or(_))));
 }
 
 #[test]
@@ -115,7 +126,8 @@ fn steps_say_what_a_sequence_needs() {
 }
 
 #[test]
-fn a_sequence_needs_two_rules_and_no_condition() {
+fn a_sequence_needs_two_rules_and_no_condition_but_all_of_them() {
+    last(&correlation("type: temporal_ordered, rules: [a, b], timespan: 1h, condition: a AND b", ""));
     refused(
         &correlation("type: temporal, rules: [a], timespan: 1h", ""),
         &[
@@ -123,7 +135,7 @@ fn a_sequence_needs_two_rules_and_no_condition() {
         ],
     );
     refused(
-        &correlation("type: temporal_ordered, rules: [a, b], timespan: 1h, condition: a and b", ""),
+        &correlation("type: temporal_ordered, rules: [a, b], timespan: 1h, condition: a or b", ""),
         &[
             "a.yml:12:79: temporal_ordered needs every rule once, in the order of `rules`; remove the condition",
         ],

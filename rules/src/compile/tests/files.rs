@@ -80,13 +80,6 @@ fn what_is_no_rule_is_told_and_the_custom_keys_of_others_are_kept_quiet() {
             "a.yml:1:1: a rule needs a `detection` or a `correlation`; say under `detection:` which events the rule is about",
         ],
     );
-    let filter = "title: x\nfilter: {rules: [a], sel: {class: other}, condition: not sel}\n";
-    refused(
-        filter,
-        &[
-            "a.yml:2:9: a filter document is not read; write the exception into the rule, as `not filter` in its condition",
-        ],
-    );
     let own = format!("{READ}x_our_ticket: 4711\nreviewed: {{by: [us]}}\n");
     assert_eq!(problems(&[&own]), [""; 0]);
     let slip = format!("{READ}keywach: {{action: Look}}\n");

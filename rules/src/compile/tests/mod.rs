@@ -4,6 +4,7 @@ mod correlations;
 mod detections;
 mod extensions;
 mod files;
+mod filters;
 
 use super::compile;
 use crate::rule::{Count, Kind, Rule, RuleSet};
