@@ -19,7 +19,18 @@ use crate::problem::nearest;
 use crate::view::View;
 use crate::yaml::{Data, Node, Problems};
 use item::Reader;
-use rsigma_parser::{ConditionExpr, Quantifier, SelectorPattern, detection_name_matches, parse_condition};
+use rsigma_parser::{ConditionExpr, Quantifier, SelectorPattern, SigmaParserError, detection_name_matches};
+
+/// Reads a condition. The words between names may be in capitals, as in older rules and in the
+/// specification's own examples.
+pub(crate) fn parse_condition(text: &str) -> Result<ConditionExpr, SigmaParserError> {
+    const WORDS: &[&str] = &["AND", "OR", "NOT", "OF", "ALL", "ANY", "THEM"];
+    let each = text.split_inclusive([' ', '\n', '(', ')']).map(|piece| {
+        let word = piece.trim_end_matches([' ', '\n', '(', ')']);
+        if WORDS.contains(&word) { piece.to_lowercase() } else { piece.to_owned() }
+    });
+    rsigma_parser::parse_condition(&each.collect::<String>())
+}
 
 /// What the names of a filter's selections begin with inside the rule it was added to, so that no
 /// name or pattern of the rule's own finds them.

@@ -47,6 +47,9 @@ pub struct Rule {
     pub kind: Kind,
     /// Examples that run as tests.
     pub examples: Vec<Example>,
+    /// Rules (ids) whose alerts may hold this one's: when one of them, of the same level or above,
+    /// cites every event this one's alert does, this one's is withdrawn.
+    pub part_of: Vec<Arc<str>>,
     /// Why it can never find anything here, in one sentence: its log source is not ingested, or
     /// a list or lookup it needs is not supplied. `None` for a rule that works.
     pub blind: Option<String>,
@@ -235,6 +238,10 @@ pub struct Incident {
     pub keep_alive_secs: i64,
     /// Seconds after its first event when an incident ends whatever comes.
     pub max_duration_secs: i64,
+    /// Seconds after its last event during which a window joins an incident of the same key,
+    /// whatever its age, when the values the incident does not have would not meet the condition
+    /// themselves; 0: never. For conditions on distinct values.
+    pub repeats_secs: i64,
 }
 
 /// Events that wait for an explanation.
@@ -447,6 +454,7 @@ impl Kind {
                 let hold = count.hold.as_ref().map_or(0, |hold| hold.secs);
                 count.timespan_secs.max(count.incident.keep_alive_secs)
                     + count.incident.max_duration_secs
+                    + count.incident.repeats_secs
                     + hold
             }
             Self::Risk(risk) => risk.timespan_secs,

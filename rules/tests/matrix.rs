@@ -90,7 +90,10 @@ const ABOUT: &[(&str, &str)] = &[
 
 fn about(rule: &str) -> Vec<Provider> {
     let named = ABOUT.iter().find(|(name, _)| *name == rule);
-    named.map_or_else(|| ALL.to_vec(), |(_, names)| names.split(' ').map(|name| name.parse().unwrap()).collect())
+    named.map_or_else(
+        || ALL.to_vec(),
+        |(_, names)| names.split(' ').map(|name| name.parse().unwrap()).collect(),
+    )
 }
 
 /// How often a rule speaks of a provider, and how often it stays silent about its events.

@@ -20,7 +20,7 @@ const VALUES_MAX: usize = 1_000_000;
 /// The list that `known_networks` of the configuration feeds.
 pub(crate) const KNOWN_NETWORKS: &str = "known_networks";
 /// Lists that hold networks and nothing else.
-const NETWORKS: &[&str] = &[KNOWN_NETWORKS, "aws_ranges", "threat_networks"];
+const NETWORKS: &[&str] = &[KNOWN_NETWORKS, "aws_ranges", "machine_networks", "threat_networks"];
 /// The list of the operator's own accounts.
 const OWN_ACCOUNTS: &str = "own_accounts";
 /// Problems told of one list file; the rest is counted.

@@ -2,11 +2,11 @@
 
 use super::scope::Tables;
 use crate::log_source::LogSource;
-use crate::matcher::{Matcher, Selections};
+use crate::matcher::{Matcher, Selections, parse_condition};
 use crate::problem::suggest;
 use crate::rule::MatcherId;
 use crate::yaml::{Data, Node, Problems};
-use rsigma_parser::{ConditionExpr, SelectorPattern, detection_name_matches, parse_condition};
+use rsigma_parser::{ConditionExpr, SelectorPattern, detection_name_matches};
 use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
 

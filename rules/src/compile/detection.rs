@@ -15,7 +15,7 @@ use keywatch_event::Level;
 use std::sync::Arc;
 
 /// Extension keys that shape incidents: without effect on a rule that raises none.
-pub(super) const RAISING: &[&str] = &["incident", "attach", "any", "hold", "lower", "escalate"];
+pub(super) const RAISING: &[&str] = &["incident", "attach", "any", "hold", "lower", "escalate", "part_of"];
 
 /// One detection, ready for its own rule and for correlations.
 #[derive(Debug)]

@@ -22,6 +22,7 @@ pub(super) const EXTENSION: &[&str] = &[
     "steps",
     "silence",
     "risk",
+    "part_of",
     "examples",
 ];
 /// Top-level keys that change what a document does. Published rules carry keys of their own, so
@@ -148,6 +149,7 @@ impl<'s> Document<'s> {
             line: self.node.line,
             kind,
             examples,
+            part_of: Vec::new(),
             blind,
         })
     }

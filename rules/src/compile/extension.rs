@@ -18,7 +18,7 @@ const MAX_DURATION_SECS: i64 = 86_400;
 
 /// An incident with these keys and the usual times.
 pub(super) fn usual_incident(keys: Vec<Vec<Field>>) -> Incident {
-    Incident { keys, keep_alive_secs: KEEP_ALIVE_SECS, max_duration_secs: MAX_DURATION_SECS }
+    Incident { keys, keep_alive_secs: KEEP_ALIVE_SECS, max_duration_secs: MAX_DURATION_SECS, repeats_secs: 0 }
 }
 
 /// The extension of a rule that counts.
@@ -32,7 +32,7 @@ pub(super) struct Extension<'e, 'b, 's> {
 impl<'e> Extension<'e, '_, '_> {
     /// The rule with everything its extension says.
     pub(super) fn apply(&self, count: Count) -> Count {
-        let incident = self.section("incident", &["key", "or", "keep_alive", "max_duration"]);
+        let incident = self.section("incident", &["key", "or", "keep_alive", "max_duration", "repeats"]);
         let hold = self.section("hold", &["when", "cleared_by", "on", "for", "before_too", "unless_count"]);
         let lower = self.section("lower", &["to", "within", "created_by", "read_by"]);
         Count {
@@ -43,7 +43,7 @@ impl<'e> Extension<'e, '_, '_> {
             lower: lower.and_then(|table| self.lower(&table)),
             escalate: self.each("escalate").iter().filter_map(|node| self.escalate(node)).collect(),
             incident: match incident {
-                Some(table) => self.incident(&table, count.incident),
+                Some(table) => self.incident(&table, count.incident, &count.condition.of),
                 None => count.incident,
             },
             ..count
@@ -71,15 +71,22 @@ impl<'e> Extension<'e, '_, '_> {
         all_own(&table.texts(key), self.problems())
     }
 
-    fn incident(&self, table: &Table<'_>, usual: Incident) -> Incident {
+    fn incident(&self, table: &Table<'_>, usual: Incident, of: &Counted) -> Incident {
         let keys = ["key", "or"].map(|key| self.fields(table, key));
         let keys: Vec<Vec<Field>> = keys.into_iter().filter(|fields| !fields.is_empty()).collect();
         if table.get("or").is_some() && table.get("key").is_none() {
             let remedy = "write the first set of fields as `key`";
             self.problems().add(table.node(), "`or` stands without `key`", remedy);
         }
+        if let Some(node) = table.get("repeats")
+            && !matches!(of, Counted::Distinct(_))
+        {
+            let remedy = "write `type: value_count`, or remove it";
+            self.problems().add(node, "`repeats` compares the values a correlation counts", remedy);
+        }
         let keep_alive_secs = table.secs("keep_alive").unwrap_or(usual.keep_alive_secs);
         Incident {
+            repeats_secs: table.secs("repeats").unwrap_or(0),
             keys: if keys.is_empty() { usual.keys } else { keys },
             keep_alive_secs,
             max_duration_secs: table

@@ -13,6 +13,7 @@ mod extension;
 mod fields;
 mod filter;
 mod first_seen;
+mod part_of;
 mod risk;
 mod scope;
 mod sequence;
@@ -76,8 +77,9 @@ fn rules(files: &[File<'_>]) -> RuleSet {
         documents.iter().map(|document| Detected::read(document, &tables, &filters)).collect();
     let scope = Scope::new(&documents, &detected, &tables, complete);
     let uses = Uses::new(&scope);
-    let rules: Vec<Rule> =
+    let mut rules: Vec<Rule> =
         documents.iter().enumerate().filter_map(|(at, document)| rule(at, document, &scope, &uses)).collect();
+    part_of::read(&scope, &mut rules);
     // A condition that cannot be read may well mean the selections it leaves out.
     let whole = detected.iter().flatten().filter(|detected| detected.matcher.is_some());
     whole.for_each(|detected| detected.book.report_unused());

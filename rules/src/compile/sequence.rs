@@ -2,10 +2,11 @@
 
 use super::correlation::Correlation;
 use super::fields::own;
+use crate::matcher::parse_condition;
 use crate::problem::suggest;
 use crate::rule::{Condition, Counted, Op, Presence, Step};
 use crate::yaml::{Data, Node, Table};
-use rsigma_parser::{ConditionExpr, Quantifier, SelectorPattern, detection_name_matches, parse_condition};
+use rsigma_parser::{ConditionExpr, Quantifier, SelectorPattern, detection_name_matches};
 
 /// Detections that occur together, in any order, or as an expression over their names says.
 pub(super) fn temporal(correlation: &Correlation<'_>) -> Option<Condition> {

@@ -206,10 +206,16 @@ impl CountState {
         self.held = self.groups.values().map(Group::len).sum();
     }
 
-    /// Lets entries go until about `target` are left: groups of one entry first, those without an
-    /// open incident before the others and the oldest before the newer, because a real attack has
-    /// more than one; then the oldest of the others.
+    /// Lets entries and explanations go until at most `target` are left, of each its share: groups
+    /// of one entry first, those without an open incident before the others and the oldest before
+    /// the newer, because a real attack has more than one; then the oldest of the others.
     pub(crate) fn shed(&mut self, count: &Count, target: usize) -> usize {
+        let (explanations, all) = (self.explanations.len(), self.len().max(1));
+        let explained = self.explanations.shed(explanations * target / all);
+        explained + self.shed_entries(count, target - explanations * target / all)
+    }
+
+    fn shed_entries(&mut self, count: &Count, target: usize) -> usize {
         let before = self.held;
         self.shed_singles(target, |group| group.latest().is_some_and(|time| !group.is_open(time, count)));
         self.shed_singles(target, |_| true);
@@ -217,6 +223,8 @@ impl CountState {
             let (held, groups) = (self.held, &mut self.groups);
             groups.values_mut().for_each(|group| _ = group.shed((group.len() * target / held).max(1), count));
             self.held = self.groups.values().map(Group::len).sum();
+            // Each of the others is down to a few, and may be one of very many.
+            self.shed_singles(target, |_| true);
         }
         before.saturating_sub(self.held)
     }

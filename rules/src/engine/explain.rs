@@ -73,6 +73,20 @@ impl Explanations {
         });
     }
 
+    /// Forgets the oldest until at most `target` are left, and what is of the same second as the
+    /// last to go; how many went.
+    pub(crate) fn shed(&mut self, target: usize) -> usize {
+        let before = self.len();
+        let ends = self.explained.values().flatten().map(|(_, end)| *end);
+        let waits = self.waiting.values().flat_map(|waiting| &waiting.events).map(|(at, _)| *at);
+        let mut times: Vec<i64> = ends.chain(waits).collect();
+        let Some(last) = before.saturating_sub(target).checked_sub(1) else { return 0 };
+        let (_, bound, _) = times.select_nth_unstable(last);
+        let bound = bound.saturating_add(1);
+        self.forget_before(bound);
+        before - self.len()
+    }
+
     /// How many intervals and waiting events are kept.
     pub(crate) fn len(&self) -> usize {
         let explained: usize = self.explained.values().map(Vec::len).sum();
@@ -98,6 +112,17 @@ fn merge(intervals: &mut Vec<(i64, i64)>, start: i64, end: i64) {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn the_oldest_explanations_go_first() {
+        let mut kept = Explanations::default();
+        for at in 0..10 {
+            kept.wait(&format!("k{at}"), (at, "e"), &["g".to_owned()]);
+        }
+        assert_eq!((kept.shed(10), kept.shed(4), kept.len()), (0, 6, 4));
+        assert!(kept.waiting_near("k5", 5, 0) == 0 && kept.waiting_near("k6", 6, 0) == 1);
+        assert_eq!((kept.shed(0), kept.len()), (4, 0));
+    }
 
     proptest! {
         #[test]

@@ -113,7 +113,7 @@ impl Group {
         if at < self.sealed {
             return Arrival::Beyond;
         }
-        self.wind_back(at);
+        self.wind_back(at, sweep.count);
         self.entries.insert(at, entry);
         self.go_on(sweep);
         Arrival::Swept(self.level_at(at))
@@ -127,7 +127,7 @@ impl Group {
     /// Sweeps again from the first entry at or after `from`: what explains it changed.
     pub(crate) fn look_again(&mut self, from: EventTime, sweep: &Sweep<'_>) {
         let at = self.entries.partition_point(|entry| entry.brief.time < from);
-        self.wind_back(at.max(self.sealed));
+        self.wind_back(at.max(self.sealed), sweep.count);
         self.go_on(sweep);
     }
 
@@ -159,11 +159,11 @@ impl Group {
         self.serial + u32::try_from(self.incidents.len()).unwrap_or(u32::MAX)
     }
 
-    fn wind_back(&mut self, to: usize) {
+    fn wind_back(&mut self, to: usize, count: &Count) {
         while self.sealed + self.steps.len() > to {
             let Some(step) = self.steps.pop() else { return };
             let at = self.sealed + self.steps.len();
-            self.take_back(at, step.act);
+            self.take_back(at, step.act, count);
             if self.entries.get(at).is_some_and(|entry| entry.counted) {
                 self.window.back(&self.entries, at, step.expired);
             }
@@ -173,7 +173,7 @@ impl Group {
         }
     }
 
-    fn take_back(&mut self, at: usize, act: Act) {
+    fn take_back(&mut self, at: usize, act: Act, count: &Count) {
         match act {
             Act::Nothing => {}
             Act::Joined(serial, undo) => {
@@ -183,6 +183,9 @@ impl Group {
                     forget(&mut self.full, incident.full_keys.drain(undo.full_keys..), serial);
                     forget(&mut self.base, incident.base_keys.drain(undo.base_keys..), serial);
                     incident.undo(&undo);
+                    if let Some(entry) = self.entries.get(at).filter(|entry| entry.counted) {
+                        incident.bring(entry, count, true);
+                    }
                 }
                 self.touch(serial);
                 self.own(at, None);
@@ -276,6 +279,9 @@ impl Group {
         let learned = sweep.bound_at(time, observed);
         let opens = sweep.holds(observed, learned.as_ref()) && self.window.any_holds(sweep.count, window);
         (sweep.observe)(time, observed, opens);
+        if let Some(serial) = opens.then(|| self.repeated(entry, sweep)).flatten() {
+            return self.join(at, serial, observed, sweep);
+        }
         if opens { self.open(at, observed, learned, sweep) } else { Act::Nothing }
     }
 
@@ -293,6 +299,24 @@ impl Group {
         by_full.chain(by_base).min().copied()
     }
 
+    /// The latest incident that told of what the window holds, all but too little.
+    fn repeated(&self, entry: &Entry, sweep: &Sweep<'_>) -> Option<u32> {
+        let (time, count) = (entry.brief.time, sweep.count);
+        if count.incident.repeats_secs == 0 {
+            return None;
+        }
+        let told = entry.keys.iter().filter_map(|key| self.full.get(&key.full)).flatten();
+        let told: Vec<(u32, &Incident)> = told
+            .filter_map(|serial| Some((*serial, self.incident(*serial)?)))
+            .filter(|(_, incident)| incident.is_repeated(time, count))
+            .collect();
+        let latest = told.iter().map(|(serial, _)| *serial).max()?;
+        let new = self.window.values().filter(|value| !told.iter().any(|(_, known)| known.knows(*value)));
+        #[expect(clippy::cast_precision_loss, reason = "a window holds no 2^52 values")]
+        let new = new.count() as f64;
+        (!sweep.fixed_holds(new)).then_some(latest)
+    }
+
     fn join(&mut self, at: usize, serial: u32, observed: f64, sweep: &Sweep<'_>) -> Act {
         let Some(entry) = self.entries.get(at) else { return Act::Nothing };
         let level = (sweep.level)(entry);
@@ -300,6 +324,7 @@ impl Group {
         let Some(incident) = incident else { return Act::Nothing };
         let undo = incident.join(entry, level, sweep.count);
         incident.observed = incident.observed.max(observed);
+        incident.bring(entry, sweep.count, false);
         for key in &entry.keys {
             remember(&mut self.full, &mut incident.full_keys, key.full, serial);
             remember(&mut self.base, &mut incident.base_keys, key.base, serial);
@@ -439,8 +464,11 @@ impl Group {
     fn drop_closed(&mut self, floor: EventTime, count: &Count) {
         let opened_since = self.steps.iter().filter(|step| matches!(step.act, Act::Opened(_))).count();
         let settled = self.incidents.len().saturating_sub(opened_since);
-        let over =
-            self.incidents.iter().take(settled).take_while(|incident| !incident.takes(floor, count)).count();
+        let is_over = |incident: &&Incident| {
+            !incident.takes(floor, count)
+                && (count.incident.repeats_secs == 0 || !incident.is_repeated(floor, count))
+        };
+        let over = self.incidents.iter().take(settled).take_while(is_over).count();
         for (at, incident) in self.incidents.drain(..over).enumerate() {
             let serial = self.serial + u32::try_from(at).unwrap_or(u32::MAX);
             forget(&mut self.full, incident.full_keys.into_iter(), serial);

@@ -5,7 +5,7 @@
 use super::brief::Brief;
 use super::entry::{Entry, Fact, Role};
 use crate::rule::{Count, Counted};
-use hashbrown::HashSet;
+use hashbrown::{HashMap, HashSet};
 use keywatch_event::{AlertId, EventTime, Level};
 use sha2::{Digest, Sha256};
 use std::hash::{Hash, Hasher};
@@ -50,6 +50,9 @@ pub(crate) struct Incident {
     pub(crate) actors: Vec<Box<str>>,
     /// What was last said of it.
     pub(crate) told: Option<Told>,
+    /// The values its events brought to the rule's condition, and how often: for rules that
+    /// compare with them what is repeated.
+    values: HashMap<u64, u32>,
     /// Whether every member was looked at for escalations when it came.
     weighed: bool,
 }
@@ -110,6 +113,7 @@ impl Incident {
             base_keys: Vec::new(),
             actors: Vec::new(),
             told: None,
+            values: HashMap::new(),
             weighed: true,
         }
     }
@@ -118,6 +122,31 @@ impl Incident {
     pub(crate) fn takes(&self, at: EventTime, count: &Count) -> bool {
         at <= self.last.plus_secs(count.incident.keep_alive_secs)
             && at <= self.first.plus_secs(count.incident.max_duration_secs)
+    }
+
+    /// Whether what repeats it still joins it at `at`.
+    pub(crate) fn is_repeated(&self, at: EventTime, count: &Count) -> bool {
+        at <= self.last.plus_secs(count.incident.repeats_secs)
+    }
+
+    /// Whether its events brought the value.
+    pub(crate) fn knows(&self, value: u64) -> bool {
+        self.values.contains_key(&value)
+    }
+
+    /// Notes, or with `back` takes back, what an entry brought to the rule's condition.
+    pub(crate) fn bring(&mut self, entry: &Entry, count: &Count, back: bool) {
+        let Some(Fact::Values(values)) = entry.facts.first().filter(|_| count.incident.repeats_secs > 0)
+        else {
+            return;
+        };
+        for value in values {
+            if back {
+                super::window::less(&mut self.values, *value);
+            } else {
+                *self.values.entry(*value).or_insert(0) += 1;
+            }
+        }
     }
 
     /// Takes an entry that counts.

@@ -86,6 +86,7 @@ impl Engine {
                 state.changes(&mut |change| verdicts.change(batch, Counting { rule, count }, change));
             }
         }
+        verdicts.changes = self.parts.settle(std::mem::take(&mut verdicts.changes), self.newest);
         self.join_risks(verdicts);
         for change in &mut verdicts.changes {
             self.mark_late(change);
@@ -391,8 +392,9 @@ impl Count {
     /// How long after its time an event that entered a window may matter: to the window, and,
     /// when it belongs to an incident, as long as that may live.
     fn matters_secs(&self, in_incident: bool) -> i64 {
-        let Incident { keep_alive_secs, max_duration_secs, .. } = self.incident;
-        self.timespan_secs.max(keep_alive_secs) + if in_incident { max_duration_secs } else { 0 }
+        let Incident { keep_alive_secs, max_duration_secs, repeats_secs, .. } = self.incident;
+        let lives = if in_incident { max_duration_secs + repeats_secs } else { 0 };
+        self.timespan_secs.max(keep_alive_secs) + lives
     }
 
     /// How long an event matters that explains others, or tells of the life of a secret.

@@ -18,6 +18,7 @@ mod incident;
 mod judge;
 mod lagged;
 mod lives;
+mod parts;
 mod quiet;
 mod risk;
 mod risks;
@@ -36,6 +37,7 @@ use brief::Shared;
 use count::CountState;
 use entry::{Digests, Hashing};
 use keywatch_event::{Evaluation, EventTime, Learned};
+use parts::Parts;
 use quiet::Quiet;
 use risks::RiskState;
 use std::cell::RefCell;
@@ -99,6 +101,8 @@ pub struct Engine {
     settings: Settings,
     dispatch: Arc<Dispatch>,
     states: Vec<State>,
+    /// Which alerts other alerts hold.
+    parts: Parts,
     baselines: Vec<Known>,
     shared: Shared,
     hashing: Hashing,
@@ -252,6 +256,7 @@ impl Engine {
         });
         Self {
             states: states.collect(),
+            parts: Parts::new(&rules),
             baselines: rules.baselines.iter().map(|_| Known::new(settings.principals_max)).collect(),
             dispatch: Arc::new(Dispatch::new(&rules, plan)),
             rules,

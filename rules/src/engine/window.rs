@@ -90,7 +90,7 @@ impl Measure {
     }
 }
 
-fn less(values: &mut HashMap<u64, u32>, value: u64) {
+pub(crate) fn less(values: &mut HashMap<u64, u32>, value: u64) {
     if let hashbrown::hash_map::Entry::Occupied(mut known) = values.entry(value) {
         *known.get_mut() -= 1;
         if *known.get() == 0 {
@@ -104,6 +104,15 @@ impl Window {
         let conditions = std::iter::once(&count.condition).chain(&count.any);
         let measures = conditions.map(|condition| Measure::of(&condition.of, count.hits.len())).collect();
         Self { measures, first: 0 }
+    }
+
+    /// The distinct values the rule's condition counts.
+    pub(crate) fn values(&self) -> impl Iterator<Item = u64> {
+        let distinct = self.measures.first().and_then(|measure| match measure {
+            Measure::Distinct(values) => Some(values),
+            Measure::Count(_) | Measure::Occurred(_) | Measure::Sum(..) | Measure::Ranked(..) => None,
+        });
+        distinct.into_iter().flat_map(HashMap::keys).copied()
     }
 
     /// Takes the entry at `at` in and lets go what is too old for it; how many went.

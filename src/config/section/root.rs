@@ -81,8 +81,8 @@ section! {
         known_networks: Vec<IpNet>,
         /// Lists that rules refer to, inline or one value per line in a file (`#` begins a
         /// comment). Values may hold the wildcards `*` and `?`. Shipped rules ask for `canaries`,
-        /// `break_glass`, `automation`, `rotators`, `own_accounts`, `own_domains`, `aws_ranges`
-        /// and `threat_networks`.
+        /// `break_glass`, `automation`, `rotators`, `own_accounts`, `own_domains`, `aws_ranges`,
+        /// `machine_networks` and `threat_networks`.
         ///
         /// ```yaml
         /// lists:
