@@ -1,7 +1,7 @@
 //! The configuration file: strict, and every mistake named at once with line, column and remedy.
 //!
 //! A flag beats the environment (`KEYWATCH_DATABASE`, `KEYWATCH_LISTEN`), which beats the file,
-//! which beats the defaults. Secrets are references, resolved here and kept nowhere else.
+//! which beats the defaults. Secrets are references, resolved when they are used.
 
 mod lists;
 mod planned;
@@ -11,12 +11,14 @@ mod supplied;
 pub(crate) use supplied::Supplied;
 
 use ipnet::IpNet;
-use keywatch_alerting::{EgressPolicy, SigningSecret, WebhookReceiver};
+use keywatch_alerting::{Address, EgressPolicy, Receiver, ReceiverKind, Webhook};
 use keywatch_event::Level;
 use keywatch_rules::Problem;
 use keywatch_rules::yaml::{Node, Problems, Table, parse};
+use keywatch_secrets::{SecretManager, SecretRef, Settings};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// Where the dashboard listens unless told otherwise: loopback only.
 pub(crate) const LISTEN: &str = "127.0.0.1:8420";
@@ -35,8 +37,10 @@ pub(crate) struct Config {
     /// What rules run with; all that is read again on SIGHUP.
     pub(crate) supplied: Supplied,
     pub(crate) sources: Vec<FileSource>,
-    pub(crate) receivers: Vec<WebhookReceiver>,
+    pub(crate) receivers: Vec<Receiver>,
     pub(crate) egress: EgressPolicy,
+    /// Resolves the references in all the others.
+    pub(crate) secrets: SecretManager,
 }
 
 /// Audit files to follow.
@@ -108,6 +112,11 @@ pub(crate) fn environment(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 
+/// Resolves references to secrets with what this machine has.
+pub(crate) fn secret_manager() -> SecretManager {
+    SecretManager::new(Settings { environment: Arc::new(environment) })
+}
+
 /// Reads a configuration from text; `environment` looks variables up.
 pub(crate) fn read(
     file: &str,
@@ -162,6 +171,7 @@ impl Reader<'_> {
             sources: table.list("sources").iter().filter_map(|node| self.source(node)).collect(),
             receivers: table.list("receivers").iter().filter_map(|node| self.receiver(node)).collect(),
             egress,
+            secrets: secret_manager(),
         };
         self.check_names(table, "sources");
         self.check_names(table, "receivers");
@@ -228,28 +238,28 @@ impl Reader<'_> {
         Some(FileSource { name, paths })
     }
 
-    fn receiver(&self, node: &Node) -> Option<WebhookReceiver> {
+    fn receiver(&self, node: &Node) -> Option<Receiver> {
         let table = Table::open(node, &["name", "webhook", "level", "concurrency"], self.problems)?;
         let name = table.need("name", "give the receiver a name of its own")?.text()?;
         let webhook =
             table.need("webhook", "only webhooks are delivered to: `webhook: {url: …, secret: …}`")?;
         let webhook = Table::open(webhook, &["url", "secret", "secrets"], self.problems)?;
         let url = webhook.need("url", "write the https:// address to POST to")?.text()?;
-        Some(WebhookReceiver {
-            name,
-            url,
-            secrets: self.secrets(&webhook),
+        let signing = self.signing(&webhook);
+        let kind = ReceiverKind::Webhook(Webhook { address: Address::Plain(url), signing, auth: None });
+        Some(Receiver {
             level_min: self.level(&table),
             concurrency: table.int("concurrency", 1..=64).and_then(|n| usize::try_from(n).ok()).unwrap_or(4),
+            ..Receiver::new(name, kind)
         })
     }
 
-    fn secrets(&self, webhook: &Table<'_>) -> Vec<SigningSecret> {
+    fn signing(&self, webhook: &Table<'_>) -> Vec<SecretRef> {
         let nodes: Vec<&Node> = webhook.get("secret").into_iter().chain(webhook.list("secrets")).collect();
         if nodes.is_empty() {
             self.problems.add(webhook.node(), "`secret` is missing", "write `secret: {source: file, path: …}` or `{source: env, path: NAME}`; every message is signed");
         }
-        nodes.into_iter().filter_map(|node| secret::signing(node, self.environment, self.problems)).collect()
+        nodes.into_iter().filter_map(|node| secret::reference(node, self.problems)).collect()
     }
 
     fn level(&self, table: &Table<'_>) -> Level {
@@ -343,11 +353,17 @@ mod tests {
     }
 
     #[test]
-    fn a_receiver_needs_a_secret_that_is_there() {
-        let found = problems(
-            "receivers:\n  - name: soc\n    webhook:\n      url: https://hooks.example.com/k\n      secret: {source: env, path: SOC_SECRET}\n",
-        );
-        assert_eq!(found.len(), 1, "{found:?}");
-        assert!(found[0].contains("SOC_SECRET") && found[0].contains(":5:15:"), "{found:?}");
+    fn a_secret_is_named_never_written() {
+        let file = |secret: &str| {
+            format!(
+                "receivers:\n  - name: soc\n    webhook:\n      url: https://hooks.example.com/k\n      secret: {secret}\n"
+            )
+        };
+        assert_eq!(problems(&file("{source: env, path: SOC_SECRET}")), Vec::<String>::new());
+        let found = problems(&file("whsec_hunter2"));
+        assert!(found[0].contains(":5:15: a secret stands in the configuration"), "{found:?}");
+        assert!(!found[0].contains("hunter2"), "{found:?}");
+        let found = problems(&file("{source: valut, path: a}"));
+        assert!(found[0].contains("did you mean `vault`"), "{found:?}");
     }
 }

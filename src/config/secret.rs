@@ -1,47 +1,25 @@
-//! Secret references of the configuration: `{source: file, path: …}` or `{source: env, path: …}`.
+//! Secret references of the configuration: `{source: file, path: …}`, with `key` and `version`
+//! where a backend has them.
 //!
-//! A secret is read when the configuration is, goes straight into the type that uses it, and
-//! never into a message.
+//! A reference is read here and resolved by whoever uses it, at the moment of use.
 
-use keywatch_alerting::SigningSecret;
 use keywatch_rules::yaml::{Data, Node, Problems, Table};
+use keywatch_secrets::{SecretRef, Source};
 
-/// Sources a reference may name.
-const SOURCES: &[&str] = &["env", "file"];
-
-/// Reads a signing secret through a reference.
-pub(super) fn signing(
-    node: &Node,
-    environment: &dyn Fn(&str) -> Option<String>,
-    problems: &Problems,
-) -> Option<SigningSecret> {
+/// Reads a reference to a secret.
+pub(super) fn reference(node: &Node, problems: &Problems) -> Option<SecretRef> {
     if !matches!(node.data, Data::Map(_)) {
         problems.add(node, "a secret stands in the configuration itself", "put it into a file or a variable and write `{source: file, path: …}` or `{source: env, path: NAME}`");
         return None;
     }
-    let table = Table::open(node, &["source", "path"], problems)?;
-    let source = table.need("source", "write env or file")?.text()?;
-    let path = table.need("path", "name the variable or the file")?.text()?;
-    let text = match source.as_str() {
-        "env" => environment(&path).ok_or_else(|| format!("the variable {path} is not set")),
-        "file" => {
-            std::fs::read_to_string(&path).map_err(|error| format!("the file {path} cannot be read: {error}"))
-        }
-        other => {
-            let remedy = keywatch_rules::problem::suggest(other, SOURCES);
-            problems.add(node, format!("secrets cannot be fetched from `{other}`"), remedy);
-            return None;
-        }
+    let table = Table::open(node, &["source", "path", "key", "version"], problems)?;
+    let named = table.need("source", "write env, file or the name of a secret store")?.text()?;
+    let path = table.need("path", "name the variable, the file or the secret")?.text()?;
+    let Some(source) = Source::ALL.iter().copied().find(|source| source.as_str() == named) else {
+        let known: Vec<&str> = Source::ALL.iter().map(|source| source.as_str()).collect();
+        let remedy = keywatch_rules::problem::suggest(&named, &known);
+        problems.add(node, format!("secrets cannot be fetched from `{named}`"), remedy);
+        return None;
     };
-    match text.map(|text| SigningSecret::parse(text.trim())) {
-        Ok(Ok(secret)) => Some(secret),
-        Ok(Err(error)) => {
-            problems.add(node, format!("the secret in {source} {path} cannot be used: {error}"), "");
-            None
-        }
-        Err(missing) => {
-            problems.add(node, missing, "create it with `openssl rand -base64 32` and the prefix whsec_");
-            None
-        }
-    }
+    Some(SecretRef { source, path, key: table.text("key"), version: table.text("version") })
 }
