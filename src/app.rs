@@ -11,7 +11,7 @@ use crate::{cli, rulebook};
 use anyhow::Context;
 use detection::{Limits, Shown};
 use feed::Feed;
-use keywatch_alerting::{Deliverer, Egress, OsRandom, Wake};
+use keywatch_alerting::{Deliverer, Egress, OsRandom, Outbound, Wake, check_credentials};
 use keywatch_dashboard::{Dashboard, Options};
 use keywatch_event::EventTime;
 use keywatch_ingest::provider::Normalizer;
@@ -46,13 +46,20 @@ pub(crate) async fn run(
     let rules = Arc::new(book.set);
     let (settings, shown) = (config.supplied.settings(), Shown::new(&rules));
     let limits = Limits::of(&settings);
-    let egress = Egress::new(config.egress.clone());
+    let outbound = Outbound { egress: Egress::new(config.egress.clone()), secrets: config.secrets.clone() };
+    let missing = check_credentials(&config.receivers, &outbound).await;
+    anyhow::ensure!(missing.is_empty(), "{}", joined(&missing));
     let store = Store::open(&config.database).await?;
     let mut pipeline = Pipeline::start(store.clone(), rules, settings, subscribers(&config)).await?;
     let mut sources = Sources::start(&config.sources, &store.positions().await?)?;
-    let deliverer =
-        Deliverer::new(store.clone(), &config.receivers, &egress, Arc::new(SystemClock), Arc::new(OsRandom))
-            .map_err(|problems| anyhow::anyhow!("{}", joined(&problems)))?;
+    let deliverer = Deliverer::new(
+        store.clone(),
+        &config.receivers,
+        &outbound,
+        Arc::new(SystemClock),
+        Arc::new(OsRandom),
+    )
+    .map_err(|problems| anyhow::anyhow!("{}", joined(&problems)))?;
     let wake = deliverer.wake();
     let listener = TcpListener::bind(config.listen).await.with_context(|| {
         format!(
