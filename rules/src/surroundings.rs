@@ -112,7 +112,7 @@ impl List {
         Self {
             exact: values.iter().filter(|v| !wild(v)).map(|v| v.to_lowercase().into()).collect(),
             globs: values.iter().filter(wild).filter_map(|v| Pattern::listed(v).ok()).collect(),
-            nets: disjoint(values.iter().filter_map(|value| network(value)).collect()),
+            nets: disjoint(&values.iter().filter_map(|value| network(value)).collect()),
             values,
         }
     }
@@ -134,8 +134,8 @@ impl List {
     }
 }
 
-fn disjoint(nets: Vec<IpNet>) -> Vec<IpNet> {
-    let mut nets = IpNet::aggregate(&nets);
+fn disjoint(nets: &Vec<IpNet>) -> Vec<IpNet> {
+    let mut nets = IpNet::aggregate(nets);
     nets.sort_unstable_by_key(IpNet::network);
     nets
 }

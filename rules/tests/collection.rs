@@ -41,7 +41,7 @@ fn source(rule: &Node) -> String {
 }
 
 /// The selections a condition asks for, of several alternatives the first.
-fn asked<'n>(detection: &'n Node) -> Vec<&'n Node> {
+fn asked(detection: &Node) -> Vec<&Node> {
     let Data::Map(entries) = &detection.data else { return Vec::new() };
     let condition = detection.get("condition").and_then(|node| node.items().first()).and_then(Node::text);
     let words: Vec<String> = condition.unwrap_or_default().split_whitespace().map(str::to_owned).collect();
@@ -92,7 +92,8 @@ fn put(record: &mut Map<String, Value>, key: &str, value: &Node) {
         if !inner.is_object() {
             *inner = Value::Object(Map::new());
         }
-        here = inner.as_object_mut().unwrap();
+        let Value::Object(inside) = inner else { return };
+        here = inside;
     }
     // Several items about one field ask for its beginning, its end and what lies between.
     let before = here.get(last).and_then(Value::as_str).unwrap_or_default();
@@ -108,19 +109,13 @@ fn put(record: &mut Map<String, Value>, key: &str, value: &Node) {
 fn record(rule: &Node) -> Value {
     let mut record = Map::new();
     for selection in rule.get("detection").map(asked).unwrap_or_default() {
-        match &selection.items().first().unwrap_or(&selection).data {
-            Data::Map(entries) => {
-                entries
-                    .iter()
-                    .for_each(|(key, value)| put(&mut record, &key.text().unwrap_or_default(), value));
+        if let Data::Map(entries) = &selection.items().first().unwrap_or(selection).data {
+            for (key, value) in entries {
+                put(&mut record, &key.text().unwrap_or_default(), value);
             }
-            _ => {
-                let words: Vec<String> = selection.items().iter().filter_map(Node::text).collect();
-                record.insert(
-                    "words".to_owned(),
-                    Value::String(words.first().cloned().unwrap_or_default().replace('*', "x")),
-                );
-            }
+        } else {
+            let word = selection.items().iter().find_map(Node::text).unwrap_or_default();
+            record.insert("words".to_owned(), Value::String(word.replace('*', "x")));
         }
     }
     Value::Object(record)

@@ -92,7 +92,7 @@ fn about(rule: &str) -> Vec<Provider> {
     let named = ABOUT.iter().find(|(name, _)| *name == rule);
     named.map_or_else(
         || ALL.to_vec(),
-        |(_, names)| names.split(' ').map(|name| name.parse().unwrap()).collect(),
+        |(_, names)| names.split(' ').filter_map(|name| name.parse().ok()).collect(),
     )
 }
 
@@ -105,9 +105,13 @@ fn counted(rule: &Rule, spoke: &[&examples::Outcomes]) -> Counts {
         assert_eq!(example.name, outcome.example);
         if example.expect == Expect::Silence {
             let seen: BTreeSet<Provider> = example.events.iter().map(|e| e.event.provider).collect();
-            seen.into_iter().for_each(|provider| counts.entry(provider).or_default().1 += 1);
+            for provider in seen {
+                counts.entry(provider).or_default().1 += 1;
+            }
         } else {
-            outcome.spoke_of.iter().for_each(|provider| counts.entry(*provider).or_default().0 += 1);
+            for provider in &outcome.spoke_of {
+                counts.entry(*provider).or_default().0 += 1;
+            }
         }
     }
     counts

@@ -10,8 +10,8 @@ use std::sync::Arc;
 pub(super) fn read(scope: &Scope<'_>, rules: &mut [Rule]) {
     let mut named: HashMap<Arc<str>, Vec<Arc<str>>> = HashMap::new();
     for document in scope.documents {
-        let names = document.extension().map(|extension| extension.texts("part_of")).unwrap_or_default();
-        for (name, at) in names {
+        let listed = document.extension().map(|extension| extension.texts("part_of")).unwrap_or_default();
+        for (name, at) in listed {
             let Some(place) = scope.find(&name, at, document) else { continue };
             let Some(whole) = scope.documents.get(place) else { continue };
             if reaches(&named, &whole.id, &document.id) {

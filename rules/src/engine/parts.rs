@@ -62,7 +62,9 @@ impl Parts {
         // What a whole cites may be part of it now, or not any more.
         touched.sort_unstable();
         touched.dedup();
-        touched.iter().for_each(|id| told.extend(self.look_at(id)));
+        for id in &touched {
+            told.extend(self.look_at(id));
+        }
         if let Some(newest) = newest {
             self.forget_before(newest.plus_secs(-KEPT_SECS));
         }

@@ -64,11 +64,11 @@ fn an_expression_says_which_rules_occur() {
 #[test]
 fn an_expression_may_ask_for_a_number_of_rules() {
     let body = "type: temporal, rules: [a, b], timespan: 1h, condition: ";
-    let presence =
-        |condition: &str| match counted(&correlation(&format!("{body}{condition}"), "")).condition.of {
-            Counted::All(presence) => presence,
-            other => panic!("{other:?}"),
-        };
+    let presence = |condition: &str| {
+        let count = counted(&correlation(&format!("{body}{condition}"), ""));
+        let Counted::All(presence) = count.condition.of else { panic!("{:?}", count.condition) };
+        presence
+    };
     assert!(matches!(presence("1 of them"), Presence::Or(any) if any.len() == 2));
     assert!(matches!(presence("all of them"), Presence::And(all) if all.len() == 2));
     assert!(matches!(presence("2 of them"), Presence::AtLeast(2, any) if any.len() == 2));
