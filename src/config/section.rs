@@ -9,7 +9,10 @@ mod lists;
 mod planned_access;
 mod receiver;
 mod root;
+mod route;
+mod silence;
 mod source;
+mod urging;
 
 pub(crate) use address_data::AddressFiles;
 pub(crate) use egress::Egress;
@@ -17,4 +20,7 @@ pub(crate) use lists::{Item, ListSource};
 pub(crate) use planned_access::PlannedAccess;
 pub(crate) use receiver::{Receiver, Webhook};
 pub(crate) use root::Root;
+pub(crate) use route::{Grouping, Matching, Route};
+pub(crate) use silence::{Moment, Silence};
 pub(crate) use source::Source;
+pub(crate) use urging::{Escalation, Heartbeat, RateCap, Reminders};
