@@ -120,7 +120,7 @@ mod tests {
     #[test]
     fn a_receiver_nobody_knows_and_a_silence_without_a_time_are_mistakes() {
         let text = format!(
-            "{RECEIVERS}routes:\n  - {{name: a, match: [rul=x], receivers: [pagr]}}\nsilences:\n  - {{name: b, match: [rule=x], author: a, reason: b}}\n  - {{name: c, weekly: [\"sun 2-4 UTC\"], author: a}}\nescalations:\n  - {{after: 15m, receivers: [nobody]}}\nheartbeat: {{receiver: nobody}}\n"
+            "{RECEIVERS}routes:\n  - {{name: a, match: [rul=x], receivers: [pagr]}}\nsilences:\n  - {{name: b, match: [rule=x], author: a, reason: b}}\n  - {{name: d, from: 2026-12-01, to: 2026-12-02, author: a, reason: b}}\n  - {{name: c, weekly: [\"sun 2-4 UTC\"], author: a}}\nescalations:\n  - {{after: 15m, receivers: [nobody]}}\nheartbeat: {{receiver: nobody}}\n"
         );
         let found = problems(&text).join("\n");
         for part in [

@@ -67,11 +67,6 @@ section! {
         /// of it.
         ///
         /// ```yaml
-        /// receivers:
-        ///   - name: pager
-        ///     webhook: {url: "https://p.example.com/k", secret: {source: env, path: PAGER}}
-        ///   - name: chat
-        ///     webhook: {url: "https://c.example.com/k", secret: {source: env, path: CHAT}}
         /// routes:
         ///   - name: deletions
         ///     match: [rule=KW-004]
@@ -81,15 +76,20 @@ section! {
         ///     level: critical
         ///     receivers: [pager]
         /// default_receivers: [chat]
+        /// receivers:
+        ///   - name: pager
+        ///     webhook: {url: "https://p.example.com/k", secret: {source: env, path: PAGER}}
+        ///   - name: chat
+        ///     webhook: {url: "https://c.example.com/k", secret: {source: env, path: CHAT}}
         /// ```
         routes: Vec<Route>,
         /// Who is told when no route fits. Without any: everybody.
         ///
         /// ```yaml
+        /// default_receivers: [chat]
         /// receivers:
         ///   - name: chat
         ///     webhook: {url: "https://c.example.com/k", secret: {source: env, path: CHAT}}
-        /// default_receivers: [chat]
         /// ```
         default_receivers: Vec<At<String>>,
         /// How alerts are gathered into one message, where a route does not say. Without it every
@@ -119,11 +119,11 @@ section! {
         /// Who else is told when nobody acknowledges an alert in time.
         ///
         /// ```yaml
+        /// escalations:
+        ///   - {level: critical, after: 15m, receivers: [lead]}
         /// receivers:
         ///   - name: lead
         ///     webhook: {url: "https://l.example.com/k", secret: {source: env, path: LEAD}}
-        /// escalations:
-        ///   - {level: critical, after: 15m, receivers: [lead]}
         /// ```
         escalations: Vec<Escalation>,
         /// How many messages about one rule a receiver is sent in an hour before the rest becomes
@@ -136,10 +136,10 @@ section! {
         /// A sign of life to one receiver, so that somebody notices when Keywatch itself is gone.
         ///
         /// ```yaml
+        /// heartbeat: {receiver: watchdog, every: 5m}
         /// receivers:
         ///   - name: watchdog
         ///     webhook: {url: "https://w.example.com/k", secret: {source: env, path: WATCHDOG}}
-        /// heartbeat: {receiver: watchdog, every: 5m}
         /// ```
         heartbeat: Option<Heartbeat>,
         /// Where Keywatch may send. Without it: to the internet, over HTTPS only.
