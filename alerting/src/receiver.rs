@@ -78,6 +78,9 @@ pub enum ReceiverKind {
 
 /// What every kind of receiver says of itself.
 pub(crate) trait Described {
+    /// Whom it reaches, without anything that could be a credential.
+    fn target(&self) -> String;
+
     /// Every credential it is reached with.
     fn credentials(&self) -> Vec<&SecretRef>;
 
@@ -144,6 +147,13 @@ impl Receiver {
     /// they are.
     pub(crate) fn unusable(&self, held: &Held) -> Option<String> {
         self.kind.described().unusable(held)
+    }
+
+    /// Whom it reaches, for people: a host, a topic, or the name of the secret that holds the
+    /// address.
+    #[must_use]
+    pub fn target(&self) -> String {
+        self.kind.described().target()
     }
 
     /// How often what still stands must be said again

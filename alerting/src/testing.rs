@@ -140,7 +140,7 @@ pub(crate) fn telling() -> Notification {
 /// receiver, line breaks, hidden characters, and a megabyte of them.
 pub(crate) fn hostile() -> Notification {
     let nasty = "<!channel> <script>alert(1)</script> [x](https://evil.example) <@U1> *b* `c` @everyone\r\nBcc: x@evil.example\r\n\r\n\0\u{1b}[31m\u{202e}gpj.exe\u{200b} \"'& ".to_owned();
-    let long = nasty.clone() + &"<!channel>\u{202e}\0".repeat(100_000);
+    let long = nasty.clone() + &"<!channel>\u{202e}\0".repeat(75_000);
     let secrets: Vec<_> = (0..100).map(|_| serde_json::json!({"id": nasty, "name": nasty})).collect();
     let evidence: Vec<_> =
         (0..20).map(|_| serde_json::json!({"event": nasty, "time": nasty, "place": nasty})).collect();
@@ -168,14 +168,27 @@ pub(crate) fn held(values: &[(&str, &str)]) -> Held {
     Held::made_up(values.iter().map(value).collect())
 }
 
-/// Fails unless `message` is what the recorded schema `name` of the vendor's allows.
-pub(crate) fn check_schema(name: &str, message: &serde_json::Value) {
-    let path = format!("{}/tests/schemas/{name}.json", env!("CARGO_MANIFEST_DIR"));
-    let schema = serde_json::from_slice(&std::fs::read(&path).expect(&path)).expect(&path);
-    let validator = jsonschema::validator_for(&schema).expect(&path);
-    let faults: Vec<String> =
-        validator.iter_errors(message).map(|fault| format!("{}: {fault}", fault.instance_path())).collect();
-    assert!(faults.is_empty(), "{name}: {faults:#?}");
+/// Fails unless every message is what the recorded schema `name` of the vendor's allows. The judge
+/// is a package `cargo xtask setup` installs; without it the test says so and goes on.
+#[expect(clippy::disallowed_methods, reason = "a test finds its peers through the environment")]
+#[expect(clippy::print_stderr, reason = "a test that did less has to say so")]
+pub(crate) fn check_schema(name: &str, messages: &[serde_json::Value]) {
+    use std::io::Write;
+    use std::process::{Command, Stdio};
+    let Ok(setup) = std::env::var("KEYWATCH_SETUP") else {
+        eprintln!("KEYWATCH_SETUP is not set: no message was held against a schema; run cargo xtask test");
+        return;
+    };
+    let home = env!("CARGO_MANIFEST_DIR");
+    let mut judge = Command::new(format!("{setup}/venv/bin/python"))
+        .args([format!("{home}/../tests/peers/schema.py"), format!("{home}/tests/schemas/{name}.json")])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("cargo xtask setup installs Python");
+    judge.stdin.take().unwrap().write_all(&serde_json::to_vec(messages).unwrap()).unwrap();
+    let judged = judge.wait_with_output().unwrap();
+    assert!(judged.status.success(), "{name}: {}", String::from_utf8_lossy(&judged.stdout));
 }
 
 /// 2026-01-31T12:00:00Z.

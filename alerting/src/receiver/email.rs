@@ -50,6 +50,10 @@ pub struct Email {
 }
 
 impl Described for Email {
+    fn target(&self) -> String {
+        inert_cut(&format!("{} by {}:{}", self.to.join(", "), self.host, self.port), 200)
+    }
+
     fn credentials(&self) -> Vec<&SecretRef> {
         self.login.iter().map(|(_, password)| password).collect()
     }

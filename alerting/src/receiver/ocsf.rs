@@ -26,6 +26,10 @@ pub struct Ocsf {
 }
 
 impl Described for Ocsf {
+    fn target(&self) -> String {
+        format!("{:?}", self.address)
+    }
+
     fn credentials(&self) -> Vec<&SecretRef> {
         let auth = self.auth.as_ref().map(Authorization::credential);
         self.address.credential().into_iter().chain(&self.signing).chain(auth).collect()

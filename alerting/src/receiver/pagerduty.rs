@@ -35,6 +35,10 @@ pub struct PagerDuty {
 }
 
 impl Described for PagerDuty {
+    fn target(&self) -> String {
+        format!("{:?}", self.address)
+    }
+
     fn credentials(&self) -> Vec<&SecretRef> {
         self.address.credential().into_iter().chain([&self.routing_key]).collect()
     }
@@ -207,7 +211,7 @@ mod tests {
     fn an_event_is_what_pagerduty_takes_whatever_the_records_say() {
         for told in [telling(), hostile()] {
             let sent = sent(&told);
-            check_schema("pagerduty", &sent[0]);
+            check_schema("pagerduty", &sent);
             assert!(sent[0].to_string().len() < BYTES_MAX);
             assert_eq!(sent[0]["routing_key"], KEY);
         }

@@ -37,6 +37,10 @@ pub struct Slack {
 }
 
 impl Described for Slack {
+    fn target(&self) -> String {
+        format!("{:?}", self.address)
+    }
+
     fn credentials(&self) -> Vec<&SecretRef> {
         self.address.credential().into_iter().collect()
     }
@@ -153,7 +157,7 @@ mod tests {
     fn a_message_is_what_slack_takes_whatever_the_records_say() {
         for told in [telling(), hostile()] {
             let sent = message(&Story::of(&told).unwrap());
-            check_schema("slack", &sent);
+            check_schema("slack", std::slice::from_ref(&sent));
             assert!(characters(&sent) <= TEXT_CHARS_MAX + SECTION_CHARS_MAX, "{}", characters(&sent));
             let text = sent.to_string();
             for markup in ["<!channel>", "<http", "<@U1>", "\\u0000", "\u{202e}"] {

@@ -75,6 +75,10 @@ impl Sns {
 }
 
 impl Described for Sns {
+    fn target(&self) -> String {
+        inert_cut(&self.topic_arn, 200)
+    }
+
     fn credentials(&self) -> Vec<&SecretRef> {
         self.access_key.iter().flat_map(|key| [&key.id, &key.secret]).collect()
     }

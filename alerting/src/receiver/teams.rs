@@ -29,6 +29,10 @@ pub struct Teams {
 }
 
 impl Described for Teams {
+    fn target(&self) -> String {
+        format!("{:?}", self.address)
+    }
+
     fn credentials(&self) -> Vec<&SecretRef> {
         self.address.credential().into_iter().collect()
     }
@@ -156,7 +160,7 @@ mod tests {
     fn a_card_is_what_teams_takes_whatever_the_records_say() {
         for told in [telling(), hostile()] {
             let sent = message(Story::of(&told).unwrap());
-            check_schema("teams", &sent);
+            check_schema("teams", std::slice::from_ref(&sent));
             assert!(sent.to_string().len() <= BYTES_MAX);
             let text = sent.to_string();
             assert!(!text.contains("TextBlock\"") || text.contains("RichTextBlock"), "no Markdown");

@@ -25,6 +25,10 @@ pub struct Webhook {
 }
 
 impl Described for Webhook {
+    fn target(&self) -> String {
+        format!("{:?}", self.address)
+    }
+
     fn credentials(&self) -> Vec<&SecretRef> {
         let auth = self.auth.as_ref().map(Authorization::credential);
         self.address.credential().into_iter().chain(&self.signing).chain(auth).collect()
@@ -96,6 +100,11 @@ impl Format for Webhook {
                 return Judgement::new(Verdict::TryAgain, error).credentials_refused();
             }
             300..=399 => "; redirects are not followed, so configure the final address",
+            // A secret address that leads nowhere may have been replaced.
+            404 if self.address.credential().is_some() => {
+                let error = answer.told("; check that the url in the secret is the current one");
+                return Judgement::new(Verdict::TryAgain, error).credentials_refused();
+            }
             404 => "; check the path of its url",
             _ => "",
         };

@@ -249,7 +249,8 @@ impl Request {
             headers.push((header.name.to_owned(), value));
         }
         Shown {
-            target: held.redacted(&format!("POST {}", self.url)),
+            // The path of an address is a credential with many receivers.
+            target: held.redacted(&format!("POST {}/…", self.url.origin().ascii_serialization())),
             headers,
             body: held.redacted(&String::from_utf8_lossy(&self.body)),
         }

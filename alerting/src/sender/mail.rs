@@ -153,3 +153,6 @@ fn innermost(error: &dyn std::error::Error) -> String {
 fn excerpt(text: &str) -> Option<String> {
     readable(text.as_bytes()).map(|text| text.chars().take(EXCERPT_CHARS).collect())
 }
+
+#[cfg(test)]
+mod tests;

@@ -266,8 +266,8 @@ async fn a_refused_credential_that_has_not_changed_is_shown_once_and_tried_later
 }
 
 #[tokio::test]
-async fn an_address_that_is_a_credential_is_followed_when_it_changes_and_never_shown() {
-    let mut first = Endpoint::start(|_| status(200, "")).await;
+async fn an_address_that_is_a_credential_is_followed_when_it_was_replaced_and_never_shown() {
+    let mut first = Endpoint::start(|number| status(if number == 0 { 200 } else { 404 }, "")).await;
     let mut second = Endpoint::start(|_| status(200, "")).await;
     let urls = [first.url(), second.url()];
     let moved = Arc::new(AtomicBool::new(false));
