@@ -25,7 +25,7 @@ const NAME_CHARS: usize = 300;
 pub fn cloud_events(notification: &Notification) -> Result<Vec<Value>, RenderError> {
     if notification.alerts.is_empty() {
         let finding = finding(notification, &AlertView::default(), None)?;
-        return Ok(vec![envelope(notification, notification.id.clone(), &notification.id, finding)]);
+        return Ok(vec![envelope(notification, &notification.id, &notification.id, &finding)]);
     }
     let several = notification.alerts.len() > 1;
     let one = |json: &String| {
@@ -33,15 +33,15 @@ pub fn cloud_events(notification: &Notification) -> Result<Vec<Value>, RenderErr
         let alone = Notification { alerts: vec![json.clone()], ..notification.clone() };
         let finding = finding(&alone, &alert, serde_json::from_str(json).ok())?;
         let id = if several { format!("{}-{}", notification.id, alert.id) } else { notification.id.clone() };
-        Ok(envelope(notification, id, &alert.id, finding))
+        Ok(envelope(notification, &id, &alert.id, &finding))
     };
     notification.alerts.iter().map(one).collect()
 }
 
-fn envelope(notification: &Notification, id: String, subject: &str, data: Value) -> Value {
+fn envelope(notification: &Notification, id: &str, subject: &str, data: &Value) -> Value {
     json!({
         "specversion": "1.0",
-        "id": inert_cut(&id, NAME_CHARS),
+        "id": inert_cut(id, NAME_CHARS),
         "source": "urn:keywatch",
         "type": format!("io.keywatch.{}", notification.kind),
         "subject": inert_cut(subject, NAME_CHARS),

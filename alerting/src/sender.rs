@@ -179,8 +179,9 @@ impl Sender {
     async fn carry(&self, parcel: &Parcel<'_>) -> Carried {
         let mut carried = match &self.channel {
             Channel::Http(http) => http.carry(parcel).await,
-            Channel::Sns(topic) => topic.carry(parcel).await,
-            Channel::Mail(mailer) => mailer.carry(parcel).await,
+            // Boxed: their clients make futures of many kilobytes.
+            Channel::Sns(topic) => Box::pin(topic.carry(parcel)).await,
+            Channel::Mail(mailer) => Box::pin(mailer.carry(parcel)).await,
         };
         let reply = &mut carried.reply;
         // A receiver may repeat what it was shown.

@@ -25,7 +25,7 @@ pub(crate) fn inert(text: &str) -> Cow<'_, str> {
         match c {
             '\u{7f}' => shown.push('␡'),
             c if c.is_ascii_control() => shown.extend(char::from_u32(0x2400 + u32::from(c))),
-            c if acts(c) => shown.push_str(&format!("[U+{:04X}]", u32::from(c))),
+            c if acts(c) => shown.extend(format!("[U+{:04X}]", u32::from(c)).chars()),
             c => shown.push(c),
         }
     }

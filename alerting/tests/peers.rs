@@ -59,11 +59,12 @@ impl Peer {
     fn says(&mut self) -> Value {
         let mut line = String::new();
         self.lines.read_line(&mut line).expect("the peer speaks UTF-8");
-        serde_json::from_str(&line).unwrap_or_else(|error| panic!("{line:?}: {error}"))
+        serde_json::from_str(&line).expect("the peer still runs and says JSON")
     }
 
     fn port(&mut self) -> u16 {
-        u16::try_from(self.says()["port"].as_u64().expect("a port")).expect("a port")
+        let port = self.says().get("port").and_then(Value::as_u64);
+        port.and_then(|port| port.try_into().ok()).expect("a port")
     }
 
     fn path(&self, name: &str) -> PathBuf {

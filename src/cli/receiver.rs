@@ -9,7 +9,7 @@ use crate::config::{self, Config, Layers};
 use anyhow::Context;
 use clap::{Args, Subcommand};
 use keywatch_alerting::{
-    Egress, OsRandom, Outbound, Problem, Receiver as Target, Shown, TestReport, Verdict, send_test,
+    Egress, OsRandom, Outbound, Receiver as Target, Shown, TestReport, Verdict, send_test,
 };
 use serde_json::{Value, json};
 use std::io::Write;
@@ -114,7 +114,9 @@ impl Test {
         match runtime.block_on(send_test(receiver, &outbound, &SystemClock, &OsRandom)) {
             Ok(report) => shown(&report, Format::or_suitable(self.given.format)),
             Err(problems) => {
-                problems.iter().for_each(|problem: &Problem| say(&format!("keywatch: {problem}")));
+                let lines: Vec<String> =
+                    problems.iter().map(|problem| format!("keywatch: {problem}")).collect();
+                say(&lines.join("\n"));
                 Ok(ExitCode::from(super::CONFIG_ERROR))
             }
         }

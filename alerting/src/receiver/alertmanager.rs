@@ -21,7 +21,7 @@ use std::time::Duration;
 
 /// How often an alert that stands is sent again. A fifth of how long it is said to stand, so that
 /// four repetitions may fail before Alertmanager thinks it is over.
-pub(crate) const REFRESH_EVERY: Duration = Duration::from_secs(60);
+pub(crate) const REFRESH_EVERY: Duration = Duration::from_mins(1);
 const STANDS_FOR: TimeDelta = TimeDelta::minutes(5);
 /// Characters of a label: they are stored, indexed and shown in every list.
 const LABEL_CHARS: usize = 300;
@@ -97,7 +97,7 @@ fn alerts(notification: &Notification, at: DateTime<Utc>) -> Result<Vec<Value>, 
         let starts_at = DateTime::parse_from_rfc3339(&alert.opened_at).map(|at| at.with_timezone(&Utc));
         let starts_at = starts_at.unwrap_or(notification.created_at).min(at);
         let span = (starts_at, ends_at(notification.kind, at));
-        Ok(posted(labels(&alert), span, &story, &alert.action))
+        Ok(posted(&labels(&alert), span, &story, &alert.action))
     };
     notification.alerts.iter().map(one).collect()
 }
@@ -128,7 +128,7 @@ fn labels(alert: &AlertView) -> Map<String, Value> {
 }
 
 fn posted(
-    labels: Map<String, Value>,
+    labels: &Map<String, Value>,
     (starts_at, ends_at): (DateTime<Utc>, DateTime<Utc>),
     story: &Story,
     action: &str,
@@ -156,11 +156,20 @@ fn sign_of_life(notification: &Notification, at: DateTime<Utc>) -> Result<Value,
     let name = match notification.kind {
         NotificationKind::Heartbeat => "KeywatchHeartbeat",
         NotificationKind::Test => "KeywatchTest",
-        _ => "KeywatchSummary",
+        NotificationKind::Opened
+        | NotificationKind::Updated
+        | NotificationKind::Withdrawn
+        | NotificationKind::Acknowledged
+        | NotificationKind::Resolved
+        | NotificationKind::Regressed
+        | NotificationKind::Reminder
+        | NotificationKind::Escalated
+        | NotificationKind::Refreshed
+        | NotificationKind::Summary => "KeywatchSummary",
     };
     let labels = json!({"alertname": name, "severity": "none"}).as_object().cloned().unwrap_or_default();
     let span = (notification.created_at.min(at), ends_at(notification.kind, at));
-    Ok(posted(labels, span, &Story::of(notification)?, ""))
+    Ok(posted(&labels, span, &Story::of(notification)?, ""))
 }
 
 #[cfg(test)]
@@ -202,7 +211,7 @@ mod tests {
         let over = sent(&Notification { kind: NotificationKind::Resolved, ..told }, later);
         assert_eq!(over[0]["labels"], first[0]["labels"]);
         assert_eq!(over[0]["endsAt"], "2026-01-31T12:01:00.000Z");
-        assert!(u32::try_from(STANDS_FOR.num_seconds()).unwrap() as u64 >= 4 * REFRESH_EVERY.as_secs());
+        assert!(STANDS_FOR.to_std().unwrap() >= 4 * REFRESH_EVERY);
     }
 
     #[test]

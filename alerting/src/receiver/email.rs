@@ -149,12 +149,13 @@ fn escaped(text: &str) -> String {
 }
 
 fn html(story: &Story) -> String {
-    let paragraphs: String =
-        story.sentences.iter().chain(&story.alerts).map(|text| format!("<p>{}</p>", escaped(text))).collect();
+    let paragraphs =
+        story.sentences.iter().chain(&story.alerts).map(|text| format!("<p>{}</p>", escaped(text)));
+    let paragraphs = paragraphs.collect::<Vec<_>>().concat();
     let row = |(label, value): &(&'static str, String)| {
         format!("<tr><th align=\"left\" valign=\"top\">{label}</th><td>{}</td></tr>", escaped(value))
     };
-    let rows: String = story.facts.iter().map(row).collect();
+    let rows = story.facts.iter().map(row).collect::<Vec<_>>().concat();
     let table = if rows.is_empty() { rows } else { format!("<table cellpadding=\"4\">{rows}</table>") };
     let link =
         story.link.as_deref().filter(|link| link.starts_with("https://") || link.starts_with("http://"));

@@ -141,13 +141,10 @@ mod tests {
 
     fn characters(value: &Value) -> usize {
         match value {
-            Value::Object(object) => object
-                .iter()
-                .map(|(key, value)| match value {
-                    Value::String(text) if key == "text" => text.chars().count(),
-                    other => characters(other),
-                })
-                .sum(),
+            Value::Object(object) => {
+                let own = object.get("text").and_then(Value::as_str).map_or(0, |text| text.chars().count());
+                own + object.values().map(characters).sum::<usize>()
+            }
             Value::Array(entries) => entries.iter().map(characters).sum(),
             Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => 0,
         }

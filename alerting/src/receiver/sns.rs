@@ -70,7 +70,7 @@ impl Sns {
     }
 
     pub(crate) fn is_fifo(&self) -> bool {
-        self.topic_arn.ends_with(".fifo")
+        self.topic_arn.strip_suffix(".fifo").is_some()
     }
 }
 
@@ -165,7 +165,7 @@ fn id_of(text: &str) -> String {
     if !text.is_empty() && text.len() <= ID_CHARS_MAX && text.chars().all(plain) {
         return text.to_owned();
     }
-    Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect()
+    Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().concat()
 }
 
 /// What filter policies choose by. Of several alerts, what they have in common.
