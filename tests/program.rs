@@ -9,3 +9,4 @@ mod harness;
 mod kills;
 mod peers;
 mod rules;
+mod secrets;

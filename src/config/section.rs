@@ -9,6 +9,7 @@ mod lists;
 mod planned_access;
 mod receiver;
 mod root;
+mod secret_manager;
 mod source;
 
 pub(crate) use address_data::AddressFiles;
@@ -17,4 +18,5 @@ pub(crate) use lists::{Item, ListSource};
 pub(crate) use planned_access::PlannedAccess;
 pub(crate) use receiver::{Auth, Email, MailSecurity, Receiver, Sns, SnsKey, Webhook};
 pub(crate) use root::Root;
+pub(crate) use secret_manager::SecretManager;
 pub(crate) use source::Source;
