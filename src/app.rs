@@ -2,6 +2,7 @@
 
 mod detection;
 mod feed;
+mod live;
 mod sources;
 
 use crate::clock::{self, SystemClock};
@@ -12,10 +13,13 @@ use anyhow::Context;
 use detection::{Limits, Shown};
 use feed::Feed;
 use keywatch_alerting::{Deliverer, Egress, OsRandom};
+use keywatch_aws::lookup::Pace;
 use keywatch_dashboard::{Dashboard, Options};
 use keywatch_event::EventTime;
 use keywatch_ingest::provider::Normalizer;
+use keywatch_secrets::SecretManager;
 use keywatch_store::{Store, Subscriber};
+use live::Surroundings;
 use sources::Sources;
 use std::future::Future;
 use std::sync::Arc;
@@ -51,7 +55,8 @@ pub(crate) async fn run(
     let subscribers =
         config.receivers.iter().map(|r| Subscriber { name: r.name.clone(), level_min: r.level_min });
     let mut pipeline = Pipeline::start(store.clone(), rules, settings, subscribers.collect()).await?;
-    let mut sources = Sources::start(&config.sources, &store.positions().await?)?;
+    let surroundings = surroundings(&store).await?;
+    let mut sources = Sources::start(&config.sources, &config.live, &surroundings)?;
     let deliverer =
         Deliverer::new(store.clone(), &config.receivers, &egress, Arc::new(SystemClock), Arc::new(OsRandom))
             .map_err(|problems| anyhow::anyhow!("{}", joined(&problems)))?;
@@ -87,11 +92,21 @@ pub(crate) async fn run(
         evicted: 0,
     };
     let fed = feeding.until(stop, reload).await;
-    sources.stop();
+    sources.stop().await;
     shut.send_replace(true);
     let ended = finish(tasks).await;
     store.close().await?;
     fed.and(ended)
+}
+
+/// What sources that are asked over the network share.
+async fn surroundings(store: &Store) -> anyhow::Result<Surroundings> {
+    let environment = Arc::new(|name: &str| crate::config::environment(name));
+    Ok(Surroundings {
+        secrets: SecretManager::new(keywatch_secrets::Settings { environment }),
+        positions: Arc::new(store.positions().await?),
+        pace: Pace::default(),
+    })
 }
 
 fn joined(problems: &[keywatch_alerting::Problem]) -> String {

@@ -188,7 +188,7 @@ fn line(
 ) -> SourceLine {
     let configured = info.is_some();
     let info = info.unwrap_or_default();
-    let fresh = moved.max(info.last_at);
+    let (fresh, lag) = (moved.max(info.last_at), lag_of(&info));
     SourceLine {
         name,
         kind: info.kind,
@@ -199,7 +199,7 @@ fn line(
         records: grouped(info.records),
         rejects: info.rejects,
         per_minute: (info.per_minute > 0).then(|| grouped(info.per_minute)),
-        lag: lag_of(&info),
+        lag,
         state: info.state,
         notices: info.notices,
     }

@@ -106,24 +106,25 @@ impl Access {
             None => base.credentials_provider(),
         };
         let wallet = Wallet(Arc::new(Purse { inner, held: Mutex::new(None) }));
-        let config = base
-            .into_builder()
-            .credentials_provider(SharedCredentialsProvider::new(wallet.clone()))
-            .build();
+        let config =
+            base.into_builder().credentials_provider(SharedCredentialsProvider::new(wallet.clone())).build();
         Way { config, wallet }
     }
 
     /// The same access to another account, region or both.
     #[must_use]
     pub fn elsewhere(&self, role: Option<&Role>, region: &str) -> Self {
-        Self { region: Some(region.to_owned()), role: role.cloned().or_else(|| self.role.clone()), ..self.clone() }
+        Self {
+            region: Some(region.to_owned()),
+            role: role.cloned().or_else(|| self.role.clone()),
+            ..self.clone()
+        }
     }
 }
 
 async fn taken_on(role: &Role, base: &SdkConfig) -> aws_config::sts::AssumeRoleProvider {
-    let mut builder = aws_config::sts::AssumeRoleProvider::builder(&role.arn)
-        .session_name(SESSION_NAME)
-        .configure(base);
+    let mut builder =
+        aws_config::sts::AssumeRoleProvider::builder(&role.arn).session_name(SESSION_NAME).configure(base);
     if let Some(id) = &role.external_id {
         builder = builder.external_id(id);
     }

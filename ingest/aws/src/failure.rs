@@ -42,8 +42,13 @@ const CREDENTIALS: &[&str] = &[
     "InvalidToken",
     "AuthFailure",
 ];
-const DENIED: &[&str] =
-    &["AccessDenied", "AccessDeniedException", "AuthorizationError", "UnauthorizedOperation", "OptInRequired"];
+const DENIED: &[&str] = &[
+    "AccessDenied",
+    "AccessDeniedException",
+    "AuthorizationError",
+    "UnauthorizedOperation",
+    "OptInRequired",
+];
 const THROTTLED: &[&str] = &[
     "ThrottlingException",
     "Throttling",
@@ -98,7 +103,9 @@ impl Failure {
         }
         let has = |codes: &[&str]| codes.iter().any(|code| said.contains(code));
         let trouble = match error {
-            object_store::Error::NotFound { .. } | object_store::Error::InvalidPath { .. } => Trouble::Missing,
+            object_store::Error::NotFound { .. } | object_store::Error::InvalidPath { .. } => {
+                Trouble::Missing
+            }
             _ if has(CREDENTIALS) => Trouble::Credentials,
             object_store::Error::PermissionDenied { .. } => Trouble::Denied,
             object_store::Error::Unauthenticated { .. } => Trouble::Credentials,

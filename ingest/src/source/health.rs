@@ -140,7 +140,9 @@ impl Health {
     pub fn progresses(&self, part: &str, progress: Option<Reached>) {
         let mut condition = self.lock();
         match progress {
-            Some(progress) if condition.progress.len() < PARTS_MAX || condition.progress.contains_key(part) => {
+            Some(progress)
+                if condition.progress.len() < PARTS_MAX || condition.progress.contains_key(part) =>
+            {
                 condition.progress.insert(part.to_owned(), progress);
             }
             Some(_) => {}

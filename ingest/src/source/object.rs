@@ -93,7 +93,8 @@ mod tests {
 
     #[test]
     fn what_stands_before_the_damage_is_read_and_the_damage_is_told() {
-        let lines: String = (0..2000).map(|n| format!("{{\"eventID\":\"{n}\",\"x\":\"{}\"}}\n", n * 7919)).collect();
+        let lines: String =
+            (0..2000).map(|n| format!("{{\"eventID\":\"{n}\",\"x\":\"{}\"}}\n", n * 7919)).collect();
         let mut packed = gzip(lines.as_bytes());
         packed.truncate(packed.len() / 2);
         let (records, damage) = read(packed);

@@ -1,8 +1,8 @@
 //! Files, followed on a thread.
 
 use super::{AHEAD, Fed};
-use keywatch_ingest::source::Follower;
 use keywatch_ingest::Advance;
+use keywatch_ingest::source::Follower;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
 use tokio::sync::mpsc;

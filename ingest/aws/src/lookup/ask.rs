@@ -37,7 +37,10 @@ pub(super) enum Unanswered {
     Failed(Failure),
 }
 
-pub(super) async fn ask(client: &aws_sdk_cloudtrail::Client, question: &Question<'_>) -> Result<Page, Unanswered> {
+pub(super) async fn ask(
+    client: &aws_sdk_cloudtrail::Client,
+    question: &Question<'_>,
+) -> Result<Page, Unanswered> {
     let mut request = client
         .lookup_events()
         .start_time(Moment::from_secs(question.from.timestamp()))
@@ -55,7 +58,10 @@ pub(super) async fn ask(client: &aws_sdk_cloudtrail::Client, question: &Question
         request = request.lookup_attributes(attribute.map_err(unbuilt)?);
     }
     let answer = request.send().await.map_err(|error| sort(&error))?;
-    Ok(Page { events: answer.events.unwrap_or_default(), token: answer.next_token.filter(|token| !token.is_empty()) })
+    Ok(Page {
+        events: answer.events.unwrap_or_default(),
+        token: answer.next_token.filter(|token| !token.is_empty()),
+    })
 }
 
 fn sort<R: std::fmt::Debug + Send + Sync + 'static>(error: &SdkError<LookupEventsError, R>) -> Unanswered {

@@ -48,6 +48,7 @@ pub(super) struct Lane {
     committed: Option<String>,
     position: Position,
     deep_at: Option<DateTime<Utc>>,
+    recent_at: Option<DateTime<Utc>>,
     span: Span,
     seen: Seen,
     backoff: Backoff,
@@ -77,6 +78,7 @@ impl Lane {
             committed,
             position,
             deep_at: None,
+            recent_at: None,
             span: Span::default(),
             seen: Seen::default(),
             backoff: Backoff::new(shared.settings.retry_first, seed),
@@ -87,7 +89,7 @@ impl Lane {
     /// Sweeps until the source has ended.
     pub(super) async fn run(mut self) {
         self.tell_gap();
-        while self.sweep().await.is_ok() {
+        while self.recent().await.is_ok() && self.nightly().await.is_ok() {
             sleep(self.shared.settings.poll).await;
         }
     }
@@ -108,46 +110,69 @@ impl Lane {
     }
 
     /// Goes from the oldest time that is due to now, window by window.
-    async fn sweep(&mut self) -> Result<(), Ended> {
+    async fn recent(&mut self) -> Result<(), Ended> {
         let to = self.now();
-        let behind = to - self.position.through;
-        let (from, nightly) = self.due(to);
-        let (mut at, mut fresh) = (from, 0);
+        let is_behind = to - self.position.through > BEHIND;
+        let from = self.due(to);
+        let (mut at, mut found) = (from, 0);
         while at < to {
             let end = (at + self.span.get()).min(to).max(at + SHORTEST);
             let Some(events) = self.window(at, end).await? else { continue };
-            fresh += events;
+            found += events;
             self.span.held(events);
             at = end;
-            if behind > BEHIND {
+            if is_behind {
                 self.tell_progress(from, at, to);
             }
         }
-        if nightly {
-            self.position.nightly = to;
-        }
+        self.recent_at = Some(to);
         self.shared.health.progresses(&self.name, None);
-        self.tell_rate(fresh, to - from);
+        self.tell_rate(found, to - from);
         Ok(())
     }
 
-    /// Where this sweep begins, and whether it is the nightly one.
-    fn due(&mut self, now: DateTime<Utc>) -> (DateTime<Utc>, bool) {
-        let settings = &self.shared.settings;
-        let is_due = |last: Option<DateTime<Utc>>, every| last.is_none_or(|last| now - last >= every);
-        let mut again = settings.again;
-        if is_due(self.deep_at, settings.deep.1) {
-            self.deep_at = Some(now);
-            again = again.max(settings.deep.0);
+    /// Where this sweep begins. What was not to be had at the last look happened at most as long
+    /// before that look as it is late: so a look that goes back from the last one misses nothing.
+    fn due(&mut self, now: DateTime<Utc>) -> DateTime<Utc> {
+        let through = self.position.through;
+        let oldest = now - TimeDelta::days(DAYS_MAX);
+        if self.committed.is_none() {
+            // A first start has nothing to go over again.
+            return through.max(oldest);
         }
-        let nightly = is_due(Some(self.position.nightly), settings.nightly.1);
-        if nightly {
-            again = again.max(settings.nightly.0);
+        let Settings { again, deep: (deep, every), .. } = self.shared.settings;
+        // When the last deep look was is not kept: after a restart it was up to `every` ago.
+        let last = self.deep_at.unwrap_or(through - every);
+        let mut from = through - again;
+        if self.deep_at.is_none() || now - last >= every {
+            self.deep_at = Some(now);
+            from = from.min(last - deep);
+        }
+        from.max(oldest)
+    }
+
+    /// Once a day goes over days again, and looks at what is new in between.
+    async fn nightly(&mut self) -> Result<(), Ended> {
+        let Settings { nightly: (nightly, every), poll, .. } = self.shared.settings;
+        let (last, now) = (self.position.nightly, self.now());
+        if now - last < every {
+            return Ok(());
         }
         let oldest = now - TimeDelta::days(DAYS_MAX);
-        // A first start has nothing to go over again.
-        let from = if self.committed.is_some() { self.position.through - again } else { self.position.through };
-        (from.max(oldest), nightly)
+        let (mut at, to) = ((last - nightly).max(oldest), self.position.through);
+        while at < to {
+            let end = (at + self.span.get()).min(to).max(at + SHORTEST);
+            if let Some(events) = self.window(at, end).await? {
+                self.span.held(events);
+                at = end;
+            }
+            let is_due = |last: DateTime<Utc>| (self.now() - last).to_std().is_ok_and(|since| since >= poll);
+            if self.recent_at.is_none_or(is_due) {
+                self.recent().await?;
+            }
+        }
+        self.position.nightly = now;
+        Ok(())
     }
 
     /// Reads a window and hands it over; how many events it held. `None` when it held too many and
@@ -200,7 +225,8 @@ impl Lane {
                 Err(Unanswered::Token) => return None,
                 // Time has gone on while the window waited: its beginning is older than 90 days.
                 Err(Unanswered::TooOld) => {
-                    question.from = (self.now() - TimeDelta::days(DAYS_MAX) + TimeDelta::minutes(1)).max(question.from);
+                    question.from =
+                        (self.now() - TimeDelta::days(DAYS_MAX) + TimeDelta::minutes(1)).max(question.from);
                     if question.from >= question.to {
                         return Some(ask::Page::default());
                     }

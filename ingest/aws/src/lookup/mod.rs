@@ -48,11 +48,11 @@ pub struct Settings {
     pub backfill: TimeDelta,
     /// How long a lane rests between two sweeps.
     pub poll: Duration,
-    /// What every sweep goes over again.
+    /// How late an event may be and is found by the next sweep.
     pub again: TimeDelta,
-    /// What a sweep goes over again now and then, and how often.
+    /// How late one may be and is found by a sweep that goes deeper, and how often one does.
     pub deep: (TimeDelta, TimeDelta),
-    /// What a sweep goes over again once a day.
+    /// How late one may be and is found at all, and how often that is gone over.
     pub nightly: (TimeDelta, TimeDelta),
     /// First wait after a request that failed; doubles up to a minute.
     pub retry_first: Duration,
@@ -72,7 +72,7 @@ impl Settings {
             poll: Duration::from_mins(1),
             again: TimeDelta::minutes(20),
             deep: (TimeDelta::minutes(90), TimeDelta::minutes(15)),
-            nightly: (TimeDelta::hours(24), TimeDelta::hours(24)),
+            nightly: (TimeDelta::hours(48), TimeDelta::hours(24)),
             retry_first: Duration::from_secs(1),
             pace: Pace::default(),
         }
@@ -115,7 +115,9 @@ impl Lookup {
                 let way = access.elsewhere(role.as_ref(), region).open(secrets).await;
                 let position = position_name(name, account, region);
                 let committed = positions.get(&position).cloned();
-                lanes.spawn(Lane::new(Arc::clone(&shared), way, (account, region), (position, committed)).run());
+                lanes.spawn(
+                    Lane::new(Arc::clone(&shared), way, (account, region), (position, committed)).run(),
+                );
             }
         }
         Self { pieces: taken, lanes, health, clock }

@@ -71,7 +71,8 @@ impl Collected {
     /// A batch of those that are new, oldest first.
     pub(super) fn into_batch(mut self, seen: &mut Seen, name: &Arc<str>) -> Batch {
         self.events.reverse();
-        self.events.sort_by_key(|event| event.event_time().map(aws_sdk_cloudtrail::primitives::DateTime::secs));
+        self.events
+            .sort_by_key(|event| event.event_time().map(aws_sdk_cloudtrail::primitives::DateTime::secs));
         let mut batch = Batch::default();
         for event in &self.events {
             if event.event_id().is_some_and(|id| !seen.is_new(id)) {
@@ -89,8 +90,16 @@ impl Collected {
 
 fn without_record(event: &Event, place: Place) -> Reject {
     let detail = "it holds no CloudTrailEvent".to_owned();
-    let bytes = format!("EventId {} EventName {}", event.event_id().unwrap_or("-"), event.event_name().unwrap_or("-"));
-    Reject { place, reason: RejectReason::Envelope { carrier: "LookupEvents", detail }, bytes: bytes.into_bytes() }
+    let bytes = format!(
+        "EventId {} EventName {}",
+        event.event_id().unwrap_or("-"),
+        event.event_name().unwrap_or("-")
+    );
+    Reject {
+        place,
+        reason: RejectReason::Envelope { carrier: "LookupEvents", detail },
+        bytes: bytes.into_bytes(),
+    }
 }
 
 /// Ids of events that were handed over lately.
@@ -121,7 +130,8 @@ impl Seen {
 /// The number a UUID writes.
 fn uuid(text: &str) -> Option<u128> {
     let digits: String = text.split('-').collect();
-    let is_uuid = text.len() == 36 && digits.len() == 32 && digits.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let is_uuid =
+        text.len() == 36 && digits.len() == 32 && digits.bytes().all(|byte| byte.is_ascii_hexdigit());
     is_uuid.then(|| u128::from_str_radix(&digits, 16).ok())?
 }
 

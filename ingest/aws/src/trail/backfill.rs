@@ -108,13 +108,19 @@ impl Walk {
                 waiting.extend(below.map(|name| (join(name), depth + 1)));
             }
             if found.len() >= FOLDERS_MAX {
-                let text = format!("{} holds more than {FOLDERS_MAX} folders with years; the rest is not read: name a longer prefix", self.backfill.range());
+                let text = format!(
+                    "{} holds more than {FOLDERS_MAX} folders with years; the rest is not read: name a longer prefix",
+                    self.backfill.range()
+                );
                 self.desk.health.misses(text);
                 break;
             }
         }
         if found.is_empty() {
-            let text = format!("{} holds no folder with years; `prefix` ends above the year, as in AWSLogs/111122223333/CloudTrail/", self.backfill.range());
+            let text = format!(
+                "{} holds no folder with years; `prefix` ends above the year, as in AWSLogs/111122223333/CloudTrail/",
+                self.backfill.range()
+            );
             self.desk.health.warns(PART, Some(text));
         }
         found.sort();
@@ -149,7 +155,10 @@ impl Walk {
         let mut done = 0;
         for folder in folders {
             for day in &days {
-                self.tell(done * 1000 / total, format!("{day} of {} to {} in {folder}", self.backfill.from, self.to));
+                self.tell(
+                    done * 1000 / total,
+                    format!("{day} of {} to {} in {folder}", self.backfill.from, self.to),
+                );
                 self.day(&format!("{folder}/{}", day.format("%Y/%m/%d"))).await;
                 done += 1;
             }
@@ -225,7 +234,8 @@ impl Walk {
 }
 
 fn path(folder: &str) -> Result<Path, Failure> {
-    let unusable = |error: object_store::path::Error| Failure { trouble: Trouble::Missing, said: error.to_string() };
+    let unusable =
+        |error: object_store::path::Error| Failure { trouble: Trouble::Missing, said: error.to_string() };
     Path::parse(folder).map_err(unusable)
 }
 

@@ -61,7 +61,8 @@ impl Buckets {
     /// Fetches a whole object.
     pub(super) async fn fetch(&self, object: &ObjectName) -> Result<Vec<u8>, Unfetched> {
         if !self.place.allowed.is_empty() && !self.place.allowed.contains(&object.bucket) {
-            let why = "its bucket is not among the `buckets` of the source; list it there if it belongs to you";
+            let why =
+                "its bucket is not among the `buckets` of the source; list it there if it belongs to you";
             return Err(Unfetched::Lost(why.to_owned()));
         }
         let path = Path::parse(&object.key)

@@ -90,7 +90,8 @@ fn look(text: &str) -> Look {
 
 /// CloudTrail's own notice. One that names no object is its greeting to a new topic.
 fn of_trail(bucket: &str, keys: &str) -> Look {
-    let named = |key: &str| as_text(key).map(|key| ObjectName { bucket: bucket.to_owned(), key: key.into_owned() });
+    let named =
+        |key: &str| as_text(key).map(|key| ObjectName { bucket: bucket.to_owned(), key: key.into_owned() });
     Look::Found(elements(keys).into_iter().filter_map(named).take(OBJECTS_MAX).collect())
 }
 
@@ -102,7 +103,8 @@ fn of_bucket(records: &str) -> Look {
         return Look::Other;
     }
     let written = |record: &&&str| {
-        member(record, &["eventName"]).is_some_and(|name| name.contains("ObjectCreated") || name.contains("ObjectRestore:Completed"))
+        member(record, &["eventName"])
+            .is_some_and(|name| name.contains("ObjectCreated") || name.contains("ObjectRestore:Completed"))
     };
     let named = |record: &&str| {
         let key = member(record, &["s3", "object", "key"])?.replace('+', " ");
@@ -139,7 +141,8 @@ mod tests {
 
     #[track_caller]
     fn check(body: &str, want: &[(&str, &str)]) {
-        let want = want.iter().map(|(bucket, key)| ObjectName { bucket: (*bucket).into(), key: (*key).into() });
+        let want =
+            want.iter().map(|(bucket, key)| ObjectName { bucket: (*bucket).into(), key: (*key).into() });
         assert_eq!(read(body), Notice::Objects(want.collect()), "{body}");
     }
 

@@ -42,7 +42,11 @@ impl Queue {
     }
 
     /// Messages, as soon as there are some; none after `wait`.
-    pub(super) async fn receive(&self, wait: Duration, visibility: Duration) -> Result<Vec<Received>, Failure> {
+    pub(super) async fn receive(
+        &self,
+        wait: Duration,
+        visibility: Duration,
+    ) -> Result<Vec<Received>, Failure> {
         let answer = self
             .client
             .receive_message()
@@ -123,7 +127,9 @@ impl Queue {
     /// What failed and how to mend it.
     pub(super) fn explain(&self, failure: &Failure, action: &str) -> String {
         let remedy = match failure.trouble {
-            Trouble::Credentials => "give Keywatch credentials that AWS accepts (role, profile or keys)".to_owned(),
+            Trouble::Credentials => {
+                "give Keywatch credentials that AWS accepts (role, profile or keys)".to_owned()
+            }
             Trouble::Denied => format!("grant {action} on the queue to the identity Keywatch has"),
             Trouble::Missing => "name a queue that exists, by its URL".to_owned(),
             Trouble::Throttled => "it is tried again, more slowly".to_owned(),

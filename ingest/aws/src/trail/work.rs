@@ -41,7 +41,10 @@ pub(super) async fn process(desk: Arc<Desk>, number: u64, received: Received) {
         give_up(&desk, number, &received, &why).await;
     } else {
         let tries = (received.tries, desk.tries_max());
-        let text = format!("a message of {} failed and is tried again (try {} of {}): {why}", desk.queue.name, tries.0, tries.1);
+        let text = format!(
+            "a message of {} failed and is tried again (try {} of {}): {why}",
+            desk.queue.name, tries.0, tries.1
+        );
         desk.health.warns("messages that failed", Some(text));
     }
     desk.end(number, Outcome::Failed);
@@ -59,7 +62,11 @@ async fn read_all(desk: &Arc<Desk>, number: u64, objects: &[ObjectName]) -> Opti
 }
 
 /// Reads one object. Waits as long as its bucket answers nobody.
-pub(super) async fn read_object(desk: &Arc<Desk>, message: Option<u64>, object: &ObjectName) -> Result<(), String> {
+pub(super) async fn read_object(
+    desk: &Arc<Desk>,
+    message: Option<u64>,
+    object: &ObjectName,
+) -> Result<(), String> {
     if is_digest(&object.key) {
         return Ok(());
     }
@@ -145,7 +152,10 @@ async fn read_events(desk: &Arc<Desk>, number: u64, text: &str) -> Option<String
 
 /// Leaves a message to the dead-letter queue. What it announced is put down as a reject.
 async fn give_up(desk: &Arc<Desk>, number: u64, received: &Received, why: &str) {
-    let reason = RejectReason::Envelope { carrier: "SQS", detail: format!("{why}; given up after {} tries", received.tries) };
+    let reason = RejectReason::Envelope {
+        carrier: "SQS",
+        detail: format!("{why}; given up after {} tries", received.tries),
+    };
     let reject = Reject { place: place(&desk.queue.name), reason, bytes: received.body.clone().into_bytes() };
     desk.hand_over(Batch { rejects: vec![reject], ..Batch::default() }, Some(number)).await;
     let what_next = if desk.redrive_tries.load(Ordering::Relaxed) == 0 {

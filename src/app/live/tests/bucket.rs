@@ -106,18 +106,28 @@ impl Store {
 }
 
 fn answer(value: &Value) -> Response {
-    Response::builder().header("content-type", "application/x-amz-json-1.0").body(Body::from(value.to_string())).unwrap()
+    Response::builder()
+        .header("content-type", "application/x-amz-json-1.0")
+        .body(Body::from(value.to_string()))
+        .unwrap()
 }
 
 fn error(status: u16, code: &str) -> Response {
-    let body = json!({"__type": format!("com.amazonaws.sqs#{code}"), "message": "by the stand-in"}).to_string();
+    let body =
+        json!({"__type": format!("com.amazonaws.sqs#{code}"), "message": "by the stand-in"}).to_string();
     let response = Response::builder().status(status).header("content-type", "application/x-amz-json-1.0");
     response.body(Body::from(body)).unwrap()
 }
 
 fn s3_error(status: u16, code: &str) -> Response {
-    let body = format!("<?xml version=\"1.0\"?><Error><Code>{code}</Code><Message>by the stand-in</Message></Error>");
-    Response::builder().status(status).header("content-type", "application/xml").body(Body::from(body)).unwrap()
+    let body = format!(
+        "<?xml version=\"1.0\"?><Error><Code>{code}</Code><Message>by the stand-in</Message></Error>"
+    );
+    Response::builder()
+        .status(status)
+        .header("content-type", "application/xml")
+        .body(Body::from(body))
+        .unwrap()
 }
 
 impl State {
@@ -132,6 +142,13 @@ impl State {
     /// Messages neither deleted nor given up.
     pub(super) fn waiting(&self) -> usize {
         self.messages.len()
+    }
+
+    /// Makes every message visible, as time would.
+    pub(super) fn show_all(&mut self) {
+        for message in self.messages.values_mut() {
+            message.visible_at = Instant::now();
+        }
     }
 
     fn has_visible(&self) -> bool {
@@ -165,8 +182,9 @@ impl State {
             }),
             "ChangeMessageVisibilityBatch" => self.each(asked, |state, entry| {
                 let secs = entry["VisibilityTimeout"].as_u64().unwrap();
-                if let Some(message) =
-                    state.by_handle(&entry["ReceiptHandle"]).and_then(|number| state.messages.get_mut(&number))
+                if let Some(message) = state
+                    .by_handle(&entry["ReceiptHandle"])
+                    .and_then(|number| state.messages.get_mut(&number))
                 {
                     message.visible_at = Instant::now() + Duration::from_secs(secs);
                 }
@@ -203,8 +221,12 @@ impl State {
     fn receive(&mut self, asked: &Value) -> Response {
         let (now, most) = (Instant::now(), asked["MaxNumberOfMessages"].as_u64().unwrap());
         let visibility = Duration::from_secs(asked["VisibilityTimeout"].as_u64().unwrap());
-        let mut visible: Vec<u64> =
-            self.messages.iter().filter(|(_, message)| message.visible_at <= now).map(|(number, _)| *number).collect();
+        let mut visible: Vec<u64> = self
+            .messages
+            .iter()
+            .filter(|(_, message)| message.visible_at <= now)
+            .map(|(number, _)| *number)
+            .collect();
         visible.sort_unstable();
         self.chance.shuffle(&mut visible);
         let mut given = Vec::new();
@@ -221,8 +243,10 @@ impl State {
             message.received += 1;
             message.visible_at = now + visibility;
             message.handle = format!("{number}-{}", message.received);
-            given.push(json!({"MessageId": number.to_string(), "ReceiptHandle": message.handle, "Body": message.body,
-                "Attributes": {"ApproximateReceiveCount": message.received.to_string()}}));
+            given.push(
+                json!({"MessageId": number.to_string(), "ReceiptHandle": message.handle, "Body": message.body,
+                "Attributes": {"ApproximateReceiveCount": message.received.to_string()}}),
+            );
         }
         answer(&if given.is_empty() { json!({}) } else { json!({"Messages": given}) })
     }
@@ -292,9 +316,13 @@ impl State {
                 }
             }
         }
-        let folders: String =
-            folders.iter().map(|folder| format!("<CommonPrefixes><Prefix>{folder}</Prefix></CommonPrefixes>")).collect();
-        let body = format!("<?xml version=\"1.0\"?><ListBucketResult><Name>{BUCKET}</Name><IsTruncated>false</IsTruncated>{contents}{folders}</ListBucketResult>");
+        let folders: String = folders
+            .iter()
+            .map(|folder| format!("<CommonPrefixes><Prefix>{folder}</Prefix></CommonPrefixes>"))
+            .collect();
+        let body = format!(
+            "<?xml version=\"1.0\"?><ListBucketResult><Name>{BUCKET}</Name><IsTruncated>false</IsTruncated>{contents}{folders}</ListBucketResult>"
+        );
         Response::builder().header("content-type", "application/xml").body(Body::from(body)).unwrap()
     }
 }
@@ -304,5 +332,9 @@ fn reset() -> Response {
     let parts: Vec<Result<Bytes, std::io::Error>> =
         vec![Ok(Bytes::from_static(b"{")), Err(std::io::Error::other("reset"))];
     let body = Body::from_stream(futures_util::stream::iter(parts));
-    Response::builder().header("content-length", "5000").header("last-modified", "Mon, 01 Jun 2026 00:00:00 GMT").body(body).unwrap()
+    Response::builder()
+        .header("content-length", "5000")
+        .header("last-modified", "Mon, 01 Jun 2026 00:00:00 GMT")
+        .body(body)
+        .unwrap()
 }

@@ -14,7 +14,7 @@ use axum::routing::post;
 use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 const PAGE: usize = 50;
 const DAYS: i64 = 90;
@@ -90,10 +90,16 @@ impl CloudTrail {
     fn answer(&self, headers: &HeaderMap, body: &[u8]) -> Response {
         self.with(|state| {
             state.requests += 1;
-            let target = headers.get("x-amz-target").and_then(|value| value.to_str().ok()).unwrap_or_default();
+            let target =
+                headers.get("x-amz-target").and_then(|value| value.to_str().ok()).unwrap_or_default();
             assert!(target.ends_with("CloudTrail_20131101.LookupEvents"), "{target}");
-            let signed = headers.get("authorization").and_then(|value| value.to_str().ok()).unwrap_or_default();
-            let scope = signed.split("Credential=").nth(1).and_then(|rest| rest.split(',').next()).unwrap_or_default();
+            let signed =
+                headers.get("authorization").and_then(|value| value.to_str().ok()).unwrap_or_default();
+            let scope = signed
+                .split("Credential=")
+                .nth(1)
+                .and_then(|rest| rest.split(',').next())
+                .unwrap_or_default();
             let mut scope = scope.split('/');
             let (key, region) = (scope.next().unwrap_or_default(), scope.nth(1).unwrap_or_default());
             match state.refuse(key, region) {
@@ -117,7 +123,8 @@ impl State {
             return Some(error(400, "UnrecognizedClientException"));
         }
         if let Some(limit) = self.per_second {
-            let bucket = self.buckets.entry(format!("{key}/{region}")).or_insert((Instant::now(), f64::from(limit)));
+            let bucket =
+                self.buckets.entry(format!("{key}/{region}")).or_insert((Instant::now(), f64::from(limit)));
             bucket.1 = (bucket.1 + bucket.0.elapsed().as_secs_f64() * f64::from(limit)).min(f64::from(limit));
             bucket.0 = Instant::now();
             if bucket.1 < 1.0 {
@@ -168,7 +175,9 @@ impl State {
         let mut found: Vec<&Past> = self
             .events
             .iter()
-            .filter(|event| (from..=to).contains(&event.secs) && event.secs >= oldest && event.visible <= self.now)
+            .filter(|event| {
+                (from..=to).contains(&event.secs) && event.secs >= oldest && event.visible <= self.now
+            })
             .filter(|event| event.region == region && source.is_none_or(|source| event.source == source))
             .collect();
         found.sort_by_key(|event| std::cmp::Reverse(event.secs));
@@ -179,7 +188,8 @@ impl State {
             self.tokens.insert(token.clone(), (query, offset + page));
             answer["NextToken"] = json!(token);
         }
-        let response = Response::builder().status(StatusCode::OK).header("content-type", "application/x-amz-json-1.1");
+        let response =
+            Response::builder().status(StatusCode::OK).header("content-type", "application/x-amz-json-1.1");
         response.body(Body::from(answer.to_string())).unwrap()
     }
 }
@@ -187,15 +197,4 @@ impl State {
 fn shown(event: &Past) -> Value {
     json!({"EventId": event.id, "EventName": "GetSecretValue", "ReadOnly": "true", "EventTime": event.secs,
         "EventSource": event.source, "Username": "ada", "Resources": [], "CloudTrailEvent": event.record})
-}
-
-/// Waits until `done`, looking often.
-pub(super) async fn until(what: &str, mut done: impl AsyncFnMut() -> bool) {
-    let limit = Duration::from_secs(60);
-    let wait = async {
-        while !done().await {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    };
-    tokio::time::timeout(limit, wait).await.unwrap_or_else(|_| panic!("waited {limit:?} in vain: {what}"));
 }
