@@ -12,12 +12,11 @@ use crate::{cli, rulebook};
 use anyhow::Context;
 use detection::{Limits, Shown};
 use feed::Feed;
-use keywatch_alerting::{Deliverer, Egress, OsRandom};
+use keywatch_alerting::{Deliverer, Egress, OsRandom, Outbound, check_credentials};
 use keywatch_aws::lookup::Pace;
 use keywatch_dashboard::{Dashboard, Options};
 use keywatch_event::EventTime;
 use keywatch_ingest::provider::Normalizer;
-use keywatch_secrets::SecretManager;
 use keywatch_store::{Store, Subscriber};
 use live::Surroundings;
 use sources::Sources;
@@ -50,16 +49,23 @@ pub(crate) async fn run(
     let rules = Arc::new(book.set);
     let (settings, shown) = (config.supplied.settings(), Shown::new(&rules));
     let limits = Limits::of(&settings);
-    let egress = Egress::new(config.egress.clone());
+    let outbound = Outbound { egress: Egress::new(config.egress.clone()), secrets: config.secrets.clone() };
+    let missing = check_credentials(&config.receivers, &outbound).await;
+    anyhow::ensure!(missing.is_empty(), "{}", joined(&missing));
     let store = Store::open(&config.database).await?;
     let subscribers =
         config.receivers.iter().map(|r| Subscriber { name: r.name.clone(), level_min: r.level_min });
     let mut pipeline = Pipeline::start(store.clone(), rules, settings, subscribers.collect()).await?;
-    let surroundings = surroundings(&store).await?;
+    let surroundings = surroundings(&config, &store).await?;
     let mut sources = Sources::start(&config.sources, &config.live, &surroundings)?;
-    let deliverer =
-        Deliverer::new(store.clone(), &config.receivers, &egress, Arc::new(SystemClock), Arc::new(OsRandom))
-            .map_err(|problems| anyhow::anyhow!("{}", joined(&problems)))?;
+    let deliverer = Deliverer::new(
+        store.clone(),
+        &config.receivers,
+        &outbound,
+        Arc::new(SystemClock),
+        Arc::new(OsRandom),
+    )
+    .map_err(|problems| anyhow::anyhow!("{}", joined(&problems)))?;
     let wake = deliverer.wake();
     let listener = TcpListener::bind(config.listen).await.with_context(|| {
         format!(
@@ -100,10 +106,9 @@ pub(crate) async fn run(
 }
 
 /// What sources that are asked over the network share.
-async fn surroundings(store: &Store) -> anyhow::Result<Surroundings> {
-    let environment = Arc::new(|name: &str| crate::config::environment(name));
+async fn surroundings(config: &Config, store: &Store) -> anyhow::Result<Surroundings> {
     Ok(Surroundings {
-        secrets: SecretManager::new(keywatch_secrets::Settings { environment }),
+        secrets: config.secrets.clone(),
         positions: Arc::new(store.positions().await?),
         pace: Pace::default(),
     })
