@@ -62,8 +62,8 @@ struct Known {
 
 /// All sources of the service.
 pub(super) struct Sources {
-    /// Kept so that the feed stays open without a source: the service still shows and delivers.
-    feed: mpsc::Sender<Fed>,
+    /// Keeps the feed open when there is no source: the service still shows and delivers.
+    _open: Option<mpsc::Sender<Fed>>,
     fed: mpsc::Receiver<Fed>,
     ears: Vec<Ear>,
     threads: Vec<JoinHandle<()>>,
@@ -79,7 +79,7 @@ impl Sources {
     ) -> anyhow::Result<Self> {
         let (feed, fed) = mpsc::channel(AHEAD);
         let mut all = Self {
-            feed,
+            _open: (files.is_empty() && live.is_empty()).then(|| feed.clone()),
             fed,
             ears: Vec::new(),
             threads: Vec::new(),
@@ -87,19 +87,24 @@ impl Sources {
             known: Arc::default(),
         };
         for source in files {
-            all.follow(source, &surroundings.positions)?;
+            all.follow(source, &feed, &surroundings.positions)?;
         }
         for source in live {
-            all.ask(source, surroundings);
+            all.ask(source, &feed, surroundings);
         }
         Ok(all)
     }
 
-    fn follow(&mut self, source: &FileSource, positions: &HashMap<String, String>) -> anyhow::Result<()> {
+    fn follow(
+        &mut self,
+        source: &FileSource,
+        feed: &mpsc::Sender<Fed>,
+        positions: &HashMap<String, String>,
+    ) -> anyhow::Result<()> {
         let follower = Follower::new(&source.name, source.paths.clone(), positions.clone());
         let (ear, acknowledged) = channel();
-        let (number, feed) = (self.ears.len(), self.feed.clone());
-        let thread = Thread { number, follower, feed, acknowledged, ahead: 0 };
+        let number = self.ears.len();
+        let thread = Thread { number, follower, feed: feed.clone(), acknowledged, ahead: 0 };
         let spawned =
             std::thread::Builder::new().name(format!("source {}", source.name)).spawn(move || thread.run());
         self.threads.push(spawned.with_context(|| format!("cannot start the source {}", source.name))?);
@@ -108,9 +113,9 @@ impl Sources {
         Ok(())
     }
 
-    fn ask(&mut self, source: &LiveSource, surroundings: &Surroundings) {
+    fn ask(&mut self, source: &LiveSource, feed: &mpsc::Sender<Fed>, surroundings: &Surroundings) {
         let (ear, stored) = mpsc::unbounded_channel();
-        let line = Line { number: self.ears.len(), feed: self.feed.clone(), stored };
+        let line = Line { number: self.ears.len(), feed: feed.clone(), stored };
         let health = Health::default();
         self.tasks.spawn(live::run(source.clone(), health.clone(), surroundings.clone(), line));
         self.know(Ear::Task(ear), &source.name, source.kind(), Some(health));
@@ -124,7 +129,16 @@ impl Sources {
 
     /// The next batch of any source; `None` when all have ended.
     pub(super) async fn next(&mut self) -> Option<Fed> {
-        self.fed.recv().await
+        loop {
+            tokio::select! {
+                fed = self.fed.recv() => return fed,
+                Some(ended) = self.tasks.join_next() => {
+                    if let Err(error) = ended {
+                        tracing::error!(%error, "a source's task panicked; restart Keywatch, and report this");
+                    }
+                }
+            }
+        }
     }
 
     /// Tells the source that its batch is stored.

@@ -10,9 +10,10 @@ use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvid
 use aws_sdk_sqs::config::retry::RetryConfig;
 use aws_sdk_sqs::config::timeout::TimeoutConfig;
 use aws_sdk_sqs::config::{IdentityCache, Region};
-use keywatch_secrets::{SecretManager, SecretRef};
+use keywatch_secrets::{SecretManager, SecretRef, SecretValue};
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 use tokio::sync::Mutex;
 
@@ -96,16 +97,19 @@ impl Access {
         if let Some(profile) = &self.profile {
             loader = loader.profile_name(profile);
         }
-        if let Some(keys) = &self.keys {
-            let stored = Stored { keys: keys.clone(), secrets: secrets.clone() };
-            loader = loader.credentials_provider(stored);
+        let stored = self.keys.clone().map(|keys| {
+            let (secrets, is_refused) = (secrets.clone(), AtomicBool::new(false));
+            Arc::new(Stored { keys, secrets, last: Mutex::new(None), is_refused })
+        });
+        if let Some(stored) = &stored {
+            loader = loader.credentials_provider(Handle(Arc::clone(stored)));
         }
         let base = loader.load().await;
         let inner = match &self.role {
             Some(role) => Some(SharedCredentialsProvider::new(taken_on(role, &base).await)),
             None => base.credentials_provider(),
         };
-        let wallet = Wallet(Arc::new(Purse { inner, held: Mutex::new(None) }));
+        let wallet = Wallet(Arc::new(Purse { inner, stored, held: Mutex::new(None) }));
         let config =
             base.into_builder().credentials_provider(SharedCredentialsProvider::new(wallet.clone())).build();
         Way { config, wallet }
@@ -135,28 +139,47 @@ async fn taken_on(role: &Role, base: &SdkConfig) -> aws_config::sts::AssumeRoleP
 struct Stored {
     keys: Keys,
     secrets: SecretManager,
+    /// What was handed out last: the id and the secret.
+    last: Mutex<Option<(SecretValue, SecretValue)>>,
+    is_refused: AtomicBool,
 }
 
 impl Stored {
+    /// The keys; asked for anew when AWS has refused the last ones.
     async fn fetch(&self) -> Result<Credentials, CredentialsError> {
-        let id = self.secrets.get(&self.keys.id).await.map_err(CredentialsError::provider_error)?;
-        let secret = self.secrets.get(&self.keys.secret).await.map_err(CredentialsError::provider_error)?;
-        Ok(Credentials::new(id.expose(), secret.expose(), None, None, "keywatch secret references"))
+        let mut last = self.last.lock().await;
+        let refused = last.take().filter(|_| self.is_refused.swap(false, Ordering::Relaxed));
+        let (id, secret) = match &refused {
+            Some((id, secret)) => (
+                self.secrets.refused(&self.keys.id, id).await,
+                self.secrets.refused(&self.keys.secret, secret).await,
+            ),
+            None => (self.secrets.get(&self.keys.id).await, self.secrets.get(&self.keys.secret).await),
+        };
+        let id = id.map_err(CredentialsError::provider_error)?;
+        let secret = secret.map_err(CredentialsError::provider_error)?;
+        let found = Credentials::new(id.expose(), secret.expose(), None, None, "keywatch secret references");
+        *last = Some((id, secret));
+        Ok(found)
     }
 }
 
-impl ProvideCredentials for Stored {
+/// [`Stored`] as AWS's clients take it.
+#[derive(Clone)]
+struct Handle(Arc<Stored>);
+
+impl ProvideCredentials for Handle {
     fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
     where
         Self: 'a,
     {
-        future::ProvideCredentials::new(self.fetch())
+        future::ProvideCredentials::new(self.0.fetch())
     }
 }
 
-impl fmt::Debug for Stored {
+impl fmt::Debug for Handle {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.debug_struct("Stored").field("keys", &self.keys).finish_non_exhaustive()
+        out.debug_struct("Handle").field("keys", &self.0.keys).finish_non_exhaustive()
     }
 }
 
@@ -166,6 +189,7 @@ pub(crate) struct Wallet(Arc<Purse>);
 
 struct Purse {
     inner: Option<SharedCredentialsProvider>,
+    stored: Option<Arc<Stored>>,
     held: Mutex<Option<(Credentials, Instant)>>,
 }
 
@@ -188,6 +212,9 @@ impl Wallet {
 
     /// Throws away what was refused.
     pub(crate) async fn forget(&self) {
+        if let Some(stored) = &self.0.stored {
+            stored.is_refused.store(true, Ordering::Relaxed);
+        }
         *self.0.held.lock().await = None;
     }
 }
@@ -239,6 +266,26 @@ impl fmt::Debug for Wallet {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn keys_are_kept_until_they_are_refused_and_then_asked_for_anew() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+        let named = |name: &str| format!("file:{}", folder.path().join(name).display()).parse().unwrap();
+        file("id", "AKIAOLD");
+        file("secret", "old");
+        let secrets = SecretManager::new(keywatch_secrets::Settings { environment: Arc::new(|_| None) });
+        let keys = Keys { id: named("id"), secret: named("secret") };
+        let access =
+            Access { region: Some("eu-central-1".to_owned()), keys: Some(keys), ..Access::default() };
+        let wallet = access.open(&secrets).await.wallet;
+        assert_eq!(wallet.credentials().await.unwrap().access_key_id(), "AKIAOLD");
+        file("id", "AKIANEW");
+        assert_eq!(wallet.credentials().await.unwrap().access_key_id(), "AKIAOLD");
+        wallet.forget().await;
+        assert_eq!(wallet.credentials().await.unwrap().access_key_id(), "AKIANEW");
+        assert!(!format!("{:?}", access.open(&secrets).await).contains("old"));
+    }
 
     #[test]
     fn a_role_names_its_account() {

@@ -27,7 +27,8 @@ impl Backoff {
         self.chance ^= self.chance << 13;
         self.chance ^= self.chance >> 7;
         self.chance ^= self.chance << 17;
-        whole / 2 + whole.mul_f64(f64::from((self.chance >> 40) as u32) / f64::from(1_u32 << 24) / 2.0)
+        let share = f64::from(u32::try_from(self.chance >> 40).unwrap_or(0)) / f64::from(1_u32 << 24);
+        whole / 2 + whole.mul_f64(share / 2.0)
     }
 
     /// It worked.

@@ -196,7 +196,7 @@ impl Lane {
                     break;
                 }
                 if collected.is_full() {
-                    if to - from > SHORTEST && self.span.halve() {
+                    if self.span.halve(to - from) {
                         return Ok(None);
                     }
                     // A second cannot be divided: what is there goes first, and the rest follows.

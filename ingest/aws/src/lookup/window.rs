@@ -43,11 +43,10 @@ impl Span {
         }
     }
 
-    /// A window held too many; false when it cannot be shorter.
-    pub(super) fn halve(&mut self) -> bool {
-        let can = self.0 > SHORTEST;
-        self.0 = TimeDelta::seconds(self.0.num_seconds() / 2).max(SHORTEST);
-        can
+    /// A window of this length held too many; false when it cannot be shorter.
+    pub(super) fn halve(&mut self, length: TimeDelta) -> bool {
+        self.0 = TimeDelta::seconds(length.num_seconds() / 2).max(SHORTEST);
+        length > SHORTEST
     }
 }
 
@@ -178,7 +177,7 @@ mod tests {
             span.held(10);
         }
         assert_eq!(span.get(), LONGEST);
-        while span.halve() {}
+        while span.halve(span.get()) {}
         assert_eq!(span.get(), SHORTEST);
     }
 

@@ -13,11 +13,13 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 
+/// Slots that must be free before messages are asked for: as many as one answer may hold.
+const ROOM: u32 = 10;
 /// How long a deletion waits for others to share a request with.
 const GATHER: Duration = Duration::from_millis(50);
-/// How often a deletion is tried. A message that is not deleted comes again, and its events are
-/// known by then.
-const DELETE_TRIES: u32 = 6;
+/// How often an errand is tried. A message that is not deleted comes again, and its events are
+/// known by then; one that is not released comes again as well, only later.
+const ERRAND_TRIES: u32 = 6;
 /// How often the queue's set-up is looked at again.
 const SETUP_EVERY: Duration = Duration::from_mins(10);
 
@@ -28,7 +30,7 @@ pub(super) async fn receive(desk: Arc<Desk>, slots: Arc<Semaphore>) {
     let part = format!("queue {}", desk.queue.name);
     loop {
         while running.try_join_next().is_some() {}
-        let Ok(mut room) = Arc::clone(&slots).acquire_many_owned(BATCH as u32).await else { return };
+        let Ok(mut room) = Arc::clone(&slots).acquire_many_owned(ROOM).await else { return };
         let Settings { wait, visibility, .. } = desk.settings;
         match desk.queue.receive(wait, visibility).await {
             Ok(messages) => {
@@ -137,15 +139,19 @@ pub(super) async fn run_errands(desk: Arc<Desk>, mut errands: UnboundedReceiver<
 }
 
 async fn release(desk: Arc<Desk>, handle: String, rest: Duration, _slot: OwnedSemaphorePermit) {
-    if let Err(failure) = desk.queue.hide(&[handle], rest).await {
-        tracing::warn!("{}", desk.queue.explain(&failure, "sqs:ChangeMessageVisibility"));
+    let mut backoff = desk.backoff();
+    while backoff.tries() < ERRAND_TRIES {
+        let Err(failure) = desk.queue.hide(std::slice::from_ref(&handle), rest).await else { return };
+        refused(&desk, &failure).await;
+        tracing::debug!("{}", desk.queue.explain(&failure, "sqs:ChangeMessageVisibility"));
+        sleep(backoff.wait()).await;
     }
 }
 
 async fn delete(desk: Arc<Desk>, messages: Vec<(String, OwnedSemaphorePermit)>) {
     let (mut handles, _slots): (Vec<String>, Vec<OwnedSemaphorePermit>) = messages.into_iter().unzip();
     let mut backoff = desk.backoff();
-    while backoff.tries() < DELETE_TRIES {
+    while backoff.tries() < ERRAND_TRIES {
         match desk.queue.delete(&handles).await {
             Ok(left) if left.is_empty() => return desk.health.works("deletion"),
             Ok(left) => handles = left,

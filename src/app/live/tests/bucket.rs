@@ -75,11 +75,11 @@ impl Store {
         })))
     }
 
-    pub(super) async fn serve(&self) -> Server {
+    pub(super) fn serve(&self) -> Server {
         let (queue, bucket) = (self.clone(), self.clone());
         let asked = move |headers: HeaderMap, body: Bytes| async move { queue.queue(&headers, &body).await };
         let fetched = move |uri: Uri| async move { bucket.with(|state| state.bucket(&uri)) };
-        Server::start(Router::new().route("/", post(asked)).fallback(fetched)).await
+        Server::start(Router::new().route("/", post(asked)).fallback(fetched))
     }
 
     pub(super) fn with<T>(&self, look: impl FnOnce(&mut State) -> T) -> T {

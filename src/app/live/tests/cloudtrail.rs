@@ -77,10 +77,10 @@ impl CloudTrail {
         })))
     }
 
-    pub(super) async fn serve(&self) -> Server {
+    pub(super) fn serve(&self) -> Server {
         let trail = self.clone();
         let answer = move |headers: HeaderMap, body: Bytes| async move { trail.answer(&headers, &body) };
-        Server::start(Router::new().route("/", post(answer))).await
+        Server::start(Router::new().route("/", post(answer)))
     }
 
     pub(super) fn with<T>(&self, look: impl FnOnce(&mut State) -> T) -> T {

@@ -66,7 +66,7 @@ async fn brings(stage: &mut Stage, running: &mut Running, count: u64) {
 async fn the_first_start_reads_the_days_there_are_and_tells_how_far_it_is() {
     let now = START + 80 * DAY;
     let trail = CloudTrail::new(now, 1);
-    let server = trail.serve().await;
+    let server = trail.serve();
     let count = fill(&trail, 1, 3000, 24) + fill(&trail, 2, 0, 1);
     let mut stage = Stage::new(now).await;
     let mut running = start(&stage, &server, settings()).await;
@@ -87,7 +87,7 @@ async fn the_first_start_reads_the_days_there_are_and_tells_how_far_it_is() {
 async fn what_comes_late_is_found_by_going_over_time_again() {
     let now = START + 2 * DAY;
     let trail = CloudTrail::new(now, 2);
-    let server = trail.serve().await;
+    let server = trail.serve();
     let mut stage = Stage::new(now).await;
     let settings = Settings { backfill: TimeDelta::hours(1), ..settings() };
     let mut running = start(&stage, &server, settings).await;
@@ -97,7 +97,9 @@ async fn what_comes_late_is_found_by_going_over_time_again() {
     trail.with(|state| {
         state.events.extend([at(now + 60, 0, 600), at(now + 60, 1, 80 * 60), at(now + 60, 2, 20 * 3600)])
     });
-    for (step, count) in [(60, 0), (700, 1), (3000, 1), (81 * 60 + 60, 2), (21 * 3600, 2), (25 * 3600, 3)] {
+    for (step, count) in
+        [(60, 0), (700, 1), (3000, 1), (81 * 60 + 60, 2), (10 * 3600, 2), (21 * 3600, 2), (25 * 3600, 3)]
+    {
         trail.with(|state| state.now = now + step);
         stage.hand.set(now + step);
         brings(&mut stage, &mut running, count).await;
@@ -111,7 +113,7 @@ async fn what_comes_late_is_found_by_going_over_time_again() {
 async fn a_restart_goes_on_from_the_committed_time_and_misses_nothing() {
     let now = START + DAY;
     let trail = CloudTrail::new(now, 3);
-    let server = trail.serve().await;
+    let server = trail.serve();
     let count = fill(&trail, 3, 400, 24);
     let mut stage = Stage::new(now).await;
     let settings = Settings { backfill: TimeDelta::days(2), ..settings() };
@@ -128,7 +130,7 @@ async fn two_requests_a_second_are_not_passed_whoever_asks() {
     let now = START + DAY;
     let trail = CloudTrail::new(now, 4);
     trail.with(|state| state.per_second = Some(2));
-    let server = trail.serve().await;
+    let server = trail.serve();
     let mut stage = Stage::new(now).await;
     let pace = Pace::default();
     let settings = || Settings { pace: pace.clone(), backfill: TimeDelta::hours(1), ..settings() };
@@ -144,7 +146,7 @@ async fn two_requests_a_second_are_not_passed_whoever_asks() {
 async fn revoked_credentials_are_told_of_and_restored_ones_lose_nothing() {
     let now = START + DAY;
     let trail = CloudTrail::new(now, 5);
-    let server = trail.serve().await;
+    let server = trail.serve();
     let count = fill(&trail, 5, 120, 24);
     trail.with(|state| state.revoked = true);
     let mut stage = Stage::new(now).await;
@@ -165,7 +167,7 @@ async fn revoked_credentials_are_told_of_and_restored_ones_lose_nothing() {
 async fn too_many_events_for_the_quota_are_told_of() {
     let now = START + 3600;
     let trail = CloudTrail::new(now, 6);
-    let server = trail.serve().await;
+    let server = trail.serve();
     let all = records(&mut Chance::new(6), 4000, 1);
     // All within half a minute: more than a window holds, and some seconds hold many.
     trail.with(|state| {
@@ -174,8 +176,12 @@ async fn too_many_events_for_the_quota_are_told_of() {
             .extend(all.iter().enumerate().map(|(n, (_, record))| past(now - 40 + n as i64 % 30, record, 0)))
     });
     let mut stage = Stage::new(now).await;
-    let mut running =
-        start(&stage, &server, Settings { backfill: TimeDelta::seconds(60), ..settings() }).await;
+    let mut running = start(
+        &stage,
+        &server,
+        Settings { backfill: TimeDelta::seconds(60), poll: Duration::from_secs(30), ..settings() },
+    )
+    .await;
     brings(&mut stage, &mut running, 4000).await;
     let health = stage.health.clone();
     let warned = |_: &Stage| health.read().warnings.values().any(|text| text.contains("from S3 instead"));
@@ -186,7 +192,7 @@ async fn too_many_events_for_the_quota_are_told_of() {
 async fn only_the_event_sources_asked_for_are_looked_up() {
     let now = START + 3600;
     let trail = CloudTrail::new(now, 7);
-    let server = trail.serve().await;
+    let server = trail.serve();
     fill(&trail, 7, 100, 1);
     trail.with(|state| {
         for (number, event) in state.events.iter_mut().enumerate() {
@@ -207,7 +213,7 @@ async fn only_the_event_sources_asked_for_are_looked_up() {
 async fn an_absence_longer_than_ninety_days_is_a_gap() {
     let now = START + DAY;
     let trail = CloudTrail::new(now, 8);
-    let server = trail.serve().await;
+    let server = trail.serve();
     let mut stage = Stage::new(now).await;
     let name = position_name("t", "own", REGION);
     let mut running = start(&stage, &server, Settings { backfill: TimeDelta::hours(1), ..settings() }).await;

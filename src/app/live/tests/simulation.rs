@@ -60,7 +60,7 @@ async fn through_the_queue(seed: u64) {
     let mut shuffled = ordered.clone();
     chance.shuffle(&mut shuffled);
     let store = Store::new(seed);
-    let mut server = store.serve().await;
+    let mut server = store.serve();
     let mut messages = Vec::new();
     let mut rest = shuffled.as_slice();
     while !rest.is_empty() {
@@ -85,16 +85,22 @@ async fn through_the_queue(seed: u64) {
         state.faults = faults;
     });
     let mut stage = Stage::new(trail::NOW).await;
-    let settings = keywatch_aws::trail::Settings { tries_max: 50, ..trail::settings(&server) };
+    let settings = keywatch_aws::trail::Settings {
+        tries_max: 50,
+        visibility: Duration::from_secs(2),
+        ..trail::settings(&server)
+    };
     let half = messages.len() / 2;
     let mut later = messages.split_off(half);
     store.with(|state| messages.iter().for_each(|body| state.send(body)));
     let mut running = trail::start(&stage, &server, settings.clone()).await;
     if chance.happens(50) {
         stage.until(&mut running, "some", |stage| stage.batches > 0).await;
-        server.stop().await;
+        server.stop();
         tokio::time::sleep(Duration::from_millis(chance.below(20))).await;
-        server.restart();
+        server.restart().await;
+        // An answer that was on its way is lost, and its messages are visible later.
+        store.with(bucket::State::show_all);
     }
     store.with(|state| later.drain(..).for_each(|body| state.send(&body)));
     if chance.happens(50) {
@@ -121,7 +127,7 @@ async fn by_looking_up(seed: u64) {
     let ordered: Vec<String> = all.iter().map(|(_, record)| record.clone()).collect();
     let begin = trail::NOW - 24 * 3600;
     let trail = CloudTrail::new(begin, seed);
-    let mut server = trail.serve().await;
+    let mut server = trail.serve();
     let percent = |chance: &mut Chance| if chance.happens(70) { chance.below(15) } else { 0 };
     let faults = cloudtrail::Faults {
         throttled: percent(&mut chance),
@@ -160,9 +166,9 @@ async fn by_looking_up(seed: u64) {
         stage.hand.set(now);
         match chance.below(30) {
             0 => {
-                server.stop().await;
+                server.stop();
                 tokio::time::sleep(Duration::from_millis(chance.below(10))).await;
-                server.restart();
+                server.restart().await;
             }
             1 => {
                 drop(running);

@@ -44,7 +44,7 @@ async fn a_trail_is_read_classified_and_stored() {
     let count = events();
     for stored in [false, true] {
         let (store, files) = filled(count);
-        let server = store.serve().await;
+        let server = store.serve();
         store.with(|state| files.iter().for_each(|(_, body)| state.send(body)));
         let mut stage = Stage::new(NOW).await;
         let began = Instant::now();
@@ -68,7 +68,7 @@ async fn a_trail_is_read_classified_and_stored() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_file_is_stored_soon_after_it_is_announced() {
     let (store, files) = filled(events());
-    let server = store.serve().await;
+    let server = store.serve();
     let mut stage = Stage::new(NOW).await;
     let mut running = trail::start(&stage, &server, trail::settings(&server)).await;
     let sent: Arc<std::sync::Mutex<HashMap<String, Instant>>> = Arc::default();

@@ -72,7 +72,7 @@ fn some(seed: u64, count: usize) -> Vec<String> {
 #[tokio::test]
 async fn a_message_is_deleted_only_after_its_records_are_stored() {
     let store = Store::new(1);
-    let server = store.serve().await;
+    let server = store.serve();
     let body = put(&store, "AWSLogs/1.json.gz", &some(1, 30));
     store.with(|state| state.send(&body));
     let mut stage = Stage::new(NOW).await;
@@ -92,7 +92,7 @@ async fn a_message_is_deleted_only_after_its_records_are_stored() {
 #[tokio::test]
 async fn what_cannot_be_read_is_left_to_the_dead_letter_queue_after_five_tries_and_told() {
     let store = Store::new(2);
-    let server = store.serve().await;
+    let server = store.serve();
     let good = put(&store, "AWSLogs/good.json.gz", &some(2, 10));
     let cut = file(&some(3, 400));
     store.with(|state| {
@@ -117,14 +117,14 @@ async fn what_cannot_be_read_is_left_to_the_dead_letter_queue_after_five_tries_a
     for part in ["missing.json.gz", "cut.json.gz", "no JSON object in this line", "start-message-move-task"] {
         assert!(gaps.contains(part), "{part}\n{gaps}");
     }
-    assert_eq!(stage.rejects().await, 3, "what was given up is kept as rejects");
+    assert_eq!(stage.rejects().await, 4, "what was given up is kept, and the record the file was cut in");
     assert!(stage.count().await > 10, "what stands before the damage is kept");
 }
 
 #[tokio::test]
 async fn an_outage_holds_messages_and_gives_none_up() {
     let store = Store::new(3);
-    let server = store.serve().await;
+    let server = store.serve();
     let all = some(4, 40);
     for (number, part) in all.chunks(10).enumerate() {
         let body = put(&store, &format!("AWSLogs/{number}.json.gz"), part);
@@ -147,7 +147,7 @@ async fn an_outage_holds_messages_and_gives_none_up() {
 #[tokio::test]
 async fn events_in_messages_are_taken_and_the_missing_reads_are_told_of() {
     let store = Store::new(5);
-    let server = store.serve().await;
+    let server = store.serve();
     let mut stage = Stage::new(NOW).await;
     let settings = Settings { carries: Carries::Events, ..settings(&server) };
     let mut running = start(&stage, &server, settings).await;
@@ -170,7 +170,7 @@ async fn events_in_messages_are_taken_and_the_missing_reads_are_told_of() {
 async fn a_queue_without_dead_letters_is_warned_of() {
     let store = Store::new(6);
     store.with(|state| state.tries_max = None);
-    let server = store.serve().await;
+    let server = store.serve();
     let mut stage = Stage::new(NOW).await;
     let mut running = start(&stage, &server, settings(&server)).await;
     let health = stage.health.clone();
@@ -180,7 +180,7 @@ async fn a_queue_without_dead_letters_is_warned_of() {
 #[tokio::test]
 async fn only_the_buckets_that_are_listed_are_read_from() {
     let store = Store::new(7);
-    let server = store.serve().await;
+    let server = store.serve();
     let body = put(&store, "AWSLogs/1.json.gz", &some(1, 3));
     store.with(|state| state.send(&body));
     let mut stage = Stage::new(NOW).await;
@@ -194,7 +194,7 @@ async fn only_the_buckets_that_are_listed_are_read_from() {
 #[tokio::test]
 async fn a_backfill_reads_the_days_asked_for_once_and_goes_on_where_it_ended() {
     let store = Store::new(8);
-    let server = store.serve().await;
+    let server = store.serve();
     let mut wanted = Vec::new();
     for (number, day) in ["2026/05/31", "2026/06/01", "2026/06/02", "2026/06/03"].iter().enumerate() {
         for region in ["eu-central-1", "us-east-1"] {
@@ -247,7 +247,10 @@ async fn a_backfill_reads_the_days_asked_for_once_and_goes_on_where_it_ended() {
     let mut wanted: Vec<String> =
         wanted.iter().map(|record| format!("aws:111122223333:{}", id_of(record))).collect();
     wanted.sort();
-    assert_eq!(stage.outcome().await.0, wanted);
+    let found = stage.outcome().await.0;
+    // Behind the provider's id stands what tells two records with one id apart.
+    let found: Vec<&str> = found.iter().map(|id| id.split('~').next().unwrap()).collect();
+    assert_eq!(found, wanted);
     drop(running);
     assert_eq!(
         store.with(|state| (state.gets, state.lists)),
