@@ -12,7 +12,7 @@ use crate::{cli, rulebook};
 use anyhow::Context;
 use detection::{Limits, Shown};
 use feed::Feed;
-use keywatch_alerting::{Deliverer, Egress, OsRandom, Outbound, check_credentials};
+use keywatch_alerting::{Deliverer, Egress, OsRandom, Outbound, Wake, check_credentials};
 use keywatch_aws::lookup::Pace;
 use keywatch_dashboard::{Dashboard, Options};
 use keywatch_event::EventTime;
@@ -53,9 +53,7 @@ pub(crate) async fn run(
     let missing = check_credentials(&config.receivers, &outbound).await;
     anyhow::ensure!(missing.is_empty(), "{}", joined(&missing));
     let store = Store::open(&config.database).await?;
-    let subscribers =
-        config.receivers.iter().map(|r| Subscriber { name: r.name.clone(), level_min: r.level_min });
-    let mut pipeline = Pipeline::start(store.clone(), rules, settings, subscribers.collect()).await?;
+    let mut pipeline = Pipeline::start(store.clone(), rules, settings, subscribers(&config)).await?;
     let surroundings = surroundings(&config, &store).await?;
     let mut sources = Sources::start(&config.sources, &config.live, &surroundings)?;
     let deliverer = Deliverer::new(
@@ -74,7 +72,7 @@ pub(crate) async fn run(
         )
     })?;
     let base_url = format!("http://{}", listener.local_addr()?);
-    let dashboard = dashboard(&config, &store, &shown, &sources);
+    let dashboard = dashboard(&config, &store, &shown, &sources, &wake);
     let (shut, shutting) = watch::channel(false);
     let mut tasks: JoinSet<anyhow::Result<()>> = JoinSet::new();
     let until = shutting.clone();
@@ -114,11 +112,17 @@ async fn surroundings(config: &Config, store: &Store) -> anyhow::Result<Surround
     })
 }
 
+/// Everybody who is told, and from which level on.
+fn subscribers(config: &Config) -> Vec<Subscriber> {
+    let receivers = config.receivers.iter();
+    receivers.map(|r| Subscriber { name: r.name.clone(), level_min: r.level_min }).collect()
+}
+
 fn joined(problems: &[keywatch_alerting::Problem]) -> String {
     problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
 }
 
-fn dashboard(config: &Config, store: &Store, shown: &Shown, sources: &Sources) -> Dashboard {
+fn dashboard(config: &Config, store: &Store, shown: &Shown, sources: &Sources, wake: &Wake) -> Dashboard {
     let normalizer = Normalizer::new();
     let normalize = move |raw: &[u8], received_at: EventTime| {
         let event = normalizer.normalize(raw, received_at).ok()??;
@@ -129,6 +133,12 @@ fn dashboard(config: &Config, store: &Store, shown: &Shown, sources: &Sources) -
         https: config.https,
         normalize: Arc::new(normalize),
         sources: sources.informant(),
+        routing: Arc::new(subscribers(config)),
+        changed: {
+            let wake = wake.clone();
+            Arc::new(move || wake.wake())
+        },
+        ..Options::default()
     };
     Dashboard::new(store.clone(), shown.informant(), Arc::new(clock::now), options)
 }

@@ -274,7 +274,7 @@ mod tests {
         let named = |name: &str| format!("file:{}", folder.path().join(name).display()).parse().unwrap();
         file("id", "AKIAOLD");
         file("secret", "old");
-        let secrets = SecretManager::new(keywatch_secrets::Settings { environment: Arc::new(|_| None) });
+        let secrets = SecretManager::new(keywatch_secrets::Settings::new(Arc::new(|_| None)));
         let keys = Keys { id: named("id"), secret: named("secret") };
         let access =
             Access { region: Some("eu-central-1".to_owned()), keys: Some(keys), ..Access::default() };

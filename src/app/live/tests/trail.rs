@@ -24,7 +24,7 @@ pub(super) fn access(server: &Server) -> (Access, SecretManager) {
         keys: Some(Keys { id: secret("ID"), secret: secret("SECRET") }),
         ..Access::default()
     };
-    (access, SecretManager::new(keywatch_secrets::Settings { environment: Arc::new(environment) }))
+    (access, SecretManager::new(keywatch_secrets::Settings::new(Arc::new(environment))))
 }
 
 /// Settings under which everything happens at once.
