@@ -11,6 +11,7 @@ mod layers;
 mod lists;
 pub(crate) mod live;
 mod receivers;
+mod references;
 pub(crate) mod section;
 mod supplied;
 #[cfg(test)]
@@ -23,8 +24,10 @@ pub(crate) use supplied::Supplied;
 use frame::{At, Problems};
 use keywatch_alerting::{EgressPolicy, Receiver};
 use keywatch_rules::Problem;
-use keywatch_secrets::{SecretManager, Settings};
+use keywatch_secrets::{SecretManager, SecretRef, Settings};
+pub(crate) use references::Named;
 use section::Root;
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -49,6 +52,8 @@ pub(crate) struct Config {
     pub(crate) egress: EgressPolicy,
     /// Resolves the references in all the others.
     pub(crate) secrets: SecretManager,
+    /// Every reference to a secret.
+    pub(crate) named: Vec<Named>,
     /// What is no mistake but looks like one.
     pub(crate) notices: Vec<String>,
 }
@@ -76,6 +81,7 @@ pub(crate) fn load(layers: &Layers) -> Result<Config, ConfigProblems> {
     let config = layers.reading(&problems).map(|reading| Config {
         path: layers.names().first().map(PathBuf::from),
         notices: reading.notices,
+        named: references::references(&reading.tree),
         ..Config::collect(&reading.root, &problems)
     });
     finished(config, problems)
@@ -88,6 +94,30 @@ pub(crate) fn load_supplied(path: &Path) -> Result<(Supplied, PathBuf), ConfigPr
     let reading = Layers::of_file(path).reading(&problems);
     let supplied = reading.map(|Reading { root, .. }| (Supplied::collect(&root, &problems), root.database));
     finished(supplied, problems)
+}
+
+/// Resolves references to secrets with what this machine has, when there is no configuration.
+pub(crate) fn secret_manager() -> SecretManager {
+    SecretManager::new(Settings::new(Arc::new(environment)))
+}
+
+/// What a configuration says about secrets.
+#[derive(Debug)]
+pub(crate) struct Secrets {
+    /// Resolves references.
+    pub(crate) manager: SecretManager,
+    /// Every reference in the configuration.
+    pub(crate) named: Vec<Named>,
+}
+
+/// What a configuration says about secrets: for commands that look at nothing else.
+pub(crate) fn load_secrets(layers: &Layers) -> Result<Secrets, ConfigProblems> {
+    let problems = Problems::default();
+    let secrets = layers.reading(&problems).map(|Reading { root, tree, .. }| Secrets {
+        manager: SecretManager::new(root.secret_manager.settings(Arc::new(environment))),
+        named: references::references(&tree),
+    });
+    finished(secrets, problems)
 }
 
 /// The result, unless there are problems.
@@ -113,11 +143,18 @@ impl Config {
             live: root.sources.iter().filter_map(live::LiveSource::of).collect(),
             receivers: root.receivers.iter().filter_map(receivers::receiver).collect(),
             egress: (&root.egress).into(),
-            secrets: secret_manager(),
+            secrets: SecretManager::new(root.secret_manager.settings(Arc::new(environment))),
+            named: Vec::new(),
             notices: Vec::new(),
         };
         config.check_receivers(root, problems);
         config
+    }
+
+    /// Every secret that is needed, each once.
+    pub(crate) fn secrets_needed(&self) -> Vec<SecretRef> {
+        let needed: BTreeSet<_> = self.named.iter().map(|named| named.reference.clone()).collect();
+        needed.into_iter().collect()
     }
 
     /// What the delivery code itself finds wrong with a receiver, at the receiver's place.
@@ -141,11 +178,6 @@ impl FileSource {
         let paths = source.files.as_ref()?.iter().map(|file| file.value.clone()).collect();
         Some(Self { name: source.name.value.clone(), paths })
     }
-}
-
-/// Resolves references to secrets with what this machine has.
-pub(crate) fn secret_manager() -> SecretManager {
-    SecretManager::new(Settings::new(Arc::new(environment)))
 }
 
 #[cfg(test)]

@@ -10,3 +10,4 @@ mod harness;
 mod kills;
 mod peers;
 mod rules;
+mod secrets;

@@ -18,7 +18,7 @@ const CHECKS_AT_ONCE: usize = 8;
 /// Shortest and longest wait between two looks at a login: a lease of seconds is renewed at use, and
 /// a login that was made meanwhile is seen within a minute.
 const TEND_PAUSE_MIN: Duration = Duration::from_secs(5);
-const TEND_PAUSE_MAX: Duration = Duration::from_secs(60);
+const TEND_PAUSE_MAX: Duration = Duration::from_mins(1);
 
 /// Resolves references to secrets. Cheap to clone; clones share one cache.
 #[derive(Clone)]
@@ -63,7 +63,7 @@ impl SecretManager {
     pub async fn get(&self, reference: &SecretRef) -> Result<SecretValue, SecretError> {
         let slot = self.0.cache.slot(reference, self.now());
         let document = self.document(reference, &slot).await;
-        self.value_of(document, reference, &slot)
+        value_of(document, reference, &slot)
     }
 
     /// Says that whoever was shown `refused` did not accept it, and yields what has taken its
@@ -89,7 +89,7 @@ impl SecretManager {
             }
             self.asked_again(reference, refused, &slot).await
         };
-        self.value_of(document, reference, &slot)
+        value_of(document, reference, &slot)
     }
 
     /// Looks for every secret named, several at once, and tells of all of them, in their order.
@@ -132,7 +132,7 @@ impl SecretManager {
 
     /// Keeps logins that run out alive until it is dropped. Without it they are renewed when the
     /// next secret is fetched, which for a token of a short life may be too late.
-    pub async fn tend(&self) {
+    pub async fn tend(&self) -> std::convert::Infallible {
         loop {
             let vault = self.0.backends.of(crate::Source::Vault);
             let due = vault.tend().await.unwrap_or(TEND_PAUSE_MAX);
@@ -216,18 +216,18 @@ impl SecretManager {
         tracing::info!(secret = %reference, changed = news, "a credential was refused; fetched it anew");
         document
     }
+}
 
-    fn value_of(
-        &self,
-        document: Result<Arc<Document>, Failure>,
-        reference: &SecretRef,
-        slot: &Slot,
-    ) -> Result<SecretValue, SecretError> {
-        let value = document.and_then(|document| document.value(reference));
-        let value = value.map_err(|failure| failure.of(reference));
-        slot.record_field(reference.key.as_deref(), value.as_ref().err());
-        value
-    }
+#[expect(clippy::result_large_err, reason = "the error callers see; made once per failed look")]
+fn value_of(
+    document: Result<Arc<Document>, Failure>,
+    reference: &SecretRef,
+    slot: &Slot,
+) -> Result<SecretValue, SecretError> {
+    let value = document.and_then(|document| document.value(reference));
+    let value = value.map_err(|failure| failure.of(reference));
+    slot.record_field(reference.key.as_deref(), value.as_ref().err());
+    value
 }
 
 fn tell(reference: &SecretRef, failure: &Failure, held: bool) {

@@ -10,6 +10,7 @@ mod lists;
 mod planned_access;
 mod receiver;
 mod root;
+mod secret_manager;
 mod source;
 
 pub(crate) use address_data::AddressFiles;
@@ -18,4 +19,5 @@ pub(crate) use lists::{Item, ListSource};
 pub(crate) use planned_access::PlannedAccess;
 pub(crate) use receiver::{Receiver, Webhook};
 pub(crate) use root::Root;
+pub(crate) use secret_manager::SecretManager;
 pub(crate) use source::Source;
