@@ -35,7 +35,7 @@ impl Moto {
             .stderr(Stdio::null())
             .spawn()
             .expect("moto starts");
-        wait_until("moto listens", Duration::from_secs(60), || {
+        wait_until("moto listens", Duration::from_mins(1), || {
             TcpStream::connect(("127.0.0.1", port)).is_ok()
         });
         Some(Self { child, endpoint: format!("http://127.0.0.1:{port}"), setup })
@@ -97,7 +97,7 @@ fn every_way_from_a_bucket_to_a_queue_ends_in_the_store_and_the_queue_is_empty()
     );
     configure(&site, &receiver, &source);
     let service = Service::start(&site.config());
-    wait_until("the queue is empty", Duration::from_secs(60), || moto.does(&["left"]) == "0 0");
+    wait_until("the queue is empty", Duration::from_mins(1), || moto.does(&["left"]) == "0 0");
     wait_until("the deletions are told", Duration::from_secs(20), || {
         !receiver.received().accepted.is_empty()
     });
@@ -122,7 +122,7 @@ fn a_backfill_lists_the_bucket_and_reads_what_no_queue_told_of() {
     );
     configure(&site, &receiver, &source);
     let service = Service::start(&site.config());
-    wait_until("the deletion is told", Duration::from_secs(60), || !receiver.received().accepted.is_empty());
+    wait_until("the deletion is told", Duration::from_mins(1), || !receiver.received().accepted.is_empty());
     assert_eq!(service.stop(), Some(0));
     let (totals, positions) = site.look(async |store| {
         let totals = store.overview(chrono::DateTime::UNIX_EPOCH).await.expect("totals").totals;

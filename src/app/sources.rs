@@ -77,9 +77,9 @@ impl Sources {
         live: &[LiveSource],
         surroundings: &Surroundings,
     ) -> anyhow::Result<Self> {
-        let (feed, fed) = mpsc::channel(AHEAD);
+        let (into, fed) = mpsc::channel(AHEAD);
         let mut all = Self {
-            _open: (files.is_empty() && live.is_empty()).then(|| feed.clone()),
+            _open: (files.is_empty() && live.is_empty()).then(|| into.clone()),
             fed,
             ears: Vec::new(),
             threads: Vec::new(),
@@ -87,10 +87,10 @@ impl Sources {
             known: Arc::default(),
         };
         for source in files {
-            all.follow(source, &feed, &surroundings.positions)?;
+            all.follow(source, &into, &surroundings.positions)?;
         }
         for source in live {
-            all.ask(source, &feed, surroundings);
+            all.ask(source, &into, surroundings);
         }
         Ok(all)
     }

@@ -1,6 +1,7 @@
 //! Why AWS did not do what it was asked, by what follows from it.
 
 use aws_sdk_sqs::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
+use object_store::Error as Unread;
 use std::error::Error;
 use std::fmt::Debug;
 
@@ -91,7 +92,7 @@ impl Failure {
     }
 
     /// Reads what the store of objects says.
-    pub(crate) fn of_object(error: &object_store::Error) -> Self {
+    pub(crate) fn of_object(error: &Unread) -> Self {
         let mut said = error.to_string();
         let mut source = error.source();
         while let Some(inner) = source {
@@ -102,15 +103,16 @@ impl Failure {
             source = inner.source();
         }
         let has = |codes: &[&str]| codes.iter().any(|code| said.contains(code));
-        let trouble = match error {
-            object_store::Error::NotFound { .. } | object_store::Error::InvalidPath { .. } => {
-                Trouble::Missing
-            }
-            _ if has(CREDENTIALS) => Trouble::Credentials,
-            object_store::Error::PermissionDenied { .. } => Trouble::Denied,
-            object_store::Error::Unauthenticated { .. } => Trouble::Credentials,
-            _ if has(&["SlowDown", "503"]) => Trouble::Throttled,
-            _ => Trouble::Unavailable,
+        let trouble = if matches!(error, Unread::NotFound { .. } | Unread::InvalidPath { .. }) {
+            Trouble::Missing
+        } else if has(CREDENTIALS) || matches!(error, Unread::Unauthenticated { .. }) {
+            Trouble::Credentials
+        } else if matches!(error, Unread::PermissionDenied { .. }) {
+            Trouble::Denied
+        } else if has(&["SlowDown", "503"]) {
+            Trouble::Throttled
+        } else {
+            Trouble::Unavailable
         };
         Self { trouble, said: short(&said) }
     }

@@ -43,7 +43,9 @@ impl Object {
             match self.pump.run(&mut self.input, &mut fill) {
                 Pumped::Full => return Some(fill.batch),
                 Pumped::Dry => {}
-                Pumped::Broke(error) => self.damage = Some(damage_of(error).unwrap_or_else(unexpected)),
+                Pumped::Broke(error) => {
+                    self.damage = Some(damage_of(error).unwrap_or_else(|error| unexpected(&error)));
+                }
             }
             self.ended = true;
         }
@@ -65,7 +67,7 @@ impl Object {
 }
 
 /// Reading from memory fails for no other reason than damage.
-fn unexpected(error: io::Error) -> RejectReason {
+fn unexpected(error: &io::Error) -> RejectReason {
     RejectReason::Compression(error.to_string())
 }
 
@@ -93,8 +95,9 @@ mod tests {
 
     #[test]
     fn what_stands_before_the_damage_is_read_and_the_damage_is_told() {
-        let lines: String =
-            (0..2000).map(|n| format!("{{\"eventID\":\"{n}\",\"x\":\"{}\"}}\n", n * 7919)).collect();
+        let line = |n: u32| format!("{{\"eventID\":\"{n}\",\"x\":\"{}\"}}\n", n * 7919);
+        let lines: Vec<String> = (0..2000).map(line).collect();
+        let lines = lines.concat();
         let mut packed = gzip(lines.as_bytes());
         packed.truncate(packed.len() / 2);
         let (records, damage) = read(packed);

@@ -98,8 +98,8 @@ fn of_trail(bucket: &str, keys: &str) -> Look {
 /// S3's notice: `Records` of which each is an event of the bucket.
 fn of_bucket(records: &str) -> Look {
     let records = elements(records);
-    let source = |record: &&str| member(record, &["eventSource"]).as_deref() == Some("aws:s3");
-    if records.is_empty() || !records.iter().all(|record| source(&record)) {
+    let source = |record: &str| member(record, &["eventSource"]).as_deref() == Some("aws:s3");
+    if records.is_empty() || !records.iter().all(|record| source(record)) {
         return Look::Other;
     }
     let written = |record: &&&str| {

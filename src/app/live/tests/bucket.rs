@@ -304,22 +304,20 @@ impl State {
         };
         let (prefix, delimiter) = (value("prefix").unwrap_or_default(), value("delimiter"));
         let mut folders = std::collections::BTreeSet::new();
-        let mut contents = String::new();
+        let mut contents = Vec::new();
         for (key, bytes) in self.objects.iter().filter(|(key, _)| key.starts_with(&prefix)) {
-            let rest = &key[prefix.len()..];
-            match delimiter.as_ref().and_then(|delimiter| rest.find(delimiter.as_str())) {
-                Some(at) => {
-                    folders.insert(format!("{prefix}{}/", &rest[..at]));
+            let rest = key.strip_prefix(&prefix).unwrap();
+            match delimiter.as_ref().and_then(|delimiter| rest.split_once(delimiter.as_str())) {
+                Some((folder, _)) => {
+                    folders.insert(format!("<CommonPrefixes><Prefix>{prefix}{folder}/</Prefix></CommonPrefixes>"));
                 }
-                None => {
-                    contents.push_str(&format!("<Contents><Key>{key}</Key><Size>{}</Size><LastModified>2026-06-01T00:00:00.000Z</LastModified><ETag>\"x\"</ETag></Contents>", bytes.len()));
-                }
+                None => contents.push(format!(
+                    "<Contents><Key>{key}</Key><Size>{}</Size><LastModified>2026-06-01T00:00:00.000Z</LastModified><ETag>\"x\"</ETag></Contents>",
+                    bytes.len()
+                )),
             }
         }
-        let folders: String = folders
-            .iter()
-            .map(|folder| format!("<CommonPrefixes><Prefix>{folder}</Prefix></CommonPrefixes>"))
-            .collect();
+        let (contents, folders) = (contents.concat(), folders.into_iter().collect::<Vec<String>>().concat());
         let body = format!(
             "<?xml version=\"1.0\"?><ListBucketResult><Name>{BUCKET}</Name><IsTruncated>false</IsTruncated>{contents}{folders}</ListBucketResult>"
         );

@@ -50,7 +50,7 @@ fn fill(trail: &CloudTrail, seed: u64, count: usize, hours: u64) -> u64 {
 }
 
 async fn brings(stage: &mut Stage, running: &mut Running, count: u64) {
-    let deadline = std::time::Instant::now() + Duration::from_secs(60);
+    let deadline = std::time::Instant::now() + Duration::from_mins(1);
     while stage.count().await < count {
         assert!(
             std::time::Instant::now() < deadline,
@@ -95,7 +95,7 @@ async fn what_comes_late_is_found_by_going_over_time_again() {
     let at = |secs: i64, number: usize, late: i64| past(secs, &all[number].1, late);
     // One is ten minutes late, one eighty minutes, one twenty hours.
     trail.with(|state| {
-        state.events.extend([at(now + 60, 0, 600), at(now + 60, 1, 80 * 60), at(now + 60, 2, 20 * 3600)])
+        state.events.extend([at(now + 60, 0, 600), at(now + 60, 1, 80 * 60), at(now + 60, 2, 20 * 3600)]);
     });
     for (step, count) in
         [(60, 0), (700, 1), (3000, 1), (81 * 60 + 60, 2), (10 * 3600, 2), (21 * 3600, 2), (25 * 3600, 3)]
@@ -173,7 +173,7 @@ async fn too_many_events_for_the_quota_are_told_of() {
     trail.with(|state| {
         state
             .events
-            .extend(all.iter().enumerate().map(|(n, (_, record))| past(now - 40 + n as i64 % 30, record, 0)))
+            .extend(all.iter().enumerate().map(|(n, (_, record))| past(now - 40 + n as i64 % 30, record, 0)));
     });
     let mut stage = Stage::new(now).await;
     let mut running = start(
@@ -217,7 +217,7 @@ async fn an_absence_longer_than_ninety_days_is_a_gap() {
     let mut stage = Stage::new(now).await;
     let name = position_name("t", "own", REGION);
     let mut running = start(&stage, &server, Settings { backfill: TimeDelta::hours(1), ..settings() }).await;
-    while stage.positions().await.get(&name).is_none() {
+    while !stage.positions().await.contains_key(&name) {
         stage.until_some(&mut running).await;
     }
     drop(running);

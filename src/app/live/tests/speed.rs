@@ -59,7 +59,7 @@ async fn a_trail_is_read_classified_and_stored() {
                 taken += running.classify(&normalizer, EventTime::from(stage.hand.now())).await;
             }
         }
-        let rate = taken as f64 / began.elapsed().as_secs_f64();
+        let rate = f64::from(u32::try_from(taken).unwrap()) / began.elapsed().as_secs_f64();
         println!("{count} events, stored: {stored}: {rate:.0} events/s");
         assert_eq!(taken, count);
     }

@@ -82,7 +82,7 @@ async fn a_message_is_deleted_only_after_its_records_are_stored() {
     assert_eq!(store.with(|state| (state.deleted, state.waiting())), (0, 1), "nobody said that it is stored");
     drop(running);
     // The next process gets it again, once it is visible.
-    store.with(|state| state.show_all());
+    store.with(super::bucket::State::show_all);
     let mut running = start(&stage, &server, settings(&server)).await;
     stage.until(&mut running, "it is deleted", |_| store.with(|state| state.waiting() == 0)).await;
     assert_eq!(stage.count().await, 30, "its events were known");
