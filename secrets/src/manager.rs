@@ -7,7 +7,7 @@ use crate::error::SecretErrors;
 use crate::failure::Failure;
 use crate::{SecretError, SecretRef, SecretValue, Settings, patience};
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
 
@@ -25,9 +25,14 @@ const TEND_PAUSE_MAX: Duration = Duration::from_mins(1);
 pub struct SecretManager(Arc<Inner>);
 
 struct Inner {
+    parts: RwLock<Arc<Parts>>,
+    cache: Cache,
+}
+
+/// What a reload replaces. A fetch that is under way ends with those it began with.
+struct Parts {
     settings: Settings,
     backends: Backends,
-    cache: Cache,
 }
 
 /// What became of looking for a secret.
@@ -46,12 +51,21 @@ impl SecretManager {
     #[must_use]
     pub fn new(settings: Settings) -> Self {
         let backends = Backends::new(&settings);
-        Self(Arc::new(Inner { settings, backends, cache: Cache::default() }))
+        Self::with_backends(settings, backends)
     }
 
-    #[cfg(test)]
     pub(crate) fn with_backends(settings: Settings, backends: Backends) -> Self {
-        Self(Arc::new(Inner { settings, backends, cache: Cache::default() }))
+        let parts = RwLock::new(Arc::new(Parts { settings, backends }));
+        Self(Arc::new(Inner { parts, cache: Cache::default() }))
+    }
+
+    /// Goes on as `other` would: with its settings and its logins, and without any value that was
+    /// fetched before. Every clone does.
+    pub fn take_over(&self, other: &Self) {
+        let parts = other.parts();
+        *self.0.parts.write().unwrap_or_else(PoisonError::into_inner) = parts;
+        self.0.cache.clear();
+        other.0.cache.clear();
     }
 
     /// The value of a secret: from memory when it was fetched within the TTL, else from its
@@ -134,16 +148,16 @@ impl SecretManager {
     /// next secret is fetched, which for a token of a short life may be too late.
     pub async fn tend(&self) -> std::convert::Infallible {
         loop {
-            let vault = self.0.backends.of(crate::Source::Vault);
-            let due = vault.tend().await.unwrap_or(TEND_PAUSE_MAX);
-            self.0.settings.clock.sleep(due.clamp(TEND_PAUSE_MIN, TEND_PAUSE_MAX)).await;
+            let parts = self.parts();
+            let due = parts.backends.of(crate::Source::Vault).tend().await.unwrap_or(TEND_PAUSE_MAX);
+            parts.settings.clock.sleep(due.clamp(TEND_PAUSE_MIN, TEND_PAUSE_MAX)).await;
         }
     }
 
     /// Forgets every value and every login, overwriting what nobody else holds.
     pub fn clear(&self) {
         self.0.cache.clear();
-        self.0.backends.forget();
+        self.parts().backends.forget();
     }
 
     async fn check(&self, reference: SecretRef) -> Checked {
@@ -152,12 +166,16 @@ impl SecretManager {
         Checked { reference, took: self.now().duration_since(began), error }
     }
 
+    fn parts(&self) -> Arc<Parts> {
+        Arc::clone(&self.0.parts.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
     fn now(&self) -> Instant {
-        self.0.settings.clock.now()
+        self.parts().settings.clock.now()
     }
 
     fn limits(&self) -> Limits {
-        Limits::of(&self.0.settings)
+        Limits::of(&self.parts().settings)
     }
 
     async fn document(&self, reference: &SecretRef, slot: &Slot) -> Result<Arc<Document>, Failure> {
@@ -174,8 +192,9 @@ impl SecretManager {
 
     /// Asks the backend and takes in what it says. The caller has the flight.
     async fn fetch(&self, reference: &SecretRef, slot: &Slot) -> Result<Arc<Document>, Failure> {
-        let backend = self.0.backends.of(reference.source);
-        let fetched = patience::fetch(backend, reference, &self.0.settings).await;
+        let parts = self.parts();
+        let backend = parts.backends.of(reference.source);
+        let fetched = patience::fetch(backend, reference, &parts.settings).await;
         let now = self.now();
         if let Err(failure) = &fetched {
             let held = slot.held(self.limits(), now).is_some();

@@ -309,6 +309,20 @@ async fn clearing_forgets_everything_even_what_is_under_way() {
 }
 
 #[tokio::test]
+async fn a_manager_that_takes_over_another_goes_on_as_that_one_in_every_clone() {
+    let (old, new) = (Told::with("old"), Told::with("new"));
+    let (manager, other) = (old.manager(), new.manager());
+    let clone = manager.clone();
+    assert_eq!(text(&clone, &app()).await, "old");
+    manager.take_over(&other);
+    assert!(clone.health().is_empty(), "nothing of before is left");
+    assert_eq!(text(&clone, &app()).await, "new");
+    drop(other);
+    manager.clear();
+    assert_eq!((text(&clone, &app()).await.as_str(), old.asked(), new.asked()), ("new", 1, 2));
+}
+
+#[tokio::test]
 async fn a_caller_that_gives_up_holds_nobody_up() {
     let told = Told::with("fine");
     let manager = told.manager();
