@@ -98,8 +98,8 @@ impl Stage {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open(&folder.path().join("keywatch.db")).await.unwrap();
         let settings = Settings { late_from_secs: None, ..Settings::default() };
-        let pipeline =
-            Pipeline::start(store.clone(), Arc::clone(&RULES), settings, Vec::new()).await.unwrap();
+        let nobody = Arc::new(Vec::<keywatch_store::Subscriber>::new());
+        let pipeline = Pipeline::start(store.clone(), Arc::clone(&RULES), settings, nobody).await.unwrap();
         let (hand, health) = (Hand::at(now), Health::default());
         Self { pipeline, store, hand, health, batches: 0, _folder: folder }
     }
