@@ -2,7 +2,9 @@
 
 mod detection;
 mod feed;
+mod live;
 mod sources;
+mod telling;
 
 use crate::clock::{self, SystemClock};
 use crate::config::Config;
@@ -12,10 +14,12 @@ use anyhow::Context;
 use detection::{Limits, Shown};
 use feed::Feed;
 use keywatch_alerting::{Deliverer, Egress, OsRandom, Outbound, Wake, check_credentials};
+use keywatch_aws::lookup::Pace;
 use keywatch_dashboard::{Dashboard, Options};
 use keywatch_event::EventTime;
 use keywatch_ingest::provider::Normalizer;
-use keywatch_store::{Store, Subscriber};
+use keywatch_store::Store;
+use live::Surroundings;
 use sources::Sources;
 use std::future::Future;
 use std::sync::Arc;
@@ -50,8 +54,11 @@ pub(crate) async fn run(
     let missing = check_credentials(&config.receivers, &outbound).await;
     anyhow::ensure!(missing.is_empty(), "{}", joined(&missing));
     let store = Store::open(&config.database).await?;
-    let mut pipeline = Pipeline::start(store.clone(), rules, settings, subscribers(&config)).await?;
-    let mut sources = Sources::start(&config.sources, &store.positions().await?)?;
+    let policy = telling::policy(&config);
+    let routing = Arc::new(telling::Timed(policy.plan.clone()));
+    let mut pipeline = Pipeline::start(store.clone(), rules, settings, routing).await?;
+    let surroundings = surroundings(&config, &store).await?;
+    let mut sources = Sources::start(&config.sources, &config.live, &surroundings)?;
     let deliverer = Deliverer::new(
         store.clone(),
         &config.receivers,
@@ -59,7 +66,8 @@ pub(crate) async fn run(
         Arc::new(SystemClock),
         Arc::new(OsRandom),
     )
-    .map_err(|problems| anyhow::anyhow!("{}", joined(&problems)))?;
+    .map_err(|problems| anyhow::anyhow!("{}", joined(&problems)))?
+    .with_policy(policy, &outbound)?;
     let wake = deliverer.wake();
     let listener = TcpListener::bind(config.listen).await.with_context(|| {
         format!(
@@ -92,17 +100,20 @@ pub(crate) async fn run(
         evicted: 0,
     };
     let fed = feeding.until(stop, reload).await;
-    sources.stop();
+    sources.stop().await;
     shut.send_replace(true);
     let ended = finish(tasks).await;
     store.close().await?;
     fed.and(ended)
 }
 
-/// Everybody who is told, and from which level on.
-fn subscribers(config: &Config) -> Vec<Subscriber> {
-    let receivers = config.receivers.iter();
-    receivers.map(|r| Subscriber { name: r.name.clone(), level_min: r.level_min }).collect()
+/// What sources that are asked over the network share.
+async fn surroundings(config: &Config, store: &Store) -> anyhow::Result<Surroundings> {
+    Ok(Surroundings {
+        secrets: config.secrets.clone(),
+        positions: Arc::new(store.positions().await?),
+        pace: Pace::default(),
+    })
 }
 
 fn joined(problems: &[keywatch_alerting::Problem]) -> String {
@@ -120,12 +131,12 @@ fn dashboard(config: &Config, store: &Store, shown: &Shown, sources: &Sources, w
         https: config.https,
         normalize: Arc::new(normalize),
         sources: sources.informant(),
-        routing: Arc::new(subscribers(config)),
+        routing: Arc::new(telling::policy(config).plan),
+        silences: telling::silences(&config.policy.gate.silences),
         changed: {
             let wake = wake.clone();
             Arc::new(move || wake.wake())
         },
-        ..Options::default()
     };
     Dashboard::new(store.clone(), shown.informant(), Arc::new(clock::now), options)
 }

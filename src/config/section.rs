@@ -4,13 +4,17 @@
 //! at later, so that a configuration can be checked anywhere.
 
 mod address_data;
+mod aws;
 mod egress;
 mod lists;
 mod planned_access;
 mod receiver;
 mod root;
+mod route;
 mod secret_manager;
+mod silence;
 mod source;
+mod urging;
 
 pub(crate) use address_data::AddressFiles;
 pub(crate) use egress::Egress;
@@ -18,5 +22,8 @@ pub(crate) use lists::{Item, ListSource};
 pub(crate) use planned_access::PlannedAccess;
 pub(crate) use receiver::{Auth, Email, MailSecurity, Receiver, Sns, SnsKey, Webhook};
 pub(crate) use root::Root;
+pub(crate) use route::{Grouping, Matching, Route};
 pub(crate) use secret_manager::SecretManager;
+pub(crate) use silence::{Moment, Silence};
 pub(crate) use source::Source;
+pub(crate) use urging::{Escalation, Heartbeat, RateCap, Reminders};
