@@ -82,7 +82,7 @@ pub(crate) async fn run(
         wake: &wake,
         shown: &shown,
         limits,
-        config: config.path,
+        layers: config.layers,
         supplied: config.supplied,
         evicted: 0,
     };

@@ -7,15 +7,17 @@
 
 mod describe;
 pub(crate) mod frame;
+#[cfg(test)]
+mod hostile;
 mod layers;
 mod lists;
 mod secret;
 pub(crate) mod section;
 mod supplied;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 
-pub(crate) use describe::{reference, schema};
+pub(crate) use describe::{Shown, reference, schema};
 pub(crate) use layers::{Layers, Reading, environment};
 pub(crate) use supplied::Supplied;
 
@@ -24,13 +26,13 @@ use keywatch_alerting::{EgressPolicy, WebhookReceiver};
 use keywatch_rules::Problem;
 use section::{Receiver, Root};
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// What a configuration means.
 #[derive(Debug)]
 pub(crate) struct Config {
-    /// The file it was read from.
-    pub(crate) path: Option<PathBuf>,
+    /// What it was read from, to be read again; `None` for what was made without files.
+    pub(crate) layers: Option<Layers>,
     pub(crate) database: PathBuf,
     pub(crate) listen: SocketAddr,
     /// Host names the dashboard answers to besides loopback.
@@ -67,7 +69,7 @@ fn listed(problems: &[Problem]) -> String {
 pub(crate) fn load(layers: &Layers) -> Result<Config, ConfigProblems> {
     let problems = Problems::default();
     let config = layers.reading(&problems).map(|reading| Config {
-        path: layers.names().first().map(PathBuf::from),
+        layers: Some(layers.clone()),
         notices: reading.notices,
         ..Config::collect(&reading.root, &environment, &problems)
     });
@@ -76,11 +78,21 @@ pub(crate) fn load(layers: &Layers) -> Result<Config, ConfigProblems> {
 
 /// What rules run with, and the database: for commands that need no more, and must not fail
 /// because somebody else's secret cannot be read.
-pub(crate) fn load_supplied(path: &Path) -> Result<(Supplied, PathBuf), ConfigProblems> {
+pub(crate) fn load_supplied(layers: &Layers) -> Result<(Supplied, PathBuf), ConfigProblems> {
     let problems = Problems::default();
-    let reading = Layers::of_file(path).reading(&problems);
+    let reading = layers.reading(&problems);
     let supplied = reading.map(|Reading { root, .. }| (Supplied::collect(&root, &problems), root.database));
     finished(supplied, problems)
+}
+
+/// Every value that holds with the place it was written at, and notices.
+///
+/// # Errors
+/// Every mistake.
+pub(crate) fn values(layers: &Layers) -> Result<(Vec<Shown>, Vec<String>), ConfigProblems> {
+    let problems = Problems::default();
+    let reading = layers.reading(&problems);
+    finished(reading.map(|reading| (describe::show(&reading.tree), reading.notices)), problems)
 }
 
 /// The result, unless there are problems.
@@ -101,7 +113,7 @@ impl Config {
     ) -> Self {
         let receiver = |receiver| webhook(receiver, environment, problems);
         let config = Self {
-            path: None,
+            layers: None,
             database: root.database.clone(),
             listen: root.listen,
             hosts: root.hosts.clone(),

@@ -4,6 +4,7 @@ mod architecture;
 mod backtest;
 mod bad_input;
 mod commands;
+mod config;
 #[expect(dead_code, reason = "the benchmark uses the rest")]
 mod harness;
 mod kills;

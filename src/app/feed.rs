@@ -6,13 +6,12 @@
 use super::detection::{Limits, Shown};
 use super::sources::{Fed, Sources};
 use crate::clock;
-use crate::config::{self, Supplied};
+use crate::config::{self, Layers, Supplied};
 use crate::pipeline::Pipeline;
 use crate::rulebook::{self, Rulebook};
 use anyhow::Context;
 use keywatch_alerting::Wake;
 use std::future::Future;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::signal::unix::Signal;
@@ -28,8 +27,8 @@ pub(super) struct Feed<'f> {
     pub(super) wake: &'f Wake,
     pub(super) shown: &'f Shown,
     pub(super) limits: Limits,
-    /// Where rules and lists are read again on SIGHUP; `None` for what was started without a file.
-    pub(super) config: Option<PathBuf>,
+    /// What rules and lists are read again from on SIGHUP; `None` for what was started without files.
+    pub(super) layers: Option<Layers>,
     pub(super) supplied: Supplied,
     /// What the engine had let go when that was last looked at.
     pub(super) evicted: u64,
@@ -118,8 +117,8 @@ impl Feed<'_> {
     }
 
     fn read_again(&self) -> anyhow::Result<(Supplied, Rulebook)> {
-        let supplied = match &self.config {
-            Some(path) => config::load_supplied(path)?.0,
+        let supplied = match &self.layers {
+            Some(layers) => config::load_supplied(&layers.again())?.0,
             None => self.supplied.clone(),
         };
         let book = rulebook::load(&supplied.rules)?.told(&supplied.surroundings());
