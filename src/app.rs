@@ -1,17 +1,19 @@
 //! Wiring: store → pipeline → sources → delivery → dashboard, and teardown in reverse.
 
+mod delivery;
 mod detection;
 mod feed;
 mod sources;
 
-use crate::clock::{self, SystemClock};
+use crate::clock;
 use crate::config::Config;
 use crate::pipeline::Pipeline;
 use crate::{cli, rulebook};
 use anyhow::Context;
+use delivery::Delivery;
 use detection::{Limits, Shown};
 use feed::Feed;
-use keywatch_alerting::{Deliverer, Egress, OsRandom};
+use keywatch_alerting::{Egress, Outbound, Receiver, check_credentials};
 use keywatch_dashboard::{Dashboard, Options};
 use keywatch_event::EventTime;
 use keywatch_ingest::provider::Normalizer;
@@ -22,7 +24,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::watch;
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 
 /// What a running service offers to whoever started it.
@@ -46,16 +48,13 @@ pub(crate) async fn run(
     let rules = Arc::new(book.set);
     let (settings, shown) = (config.supplied.settings(), Shown::new(&rules));
     let limits = Limits::of(&settings);
-    let egress = Egress::new(config.egress.clone());
+    let outbound = Outbound { egress: Egress::new(config.egress.clone()), secrets: config.secrets.clone() };
+    let missing = check_credentials(&config.receivers, &outbound).await;
+    anyhow::ensure!(missing.is_empty(), "{}", joined(&missing));
     let store = Store::open(&config.database).await?;
-    let subscribers =
-        config.receivers.iter().map(|r| Subscriber { name: r.name.clone(), level_min: r.level_min });
-    let mut pipeline = Pipeline::start(store.clone(), rules, settings, subscribers.collect()).await?;
+    let mut pipeline = Pipeline::start(store.clone(), rules, settings, subscribers(&config)).await?;
     let mut sources = Sources::start(&config.sources, &store.positions().await?)?;
-    let deliverer =
-        Deliverer::new(store.clone(), &config.receivers, &egress, Arc::new(SystemClock), Arc::new(OsRandom))
-            .map_err(|problems| anyhow::anyhow!("{}", joined(&problems)))?;
-    let wake = deliverer.wake();
+    let mut delivery = Delivery::start(store.clone(), &config.receivers, &outbound)?;
     let listener = TcpListener::bind(config.listen).await.with_context(|| {
         format!(
             "cannot listen on {}; choose another address with --listen or end the program that has it",
@@ -63,11 +62,10 @@ pub(crate) async fn run(
         )
     })?;
     let base_url = format!("http://{}", listener.local_addr()?);
-    let dashboard = dashboard(&config, &store, &shown, &sources);
+    let (ask, asked) = mpsc::channel(1);
+    let dashboard = dashboard(&config, (&store, &shown, &sources), ask);
     let (shut, shutting) = watch::channel(false);
     let mut tasks: JoinSet<anyhow::Result<()>> = JoinSet::new();
-    let until = shutting.clone();
-    tasks.spawn(async move { Ok(deliverer.run(until).await?) });
     let (router, until) = (dashboard.router(), shutting.clone());
     tasks.spawn(async move {
         keywatch_dashboard::serve(listener, router, stopped(until)).await;
@@ -79,26 +77,39 @@ pub(crate) async fn run(
     let feeding = Feed {
         pipeline: &mut pipeline,
         sources: &mut sources,
-        wake: &wake,
+        wakes: delivery.wakes(),
+        delivery: &mut delivery,
+        asked,
         shown: &shown,
         limits,
-        layers: config.layers,
-        supplied: config.supplied,
+        config,
         evicted: 0,
     };
     let fed = feeding.until(stop, reload).await;
     sources.stop();
     shut.send_replace(true);
+    tasks.spawn(delivery.finish());
     let ended = finish(tasks).await;
     store.close().await?;
     fed.and(ended)
+}
+
+/// Who is told about alerts from which level on.
+fn subscribers(config: &Config) -> Vec<Subscriber> {
+    let subscriber =
+        |receiver: &Receiver| Subscriber { name: receiver.name.clone(), level_min: receiver.level_min };
+    config.receivers.iter().map(subscriber).collect()
 }
 
 fn joined(problems: &[keywatch_alerting::Problem]) -> String {
     problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
 }
 
-fn dashboard(config: &Config, store: &Store, shown: &Shown, sources: &Sources) -> Dashboard {
+fn dashboard(
+    config: &Config,
+    (store, shown, sources): (&Store, &Shown, &Sources),
+    ask: mpsc::Sender<oneshot::Sender<()>>,
+) -> Dashboard {
     let normalizer = Normalizer::new();
     let normalize = move |raw: &[u8], received_at: EventTime| {
         let event = normalizer.normalize(raw, received_at).ok()??;
@@ -109,8 +120,18 @@ fn dashboard(config: &Config, store: &Store, shown: &Shown, sources: &Sources) -
         https: config.https,
         normalize: Arc::new(normalize),
         sources: sources.informant(),
+        reload: Arc::new(move || Box::pin(reload(ask.clone()))),
     };
     Dashboard::new(store.clone(), shown.informant(), Arc::new(clock::now), options)
+}
+
+/// Has the configuration read again, and waits until that was tried.
+async fn reload(ask: mpsc::Sender<oneshot::Sender<()>>) {
+    let (answer, answered) = oneshot::channel();
+    // A service that is ending answers nobody.
+    if ask.send(answer).await.is_ok() {
+        let _ending = answered.await;
+    }
 }
 
 async fn stopped(mut shutting: watch::Receiver<bool>) {

@@ -2,7 +2,7 @@
 //!
 //! Three steps, each in its own place: files, variables and flags become one tree (`layers`); the
 //! tree becomes sections that say what was written (`section`, built from `frame`); and [`Config`]
-//! is what that means, with lists and secrets at hand. A flag beats a variable, which beats the
+//! is what that means, with lists at hand and secrets still references. A flag beats a variable, which beats the
 //! files, which beat the defaults.
 
 mod describe;
@@ -11,7 +11,7 @@ pub(crate) mod frame;
 mod hostile;
 mod layers;
 mod lists;
-mod secret;
+mod receivers;
 pub(crate) mod section;
 mod supplied;
 #[cfg(test)]
@@ -22,14 +22,16 @@ pub(crate) use layers::{Layers, Reading, environment};
 pub(crate) use supplied::Supplied;
 
 use frame::{At, Problems};
-use keywatch_alerting::{EgressPolicy, WebhookReceiver};
+use keywatch_alerting::{EgressPolicy, Receiver};
 use keywatch_rules::Problem;
-use section::{Receiver, Root};
+use keywatch_secrets::{SecretManager, SecretRef, Settings};
+use section::Root;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 /// What a configuration means.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Config {
     /// What it was read from, to be read again; `None` for what was made without files.
     pub(crate) layers: Option<Layers>,
@@ -42,8 +44,12 @@ pub(crate) struct Config {
     /// What rules run with; all that is read again on SIGHUP.
     pub(crate) supplied: Supplied,
     pub(crate) sources: Vec<FileSource>,
-    pub(crate) receivers: Vec<WebhookReceiver>,
+    pub(crate) receivers: Vec<Receiver>,
     pub(crate) egress: EgressPolicy,
+    /// Resolves the references in all the others.
+    pub(crate) secrets: SecretManager,
+    /// Every secret that is referred to, and the key it stands under.
+    pub(crate) references: Vec<(String, SecretRef)>,
     /// What is no mistake but looks like one.
     pub(crate) notices: Vec<String>,
 }
@@ -71,7 +77,8 @@ pub(crate) fn load(layers: &Layers) -> Result<Config, ConfigProblems> {
     let config = layers.reading(&problems).map(|reading| Config {
         layers: Some(layers.clone()),
         notices: reading.notices,
-        ..Config::collect(&reading.root, &environment, &problems)
+        references: describe::references(&reading.tree),
+        ..Config::collect(&reading.root, &problems)
     });
     finished(config, problems)
 }
@@ -83,6 +90,21 @@ pub(crate) fn load_supplied(layers: &Layers) -> Result<(Supplied, PathBuf), Conf
     let reading = layers.reading(&problems);
     let supplied = reading.map(|Reading { root, .. }| (Supplied::collect(&root, &problems), root.database));
     finished(supplied, problems)
+}
+
+/// Checks a configuration without looking at anything it refers to; what is no mistake but looks
+/// like one.
+///
+/// # Errors
+/// Every mistake.
+pub(crate) fn check(layers: &Layers) -> Result<Vec<String>, ConfigProblems> {
+    let problems = Problems::default();
+    let notices = layers.reading(&problems).map(|Reading { root, notices, .. }| {
+        let receivers: Vec<Receiver> = root.receivers.iter().filter_map(receivers::receiver).collect();
+        check_receivers(&root, &receivers, &problems);
+        notices
+    });
+    finished(notices, problems)
 }
 
 /// Every value that holds with the place it was written at, and notices.
@@ -105,14 +127,11 @@ fn finished<T>(result: Option<T>, problems: Problems) -> Result<T, ConfigProblem
 }
 
 impl Config {
-    /// What the sections mean, with everything they refer to; `environment` looks variables up.
-    pub(crate) fn collect(
-        root: &Root,
-        environment: &dyn Fn(&str) -> Option<String>,
-        problems: &Problems,
-    ) -> Self {
-        let receiver = |receiver| webhook(receiver, environment, problems);
-        let config = Self {
+    /// What the sections mean, with the files they refer to.
+    pub(crate) fn collect(root: &Root, problems: &Problems) -> Self {
+        let receivers: Vec<Receiver> = root.receivers.iter().filter_map(receivers::receiver).collect();
+        check_receivers(root, &receivers, problems);
+        Self {
             layers: None,
             database: root.database.clone(),
             listen: root.listen,
@@ -120,25 +139,25 @@ impl Config {
             https: root.https,
             supplied: Supplied::collect(root, problems),
             sources: root.sources.iter().map(Into::into).collect(),
-            receivers: root.receivers.iter().filter_map(receiver).collect(),
+            receivers,
             egress: (&root.egress).into(),
+            secrets: secret_manager(),
+            references: Vec::new(),
             notices: Vec::new(),
-        };
-        config.check_receivers(root, problems);
-        config
+        }
     }
+}
 
-    /// What the delivery code itself finds wrong with a receiver, at the receiver's place.
-    fn check_receivers(&self, root: &Root, problems: &Problems) {
-        use keywatch_alerting::Fault;
-        for problem in keywatch_alerting::validate(&self.receivers, &self.egress) {
-            if matches!(problem.fault, Fault::Secrets(0) | Fault::NameTwice) {
-                continue;
-            }
-            let is_meant = |receiver: &&At<Receiver>| receiver.value.name.value == problem.receiver;
-            if let Some(receiver) = root.receivers.iter().find(is_meant) {
-                problems.add(&receiver.origin, problem.to_string(), "");
-            }
+/// What the delivery code itself finds wrong with a receiver, at the receiver's place.
+fn check_receivers(root: &Root, receivers: &[Receiver], problems: &Problems) {
+    use keywatch_alerting::Fault;
+    for problem in keywatch_alerting::validate(receivers, &(&root.egress).into()) {
+        if matches!(problem.fault, Fault::Secrets(0) | Fault::NameTwice) {
+            continue;
+        }
+        let is_meant = |receiver: &&At<section::Receiver>| receiver.value.name.value == problem.receiver;
+        if let Some(receiver) = root.receivers.iter().find(is_meant) {
+            problems.add(&receiver.origin, problem.to_string(), "");
         }
     }
 }
@@ -150,22 +169,9 @@ impl From<&section::Source> for FileSource {
     }
 }
 
-fn webhook(
-    receiver: &At<Receiver>,
-    environment: &dyn Fn(&str) -> Option<String>,
-    problems: &Problems,
-) -> Option<WebhookReceiver> {
-    let Receiver { name, level, concurrency, webhook } = &receiver.value;
-    let webhook = webhook.as_ref()?;
-    let url = secret::plain(&webhook.url, environment, problems)?;
-    let references = webhook.secret.iter().chain(&webhook.secrets);
-    Some(WebhookReceiver {
-        name: name.value.clone(),
-        url,
-        secrets: references.filter_map(|secret| secret::signing(secret, environment, problems)).collect(),
-        level_min: *level,
-        concurrency: *concurrency,
-    })
+/// Resolves references to secrets with what this machine has.
+pub(crate) fn secret_manager() -> SecretManager {
+    SecretManager::new(Settings { environment: Arc::new(environment) })
 }
 
 #[cfg(test)]
@@ -195,11 +201,15 @@ mod tests {
     }
 
     #[test]
-    fn a_receiver_needs_a_secret_that_is_there() {
-        let found = problems(
-            "receivers:\n  - name: soc\n    webhook:\n      url: https://hooks.example.com/k\n      secret: {source: env, path: SOC_SECRET}\n",
-        );
-        assert_eq!(found.len(), 1, "{found:?}");
-        assert!(found[0].contains("SOC_SECRET") && found[0].contains(":5:15:"), "{found:?}");
+    fn a_secret_is_named_never_written() {
+        let file = |secret: &str| {
+            format!(
+                "receivers:\n  - name: soc\n    webhook:\n      url: https://hooks.example.com/k\n      secret: {secret}\n"
+            )
+        };
+        assert_eq!(problems(&file("{source: env, path: SOC_SECRET}")), Vec::<String>::new());
+        let found = problems(&file("whsec_hunter2"));
+        assert!(found.iter().any(|problem| problem.contains(":5:15: `secret` is no reference")), "{found:?}");
+        assert!(!found.concat().contains("hunter2"), "{found:?}");
     }
 }

@@ -56,8 +56,14 @@ impl Pipeline {
         Ok(pipeline)
     }
 
-    /// Goes on with other rules, which learn what the store remembers.
-    pub(crate) async fn reload(&mut self, rules: Arc<RuleSet>, settings: Settings) -> Result<(), StoreError> {
+    /// Goes on with other rules, which learn what the store remembers, and other receivers.
+    pub(crate) async fn reload(
+        &mut self,
+        rules: Arc<RuleSet>,
+        settings: Settings,
+        receivers: Vec<Subscriber>,
+    ) -> Result<(), StoreError> {
+        self.receivers = receivers;
         self.lateness_secs = settings.lateness_secs;
         self.engine = Engine::new(rules, settings);
         self.remember().await

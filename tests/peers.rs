@@ -87,7 +87,10 @@ const JUDGED: &[(&str, bool)] = &[
     ("", true),
     ("https: true\nhosts: keywatch.example.com\n", true),
     ("listen: \"${LISTEN:-127.0.0.1:8420}\"\nhttps: \"${HTTPS:-true}\"\n", true),
-    ("receivers: [{name: a, webhook: {url_file: /etc/url, secret: 'env:A', secrets: ['vault:a/b#c']}}]", true),
+    (
+        "receivers: [{name: a, webhook: {url_file: /etc/url, secret: 'env:A', secrets: ['vault:a/b#c']}}]",
+        true,
+    ),
     ("lists: {own_accounts: ['111122223333', 5], rotators: , ranges: {file: /etc/ranges}}", true),
     ("sources: [{name: a}]", false),
     ("sources: [{name: a, file: b}]", false),
@@ -96,7 +99,10 @@ const JUDGED: &[(&str, bool)] = &[
     ("receivers: [{name: a}]", false),
     ("receivers: [{name: a, concurrency: 0, webhook: {url: 'https://h.example/', secret: 'env:A'}}]", false),
     ("receivers: [{name: a, level: loud, webhook: {url: 'https://h.example/', secret: 'env:A'}}]", false),
-    ("receivers: [{name: a, webhook: {url: 'https://h.example/', secret: {source: nowhere, path: x}}}]", false),
+    (
+        "receivers: [{name: a, webhook: {url: 'https://h.example/', secret: {source: nowhere, path: x}}}]",
+        false,
+    ),
     ("egress: [10.0.0.0/8]", false),
     ("lists: {a: {path: b}}", false),
     ("planned_access: [{principal: a, reason: b}]", false),

@@ -9,4 +9,5 @@ mod config;
 mod harness;
 mod kills;
 mod peers;
+mod reload;
 mod rules;

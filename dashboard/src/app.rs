@@ -5,6 +5,8 @@ use chrono::{DateTime, Utc};
 use keywatch_event::{EventTime, Level};
 use keywatch_store::Store;
 use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Tells the time.
@@ -46,11 +48,13 @@ pub struct Detection {
     pub rules: Arc<Vec<RuleInfo>>,
     /// The last attempt to load others, when it failed.
     pub reload_failed: Option<ReloadFailed>,
+    /// Keys of the configuration that changed and take effect at the next start.
+    pub waiting: Vec<String>,
     /// What they hold in memory.
     pub memory: Memory,
 }
 
-/// Rules and lists that were not taken over.
+/// A configuration that was not taken over.
 #[derive(Clone, Debug)]
 pub struct ReloadFailed {
     /// When it was tried.
@@ -94,6 +98,9 @@ pub struct SourceInfo {
     pub notices: Vec<String>,
 }
 
+/// Has the service read its configuration again; done when that was tried.
+pub type Reload = Arc<dyn Fn() -> Pin<Box<dyn Future<Output = ()> + Send>> + Send + Sync>;
+
 /// What the dashboard is told beyond store, rules and clock.
 #[derive(Clone)]
 pub struct Options {
@@ -105,6 +112,8 @@ pub struct Options {
     pub normalize: Normalize,
     /// What is known of the configured sources.
     pub sources: Sources,
+    /// Has the configuration read again.
+    pub reload: Reload,
 }
 
 impl Default for Options {
@@ -114,6 +123,7 @@ impl Default for Options {
             https: false,
             normalize: Arc::new(|_, _| None),
             sources: Arc::new(Vec::new),
+            reload: Arc::new(|| Box::pin(async {})),
         }
     }
 }

@@ -19,7 +19,7 @@ mod testing;
 mod text;
 
 pub use app::{
-    Clock, Detection, Memory, Normalize, Options, ReloadFailed, RuleInfo, Rules, SourceInfo, Sources,
+    Clock, Detection, Memory, Normalize, Options, Reload, ReloadFailed, RuleInfo, Rules, SourceInfo, Sources,
 };
 pub use serve::{CONNECTIONS_MAX, HEADER_READ_MAX, serve};
 pub use session::{IDLE_MINUTES, LINK_MINUTES, RandomError, SESSION_HOURS};

@@ -52,6 +52,8 @@ impl Demo {
             sources: vec![FileSource { name: "sample logs".to_owned(), paths: vec![logs.clone()] }],
             receivers: Vec::new(),
             egress: EgressPolicy { allow: vec![IpNet::from(IpAddr::from([127, 0, 0, 1]))], allow_http: true },
+            secrets: crate::config::secret_manager(),
+            references: Vec::new(),
             notices: Vec::new(),
         };
         let runtime = tokio::runtime::Runtime::new().context("cannot start the runtime")?;
@@ -60,6 +62,7 @@ impl Demo {
             let mut tasks = tokio::task::JoinSet::new();
             let receiver = DemoReceiver::bind().await?;
             config.receivers.push(receiver.receiver.clone());
+            config.secrets = receiver.secrets();
             tasks.spawn(receiver.serve());
             app::run(config, stop, |running| {
                 say(&format!("Keywatch demo: two weeks of sample logs in {}", logs.display()));

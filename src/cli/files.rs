@@ -12,14 +12,14 @@ const USUAL: &str = "keywatch.yaml";
 pub(crate) struct Files {
     /// A configuration file, or a folder of them; several are read in this order
     /// [default: keywatch.yaml]
-    #[arg(long = "config", short, value_name = "PATH")]
-    paths: Vec<PathBuf>,
+    #[arg(long, short, value_name = "PATH")]
+    config: Vec<PathBuf>,
 }
 
 impl Files {
     /// The files that were named, or the usual one; `more` were named in another way.
     pub(crate) fn layers(&self, more: &[PathBuf]) -> Layers {
-        let mut paths: Vec<PathBuf> = self.paths.iter().chain(more).cloned().collect();
+        let mut paths: Vec<PathBuf> = self.config.iter().chain(more).cloned().collect();
         if paths.is_empty() {
             paths.push(USUAL.into());
         }

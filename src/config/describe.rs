@@ -3,6 +3,7 @@
 mod doc;
 mod reference;
 mod schema;
+mod secrets;
 mod show;
 #[cfg(test)]
 mod tests;
@@ -10,4 +11,5 @@ mod tests;
 pub(crate) use doc::Doc;
 pub(crate) use reference::reference;
 pub(crate) use schema::schema;
+pub(crate) use secrets::references;
 pub(crate) use show::{Shown, show};

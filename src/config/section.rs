@@ -15,6 +15,6 @@ pub(crate) use address_data::AddressFiles;
 pub(crate) use egress::Egress;
 pub(crate) use lists::{Item, ListSource};
 pub(crate) use planned_access::PlannedAccess;
-pub(crate) use receiver::Receiver;
+pub(crate) use receiver::{Receiver, Webhook};
 pub(crate) use root::Root;
 pub(crate) use source::Source;

@@ -16,7 +16,7 @@ use axum::extract::{Form, State};
 use axum::http::{HeaderMap, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Redirect, Response};
 
-type Fields = Result<Form<Vec<(String, String)>>, FormRejection>;
+pub(super) type Fields = Result<Form<Vec<(String, String)>>, FormRejection>;
 
 #[derive(Template)]
 #[template(path = "login.html")]
@@ -76,7 +76,8 @@ pub(crate) async fn log_out(
     Ok(([(header::SET_COOKIE, cookie(&app, "", "; Max-Age=0"))], page).into_response())
 }
 
-fn field(fields: Fields, name: &str) -> Result<String, Failure> {
+/// The value of a field; empty when it is absent.
+pub(super) fn field(fields: Fields, name: &str) -> Result<String, Failure> {
     let Form(pairs) = fields.map_err(|rejection| Failure::Form(rejection.status()))?;
     let found = pairs.into_iter().find(|(known, _)| known == name);
     Ok(found.map(|(_, value)| value).unwrap_or_default())

@@ -11,6 +11,7 @@ mod principal;
 mod principals;
 mod reject;
 mod rejects;
+mod reload;
 mod rules;
 mod secret;
 mod secrets;
@@ -32,7 +33,7 @@ const FORM_BYTES_MAX: usize = 16 * 1024;
 
 /// Every page that needs a session, for the tests that walk all of them.
 #[cfg(test)]
-pub(crate) const PAGES: [&str; 15] = [
+pub(crate) const PAGES: [&str; 16] = [
     "/",
     "/alerts/{id}",
     "/events",
@@ -46,6 +47,7 @@ pub(crate) const PAGES: [&str; 15] = [
     "/rejects/{id}",
     "/sources",
     "/rules",
+    "/reload",
     "/logout",
     "/no-such-page",
 ];
@@ -67,6 +69,7 @@ pub(crate) fn router(app: Shared) -> Router {
         .route("/rejects/{*id}", get(reject::page))
         .route("/sources", get(sources::page))
         .route("/rules", get(rules::page))
+        .route("/reload", post(reload::reload))
         .route("/login", get(login::form).post(login::log_in))
         .route("/logout", post(login::log_out))
         .route("/static/keywatch.css", get(assets::style))
