@@ -10,7 +10,7 @@ use crate::config::Config;
 use crate::pipeline::Pipeline;
 use crate::{cli, rulebook};
 use anyhow::Context;
-use delivery::Delivery;
+use delivery::{Delivery, Wakes};
 use detection::{Limits, Shown};
 use feed::Feed;
 use keywatch_alerting::{Egress, Outbound, Receiver, check_credentials};
@@ -52,7 +52,8 @@ pub(crate) async fn run(
     let missing = check_credentials(&config.receivers, &outbound).await;
     anyhow::ensure!(missing.is_empty(), "{}", joined(&missing));
     let store = Store::open(&config.database).await?;
-    let mut pipeline = Pipeline::start(store.clone(), rules, settings, subscribers(&config)).await?;
+    let mut pipeline =
+        Pipeline::start(store.clone(), rules, settings, subscribers(&config.receivers)).await?;
     let mut sources = Sources::start(&config.sources, &store.positions().await?)?;
     let mut delivery = Delivery::start(store.clone(), &config.receivers, &outbound)?;
     let listener = TcpListener::bind(config.listen).await.with_context(|| {
@@ -63,7 +64,8 @@ pub(crate) async fn run(
     })?;
     let base_url = format!("http://{}", listener.local_addr()?);
     let (ask, asked) = mpsc::channel(1);
-    let dashboard = dashboard(&config, (&store, &shown, &sources), ask);
+    let parts = (&store, &shown, &sources, delivery.wakes());
+    let dashboard = dashboard(&config, parts, ask);
     let (shut, shutting) = watch::channel(false);
     let mut tasks: JoinSet<anyhow::Result<()>> = JoinSet::new();
     let (router, until) = (dashboard.router(), shutting.clone());
@@ -95,10 +97,10 @@ pub(crate) async fn run(
 }
 
 /// Who is told about alerts from which level on.
-fn subscribers(config: &Config) -> Vec<Subscriber> {
+fn subscribers<'r>(receivers: impl IntoIterator<Item = &'r Receiver>) -> Vec<Subscriber> {
     let subscriber =
         |receiver: &Receiver| Subscriber { name: receiver.name.clone(), level_min: receiver.level_min };
-    config.receivers.iter().map(subscriber).collect()
+    receivers.into_iter().map(subscriber).collect()
 }
 
 fn joined(problems: &[keywatch_alerting::Problem]) -> String {
@@ -107,7 +109,7 @@ fn joined(problems: &[keywatch_alerting::Problem]) -> String {
 
 fn dashboard(
     config: &Config,
-    (store, shown, sources): (&Store, &Shown, &Sources),
+    (store, shown, sources, wakes): (&Store, &Shown, &Sources, Wakes),
     ask: mpsc::Sender<oneshot::Sender<()>>,
 ) -> Dashboard {
     let normalizer = Normalizer::new();
@@ -121,6 +123,9 @@ fn dashboard(
         normalize: Arc::new(normalize),
         sources: sources.informant(),
         reload: Arc::new(move || Box::pin(reload(ask.clone()))),
+        routing: Arc::new(wakes.clone()),
+        changed: Arc::new(move || wakes.wake()),
+        ..Options::default()
     };
     Dashboard::new(store.clone(), shown.informant(), Arc::new(clock::now), options)
 }

@@ -171,7 +171,7 @@ impl From<&section::Source> for FileSource {
 
 /// Resolves references to secrets with what this machine has.
 pub(crate) fn secret_manager() -> SecretManager {
-    SecretManager::new(Settings { environment: Arc::new(environment) })
+    SecretManager::new(Settings::new(Arc::new(environment)))
 }
 
 #[cfg(test)]

@@ -7,23 +7,46 @@
 use super::joined;
 use crate::clock::SystemClock;
 use anyhow::Context;
+use chrono::{DateTime, Utc};
 use keywatch_alerting::{
     DeliverError, Deliverer, EgressPolicy, OsRandom, Outbound, Receiver, Wake, validate,
 };
-use keywatch_store::Store;
-use std::sync::{Arc, Mutex, PoisonError};
+use keywatch_event::Subject;
+use keywatch_store::{Routed, Routing, Store, Subscriber};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-/// Makes every receiver's loop look at the outbox, whoever they are by then.
+/// The receivers there are now, for whoever outlives them.
 #[derive(Clone, Default)]
-pub(super) struct Wakes(Arc<Mutex<Vec<Wake>>>);
+pub(super) struct Wakes(Arc<Mutex<Present>>);
+
+#[derive(Default)]
+struct Present {
+    wakes: Vec<Wake>,
+    subscribers: Vec<Subscriber>,
+}
 
 impl Wakes {
+    /// Makes every receiver's loop look at the outbox.
     pub(super) fn wake(&self) {
-        for wake in self.0.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+        for wake in &self.present().wakes {
             wake.wake();
         }
+    }
+
+    fn present(&self) -> MutexGuard<'_, Present> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Routing for Wakes {
+    fn routes(&self, subject: &Subject, at: DateTime<Utc>) -> Vec<Routed> {
+        self.present().subscribers.routes(subject, at)
+    }
+
+    fn knows(&self, receiver: &str) -> bool {
+        self.present().subscribers.knows(receiver)
     }
 }
 
@@ -113,7 +136,8 @@ impl Delivery {
             self.running.push(Running { receiver, policy, stop, wake });
         }
         let wakes = self.running.iter().map(|one| one.wake.clone()).collect();
-        *self.wakes.0.lock().unwrap_or_else(PoisonError::into_inner) = wakes;
+        let subscribers = super::subscribers(self.running.iter().map(|one| &one.receiver));
+        *self.wakes.present() = Present { wakes, subscribers };
         self.wakes.wake();
     }
 

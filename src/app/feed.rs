@@ -139,7 +139,7 @@ impl Feed<'_> {
         let Ready { config, book, receivers } = ready;
         let (settings, rules) = (config.supplied.settings(), Arc::new(book.set));
         self.limits = Limits::of(&settings);
-        self.pipeline.reload(Arc::clone(&rules), settings, super::subscribers(&config)).await?;
+        self.pipeline.reload(Arc::clone(&rules), settings, super::subscribers(&config.receivers)).await?;
         self.delivery.take_over(receivers);
         let waiting = waiting(&self.config, &config);
         for key in &waiting {

@@ -5,18 +5,16 @@
 
 use crate::app::{App, Shared};
 use crate::failure::Failure;
+use crate::form::{Fields, Sent};
 use crate::guard::cookies;
 use crate::page;
 use crate::params::Params;
-use crate::session::{Refused, SignedIn, is_token, same};
+use crate::session::{Refused, SignedIn, is_token};
 use askama::Template;
 use axum::Extension;
-use axum::extract::rejection::FormRejection;
 use axum::extract::{Form, State};
 use axum::http::{HeaderMap, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Redirect, Response};
-
-pub(super) type Fields = Result<Form<Vec<(String, String)>>, FormRejection>;
 
 #[derive(Template)]
 #[template(path = "login.html")]
@@ -62,10 +60,7 @@ pub(crate) async fn log_out(
     headers: HeaderMap,
     fields: Fields,
 ) -> Result<Response, Failure> {
-    let token = field(fields, "csrf")?;
-    if !same(token.as_bytes(), who.csrf.as_bytes()) {
-        return Err(Failure::CrossSite);
-    }
+    Sent::read(fields, &who)?;
     let mut sessions = app.sessions();
     for old in cookies(&headers, app.cookie_name()) {
         sessions.end(old);
@@ -76,8 +71,7 @@ pub(crate) async fn log_out(
     Ok(([(header::SET_COOKIE, cookie(&app, "", "; Max-Age=0"))], page).into_response())
 }
 
-/// The value of a field; empty when it is absent.
-pub(super) fn field(fields: Fields, name: &str) -> Result<String, Failure> {
+fn field(fields: Fields, name: &str) -> Result<String, Failure> {
     let Form(pairs) = fields.map_err(|rejection| Failure::Form(rejection.status()))?;
     let found = pairs.into_iter().find(|(known, _)| known == name);
     Ok(found.map(|(_, value)| value).unwrap_or_default())

@@ -1,9 +1,9 @@
 //! The button that has the configuration read again. What came of it stands on every page.
 
-use super::login::{Fields, field};
 use crate::app::Shared;
 use crate::failure::Failure;
-use crate::session::{SignedIn, same};
+use crate::form::{Fields, Sent};
+use crate::session::SignedIn;
 use axum::Extension;
 use axum::extract::State;
 use axum::response::{IntoResponse, Redirect, Response};
@@ -14,10 +14,7 @@ pub(crate) async fn reload(
     Extension(who): Extension<SignedIn>,
     fields: Fields,
 ) -> Result<Response, Failure> {
-    let token = field(fields, "csrf")?;
-    if !same(token.as_bytes(), who.csrf.as_bytes()) {
-        return Err(Failure::CrossSite);
-    }
+    Sent::read(fields, &who)?;
     tracing::info!("somebody asked for the configuration to be reloaded");
     (app.options.reload)().await;
     Ok(Redirect::to("/rules").into_response())
