@@ -12,6 +12,7 @@ mod hostile;
 mod layers;
 mod lists;
 mod receivers;
+mod references;
 pub(crate) mod section;
 mod supplied;
 #[cfg(test)]
@@ -25,7 +26,9 @@ use frame::{At, Problems};
 use keywatch_alerting::{EgressPolicy, Receiver};
 use keywatch_rules::Problem;
 use keywatch_secrets::{SecretManager, SecretRef, Settings};
+pub(crate) use references::Named;
 use section::Root;
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -48,8 +51,8 @@ pub(crate) struct Config {
     pub(crate) egress: EgressPolicy,
     /// Resolves the references in all the others.
     pub(crate) secrets: SecretManager,
-    /// Every secret that is referred to, and the key it stands under.
-    pub(crate) references: Vec<(String, SecretRef)>,
+    /// Every reference to a secret.
+    pub(crate) named: Vec<Named>,
     /// What is no mistake but looks like one.
     pub(crate) notices: Vec<String>,
 }
@@ -77,7 +80,7 @@ pub(crate) fn load(layers: &Layers) -> Result<Config, ConfigProblems> {
     let config = layers.reading(&problems).map(|reading| Config {
         layers: Some(layers.clone()),
         notices: reading.notices,
-        references: describe::references(&reading.tree),
+        named: references::references(&reading.tree),
         ..Config::collect(&reading.root, &problems)
     });
     finished(config, problems)
@@ -90,6 +93,30 @@ pub(crate) fn load_supplied(layers: &Layers) -> Result<(Supplied, PathBuf), Conf
     let reading = layers.reading(&problems);
     let supplied = reading.map(|Reading { root, .. }| (Supplied::collect(&root, &problems), root.database));
     finished(supplied, problems)
+}
+
+/// Resolves references to secrets with what this machine has, when there is no configuration.
+pub(crate) fn secret_manager() -> SecretManager {
+    SecretManager::new(Settings::new(Arc::new(environment)))
+}
+
+/// What a configuration says about secrets.
+#[derive(Debug)]
+pub(crate) struct Secrets {
+    /// Resolves references.
+    pub(crate) manager: SecretManager,
+    /// Every reference in the configuration.
+    pub(crate) named: Vec<Named>,
+}
+
+/// What a configuration says about secrets: for commands that look at nothing else.
+pub(crate) fn load_secrets(layers: &Layers) -> Result<Secrets, ConfigProblems> {
+    let problems = Problems::default();
+    let secrets = layers.reading(&problems).map(|Reading { root, tree, .. }| Secrets {
+        manager: SecretManager::new(root.secret_manager.settings(Arc::new(environment))),
+        named: references::references(&tree),
+    });
+    finished(secrets, problems)
 }
 
 /// Checks a configuration without looking at anything it refers to; what is no mistake but looks
@@ -141,10 +168,18 @@ impl Config {
             sources: root.sources.iter().map(Into::into).collect(),
             receivers,
             egress: (&root.egress).into(),
-            secrets: secret_manager(),
-            references: Vec::new(),
+            secrets: SecretManager::new(root.secret_manager.settings(Arc::new(environment))),
+            named: Vec::new(),
             notices: Vec::new(),
         }
+    }
+}
+
+impl Config {
+    /// Every secret that is needed, each once.
+    pub(crate) fn secrets_needed(&self) -> Vec<SecretRef> {
+        let needed: BTreeSet<_> = self.named.iter().map(|named| named.reference.clone()).collect();
+        needed.into_iter().collect()
     }
 }
 
@@ -167,11 +202,6 @@ impl From<&section::Source> for FileSource {
         let paths = source.files.iter().map(|file| file.value.clone()).collect();
         Self { name: source.name.value.clone(), paths }
     }
-}
-
-/// Resolves references to secrets with what this machine has.
-pub(crate) fn secret_manager() -> SecretManager {
-    SecretManager::new(Settings::new(Arc::new(environment)))
 }
 
 #[cfg(test)]

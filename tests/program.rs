@@ -11,3 +11,4 @@ mod kills;
 mod peers;
 mod reload;
 mod rules;
+mod secrets;

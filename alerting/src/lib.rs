@@ -9,6 +9,7 @@ mod clock;
 mod deliver;
 mod egress;
 mod notification;
+pub mod ocsf;
 mod probe;
 mod reach;
 mod receiver;
@@ -17,9 +18,11 @@ mod reply;
 pub mod schedule;
 mod sender;
 mod sign;
+mod story;
 #[cfg(test)]
 mod testing;
 mod text;
+mod view;
 
 pub use clock::{Clock, OsRandom, Random};
 pub use deliver::{DeliverError, Deliverer, STOP_TIMEOUT, Wake};
@@ -28,7 +31,8 @@ pub use notification::{Notification, NotificationKind};
 pub use probe::{TestReport, check_credentials, send_test};
 pub use reach::reach;
 pub use receiver::{
-    Address, Authorization, CONCURRENCY, Fault, Problem, Receiver, ReceiverKind, SECRETS, Webhook, validate,
+    AccessKey, Address, Alertmanager, Authorization, CONCURRENCY, Email, Fault, MailTls, Ocsf, PAGERDUTY_URL,
+    PagerDuty, Problem, Receiver, ReceiverKind, Role, SECRETS, Slack, Sns, Teams, Webhook, validate,
 };
 pub use reply::{Reply, Verdict};
 pub use sender::{Outbound, SEND_TIMEOUT, Sender, Shown};

@@ -24,7 +24,9 @@ const WAIT: Duration = Duration::from_secs(5);
 /// # Errors
 /// What stands in the way, with the remedy.
 pub async fn reach(receiver: &Receiver, outbound: &Outbound) -> Result<String, String> {
-    let address = address(receiver);
+    let Some(address) = address(receiver) else {
+        return Ok("its credentials can be had; `keywatch receiver test` connects to it".to_owned());
+    };
     let held = Held::fetch(receiver, &outbound.secrets).await?;
     let url = address.url(&held).map_err(|error| error.to_string())?;
     let host = url.host_str().unwrap_or_default().to_owned();
@@ -41,9 +43,15 @@ pub async fn reach(receiver: &Receiver, outbound: &Outbound) -> Result<String, S
 }
 
 /// The address of a receiver that is reached over HTTP.
-const fn address(receiver: &Receiver) -> &Address {
+const fn address(receiver: &Receiver) -> Option<&Address> {
     match &receiver.kind {
-        ReceiverKind::Webhook(webhook) => &webhook.address,
+        ReceiverKind::Webhook(webhook) => Some(&webhook.address),
+        ReceiverKind::Slack(slack) => Some(&slack.address),
+        ReceiverKind::Teams(teams) => Some(&teams.address),
+        ReceiverKind::PagerDuty(pagerduty) => Some(&pagerduty.address),
+        ReceiverKind::Alertmanager(alertmanager) => Some(&alertmanager.address),
+        ReceiverKind::Ocsf(ocsf) => Some(&ocsf.address),
+        ReceiverKind::Sns(_) | ReceiverKind::Email(_) => None,
     }
 }
 

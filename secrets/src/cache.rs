@@ -20,7 +20,7 @@ const SLOTS_MAX: usize = 256;
 /// the same failure, and the backend hears of nobody.
 const FAILURE_PAUSE: Duration = Duration::from_secs(5);
 /// A secret somebody creates is noticed within a minute.
-const FAILURE_PAUSE_MAX: Duration = Duration::from_secs(60);
+const FAILURE_PAUSE_MAX: Duration = Duration::from_mins(1);
 
 /// First wait after a fetch because of a refusal that brought nothing new; it doubles up to the TTL.
 /// A receiver that refuses everything thus costs ten fetches in its first 17 minutes, then one per TTL.
@@ -171,8 +171,9 @@ impl Slot {
     /// Remembers that a refusal caused a fetch, and whether that brought another value.
     pub(crate) fn record_refusal(&self, brought_news: bool, limits: Limits, now: Instant) {
         let mut state = self.state();
-        let before = state.refused.filter(|_| !brought_news);
-        state.refused = Some(Pause::after(before, now, REFUSAL_PAUSE, limits.ttl));
+        let next = Pause::after(state.refused, now, REFUSAL_PAUSE, limits.ttl);
+        // What is new may be replaced in the next moment as well.
+        state.refused = (!brought_news).then_some(next);
     }
 
     /// Remembers what became of a field.

@@ -147,8 +147,8 @@ impl Feed<'_> {
         }
         self.shown.loaded(&rules, &waiting);
         let old = self.config.clone();
-        // Every loop shares this one; what it fetched for the old configuration is forgotten.
-        old.secrets.clear();
+        // Every loop shares this one: it fetches anew, and as the new configuration says.
+        old.secrets.take_over(&config.secrets);
         // What waits goes on waiting: the next reload compares with what is in force.
         self.config = Config {
             database: old.database,

@@ -53,7 +53,7 @@ impl Demo {
             receivers: Vec::new(),
             egress: EgressPolicy { allow: vec![IpNet::from(IpAddr::from([127, 0, 0, 1]))], allow_http: true },
             secrets: crate::config::secret_manager(),
-            references: Vec::new(),
+            named: Vec::new(),
             notices: Vec::new(),
         };
         let runtime = tokio::runtime::Runtime::new().context("cannot start the runtime")?;

@@ -6,13 +6,16 @@ mod files;
 mod given;
 mod normalize;
 mod output;
+mod receiver;
 mod rules;
 mod scan;
+mod secret;
 mod serve;
 
 use crate::config::ConfigProblems;
 use crate::rulebook::RuleError;
 use clap::{Parser, Subcommand};
+use keywatch_secrets::SecretErrors;
 use std::io::Write;
 use std::process::ExitCode;
 
@@ -52,9 +55,15 @@ enum Command {
     /// List, check and test rules
     #[command(subcommand)]
     Rules(rules::Rules),
+    /// List receivers and try them out
+    #[command(subcommand)]
+    Receiver(receiver::Receiver),
     /// Check the configuration
     #[command(subcommand)]
     Config(config::Config),
+    /// Fetch one secret, or see whether all of them can be had
+    #[command(subcommand)]
+    Secret(secret::Secret),
 }
 
 /// Runs one command.
@@ -65,7 +74,9 @@ pub(crate) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Scan(scan) => scan.run(),
         Command::Normalize(normalize) => normalize.run(),
         Command::Rules(rules) => rules.run(),
+        Command::Receiver(receiver) => receiver.run(),
         Command::Config(config) => config.run(),
+        Command::Secret(secret) => secret.run(),
     }
 }
 
@@ -77,7 +88,7 @@ pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
     say(&format!("keywatch: {error:#}"));
     if error.is::<RuleError>() {
         ExitCode::from(RULE_ERROR)
-    } else if error.is::<ConfigProblems>() {
+    } else if error.is::<ConfigProblems>() || error.is::<SecretErrors>() {
         ExitCode::from(CONFIG_ERROR)
     } else {
         ExitCode::from(OTHER_ERROR)

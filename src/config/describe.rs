@@ -3,7 +3,6 @@
 mod doc;
 mod reference;
 mod schema;
-mod secrets;
 mod show;
 #[cfg(test)]
 mod tests;
@@ -11,5 +10,4 @@ mod tests;
 pub(crate) use doc::Doc;
 pub(crate) use reference::reference;
 pub(crate) use schema::schema;
-pub(crate) use secrets::references;
 pub(crate) use show::{Shown, show};

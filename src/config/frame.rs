@@ -65,7 +65,7 @@ mod table;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use credential::{Credential, CredentialUrl, Reference, reference};
+pub(crate) use credential::{Credential, CredentialUrl, Reference};
 pub(crate) use declare::{
     Key, Kind, Presence, Section, Setting, choice, default, need, presence_of, section, within,
 };

@@ -52,6 +52,11 @@ pub(crate) struct Reading {
 }
 
 impl Layers {
+    /// One file or folder, and the environment.
+    pub(crate) fn of_file(path: &std::path::Path) -> Self {
+        Self::of_files(&[path.to_owned()])
+    }
+
     /// Files and folders in this order, and the environment.
     pub(crate) fn of_files(paths: &[PathBuf]) -> Self {
         let (files, unreadable) = files::load(paths);

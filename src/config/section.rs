@@ -9,12 +9,14 @@ mod lists;
 mod planned_access;
 mod receiver;
 mod root;
+mod secret_manager;
 mod source;
 
 pub(crate) use address_data::AddressFiles;
 pub(crate) use egress::Egress;
 pub(crate) use lists::{Item, ListSource};
 pub(crate) use planned_access::PlannedAccess;
-pub(crate) use receiver::{Receiver, Webhook};
+pub(crate) use receiver::{Auth, Email, MailSecurity, Receiver, Sns, SnsKey, Webhook};
 pub(crate) use root::Root;
+pub(crate) use secret_manager::SecretManager;
 pub(crate) use source::Source;

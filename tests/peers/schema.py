@@ -1,32 +1,20 @@
-"""Judges configurations by the JSON Schema on standard input, with a YAML reader of its own.
+"""schema.py SCHEMA: whether every document of a JSON list on standard input is what the schema allows.
 
-Input: {"schema": ..., "cases": [{"text": YAML, "valid": true or false}, ...]}. Ends with 1 and says
-why when the schema is no schema, or judges a case otherwise than expected.
+Prints every fault; ends with 1 when there is one. The judge is the `jsonschema` package of PyPI.
 """
 
 import json
 import sys
 
-import yaml
-from jsonschema import Draft202012Validator
+import jsonschema
 
-
-class Loader(yaml.SafeLoader):
-    """YAML 1.1 without its dates: `2026-01-31` stays text."""
-
-
-Loader.yaml_implicit_resolvers = {
-    first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
-    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
-}
-
-asked = json.load(sys.stdin)
-Draft202012Validator.check_schema(asked["schema"])
-validator = Draft202012Validator(asked["schema"])
-wrong = []
-for case in asked["cases"]:
-    errors = [error.message for error in validator.iter_errors(yaml.load(case["text"], Loader))]
-    if (not errors) != case["valid"]:
-        wrong.append(f"{'refused' if errors else 'taken'}: {case['text']}\n  {errors[:3]}")
-if wrong:
-    sys.exit("\n".join(wrong))
+with open(sys.argv[1]) as file:
+    schema = json.load(file)
+jsonschema.Draft202012Validator.check_schema(schema)
+validator = jsonschema.Draft202012Validator(schema)
+faults = 0
+for number, document in enumerate(json.load(sys.stdin)):
+    for fault in validator.iter_errors(document):
+        faults += 1
+        print(f"document {number}, {fault.json_path}: {fault.message[:500]}")
+sys.exit(1 if faults else 0)

@@ -60,9 +60,9 @@ impl Http {
             builder = builder.tls_certs_merge(certificates(path)?);
         }
         let client = builder.build();
-        client.map(Self).or_else(|_| {
+        client.map(Self).map_err(|_unsaid| {
             let remedy = "see whether the system's certificates are installed (`ca-certificates`)";
-            Err(Failure::unavailable("no TLS client could be made", remedy).at_once_useless())
+            Failure::unavailable("no TLS client could be made", remedy).at_once_useless()
         })
     }
 
@@ -139,6 +139,10 @@ fn too_large() -> Failure {
 
 /// Why there was no answer, told without quoting anybody.
 fn unanswered(error: &reqwest::Error) -> Failure {
+    if error.is_builder() {
+        let remedy = "see the settings of the backend: a namespace or an address with a line end, say";
+        return Failure::unusable("the question cannot be written as HTTP", remedy);
+    }
     if error.is_timeout() {
         return Failure::unavailable(
             "no connection within 5s",

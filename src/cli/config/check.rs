@@ -144,10 +144,10 @@ fn readable(path: &Path) -> Result<String, String> {
 /// Whether every secret that is named can be had. Its value goes nowhere.
 async fn secrets(config: &Config) -> Vec<Finding> {
     let mut findings = Vec::new();
-    for (place, reference) in &config.references {
+    for config::Named { key, reference, .. } in &config.named {
         let said = match config.secrets.get(reference).await {
-            Ok(_value) => Ok(format!("{reference} is there ({place})")),
-            Err(error) => Err(format!("{error} ({place})")),
+            Ok(_value) => Ok(format!("{reference} is there ({key})")),
+            Err(error) => Err(format!("{error} ({key})")),
         };
         findings.push(Finding { what: "secret".to_owned(), said });
     }

@@ -50,7 +50,7 @@ impl Vault {
             (200, KvVersion::One) => data_of_one(&answer),
             (200, KvVersion::Two) => data_of_two(&answer, reference),
             (404, _) => Err(absent(&answer, &mount, reference)),
-            (403, _) => Err(wire::forbidden(&format!("read {}", mount.policy_path(reference)))),
+            (403, _) => Err(wire::forbidden(&mount.policy_path(reference))),
             _ => Err(wire::trouble(&answer)),
         }
     }
@@ -169,9 +169,10 @@ fn absent(answer: &Answer, mount: &Mount, reference: &SecretRef) -> Failure {
     }
     let key = reference.key.as_deref().unwrap_or("value");
     let what = if reference.version.is_some() { "no such secret or version" } else { "no such secret" };
-    let mut remedy = format!("create it: `vault kv put {} {key}=-`", reference.path);
-    if mount.version == KvVersion::Two && mount.rest.starts_with("data/") {
-        remedy = "leave `data/` out of the path: Keywatch knows that this mount keeps versions".to_owned();
-    }
+    let remedy = if mount.version == KvVersion::Two && mount.rest.starts_with("data/") {
+        "leave `data/` out of the path: Keywatch knows that this mount keeps versions".to_owned()
+    } else {
+        format!("create it: `vault kv put {} {key}=-`", reference.path)
+    };
     Failure::missing(format!("there is {what} in the mount `{}`", mount.path), remedy)
 }
