@@ -86,8 +86,12 @@ fn every_value_is_shown_with_its_place_and_no_secret() {
     .and_flag("--listen", "listen", Some("127.0.0.1:9"));
     let problems = crate::config::frame::Problems::default();
     let reading = layers.reading(&problems).unwrap();
+    // Sections that nobody wrote are all defaults, and grow with the product.
+    let sections = ["database", "listen", "hosts", "https", "receivers", "egress", "lists"];
+    let is_meant = |key: &str| sections.iter().any(|section| key.starts_with(section));
     let shown: Vec<String> = show(&reading.tree)
         .iter()
+        .filter(|shown| is_meant(&shown.key))
         .map(|shown| format!("{} = {} ({})", shown.key, shown.value, shown.from))
         .collect();
     assert_eq!(
