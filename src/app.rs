@@ -1,19 +1,21 @@
 //! Wiring: store → pipeline → sources → delivery → dashboard, and teardown in reverse.
 
+mod delivery;
 mod detection;
 mod feed;
 mod live;
 mod sources;
 mod telling;
 
-use crate::clock::{self, SystemClock};
+use crate::clock;
 use crate::config::Config;
 use crate::pipeline::Pipeline;
 use crate::{cli, rulebook};
 use anyhow::Context;
+use delivery::{Delivery, Desk};
 use detection::{Limits, Shown};
 use feed::Feed;
-use keywatch_alerting::{Deliverer, Egress, OsRandom, Outbound, Wake, check_credentials};
+use keywatch_alerting::{Egress, Outbound, check_credentials};
 use keywatch_aws::lookup::Pace;
 use keywatch_dashboard::{Dashboard, Options};
 use keywatch_event::EventTime;
@@ -26,7 +28,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::watch;
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 
 /// What a running service offers to whoever started it.
@@ -54,21 +56,11 @@ pub(crate) async fn run(
     let missing = check_credentials(&config.receivers, &outbound).await;
     anyhow::ensure!(missing.is_empty(), "{}", joined(&missing));
     let store = Store::open(&config.database).await?;
-    let policy = telling::policy(&config);
-    let routing = Arc::new(telling::Timed(policy.plan.clone()));
-    let mut pipeline = Pipeline::start(store.clone(), rules, settings, routing).await?;
+    let mut delivery = Delivery::start(store.clone(), &config, &outbound)?;
+    let desk = Arc::new(delivery.desk());
+    let mut pipeline = Pipeline::start(store.clone(), rules, settings, desk).await?;
     let surroundings = surroundings(&config, &store).await?;
     let mut sources = Sources::start(&config.sources, &config.live, &surroundings)?;
-    let deliverer = Deliverer::new(
-        store.clone(),
-        &config.receivers,
-        &outbound,
-        Arc::new(SystemClock),
-        Arc::new(OsRandom),
-    )
-    .map_err(|problems| anyhow::anyhow!("{}", joined(&problems)))?
-    .with_policy(policy, &outbound)?;
-    let wake = deliverer.wake();
     let listener = TcpListener::bind(config.listen).await.with_context(|| {
         format!(
             "cannot listen on {}; choose another address with --listen or end the program that has it",
@@ -76,11 +68,11 @@ pub(crate) async fn run(
         )
     })?;
     let base_url = format!("http://{}", listener.local_addr()?);
-    let dashboard = dashboard(&config, &store, &shown, &sources, &wake);
+    let (ask, asked) = mpsc::channel(1);
+    let parts = (&store, &shown, &sources, delivery.desk());
+    let dashboard = dashboard(&config, parts, ask);
     let (shut, shutting) = watch::channel(false);
     let mut tasks: JoinSet<anyhow::Result<()>> = JoinSet::new();
-    let until = shutting.clone();
-    tasks.spawn(async move { Ok(deliverer.run(until).await?) });
     let (router, until) = (dashboard.router(), shutting.clone());
     tasks.spawn(async move {
         keywatch_dashboard::serve(listener, router, stopped(until)).await;
@@ -92,16 +84,18 @@ pub(crate) async fn run(
     let feeding = Feed {
         pipeline: &mut pipeline,
         sources: &mut sources,
-        wake: &wake,
+        desk: delivery.desk(),
+        delivery: &mut delivery,
+        asked,
         shown: &shown,
         limits,
-        config: config.path,
-        supplied: config.supplied,
+        config,
         evicted: 0,
     };
     let fed = feeding.until(stop, reload).await;
     sources.stop().await;
     shut.send_replace(true);
+    tasks.spawn(delivery.finish());
     let ended = finish(tasks).await;
     store.close().await?;
     fed.and(ended)
@@ -120,7 +114,11 @@ fn joined(problems: &[keywatch_alerting::Problem]) -> String {
     problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
 }
 
-fn dashboard(config: &Config, store: &Store, shown: &Shown, sources: &Sources, wake: &Wake) -> Dashboard {
+fn dashboard(
+    config: &Config,
+    (store, shown, sources, desk): (&Store, &Shown, &Sources, Desk),
+    ask: mpsc::Sender<oneshot::Sender<()>>,
+) -> Dashboard {
     let normalizer = Normalizer::new();
     let normalize = move |raw: &[u8], received_at: EventTime| {
         let event = normalizer.normalize(raw, received_at).ok()??;
@@ -131,14 +129,24 @@ fn dashboard(config: &Config, store: &Store, shown: &Shown, sources: &Sources, w
         https: config.https,
         normalize: Arc::new(normalize),
         sources: sources.informant(),
-        routing: Arc::new(telling::policy(config).plan),
-        silences: telling::silences(&config.policy.gate.silences),
-        changed: {
-            let wake = wake.clone();
-            Arc::new(move || wake.wake())
+        reload: Arc::new(move || Box::pin(reload(ask.clone()))),
+        routing: Arc::new(desk.clone()),
+        silences: {
+            let desk = desk.clone();
+            Arc::new(move || desk.silences())
         },
+        changed: Arc::new(move || desk.wake()),
     };
     Dashboard::new(store.clone(), shown.informant(), Arc::new(clock::now), options)
+}
+
+/// Has the configuration read again, and waits until that was tried.
+async fn reload(ask: mpsc::Sender<oneshot::Sender<()>>) {
+    let (answer, answered) = oneshot::channel();
+    // A service that is ending answers nobody.
+    if ask.send(answer).await.is_ok() {
+        let _ending = answered.await;
+    }
 }
 
 async fn stopped(mut shutting: watch::Receiver<bool>) {

@@ -7,6 +7,8 @@
 
 mod describe;
 pub(crate) mod frame;
+#[cfg(test)]
+mod hostile;
 mod layers;
 mod lists;
 pub(crate) mod live;
@@ -16,9 +18,9 @@ mod references;
 pub(crate) mod section;
 mod supplied;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 
-pub(crate) use describe::{reference, schema};
+pub(crate) use describe::{Shown, reference, schema};
 pub(crate) use layers::{Layers, Reading, environment};
 pub(crate) use supplied::Supplied;
 
@@ -31,14 +33,14 @@ pub(crate) use references::Named;
 use section::Root;
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 /// What a configuration means.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Config {
-    /// The file it was read from.
-    pub(crate) path: Option<PathBuf>,
+    /// What it was read from, to be read again; `None` for what was made without files.
+    pub(crate) layers: Option<Layers>,
     pub(crate) database: PathBuf,
     pub(crate) listen: SocketAddr,
     /// Host names the dashboard answers to besides loopback.
@@ -83,7 +85,7 @@ fn listed(problems: &[Problem]) -> String {
 pub(crate) fn load(layers: &Layers) -> Result<Config, ConfigProblems> {
     let problems = Problems::default();
     let config = layers.reading(&problems).map(|reading| Config {
-        path: layers.names().first().map(PathBuf::from),
+        layers: Some(layers.clone()),
         notices: reading.notices,
         named: references::references(&reading.tree),
         ..Config::collect(&reading.root, &problems)
@@ -93,9 +95,9 @@ pub(crate) fn load(layers: &Layers) -> Result<Config, ConfigProblems> {
 
 /// What rules run with, and the database: for commands that need no more, and must not fail
 /// because somebody else's secret cannot be read.
-pub(crate) fn load_supplied(path: &Path) -> Result<(Supplied, PathBuf), ConfigProblems> {
+pub(crate) fn load_supplied(layers: &Layers) -> Result<(Supplied, PathBuf), ConfigProblems> {
     let problems = Problems::default();
-    let reading = Layers::of_file(path).reading(&problems);
+    let reading = layers.reading(&problems);
     let supplied = reading.map(|Reading { root, .. }| (Supplied::collect(&root, &problems), root.database));
     finished(supplied, problems)
 }
@@ -124,6 +126,31 @@ pub(crate) fn load_secrets(layers: &Layers) -> Result<Secrets, ConfigProblems> {
     finished(secrets, problems)
 }
 
+/// Checks a configuration without looking at anything it refers to; what is no mistake but looks
+/// like one.
+///
+/// # Errors
+/// Every mistake.
+pub(crate) fn check(layers: &Layers) -> Result<Vec<String>, ConfigProblems> {
+    let problems = Problems::default();
+    let notices = layers.reading(&problems).map(|Reading { root, notices, .. }| {
+        let receivers: Vec<Receiver> = root.receivers.iter().filter_map(receivers::receiver).collect();
+        check_receivers(&root, &receivers, &problems);
+        notices
+    });
+    finished(notices, problems)
+}
+
+/// Every value that holds with the place it was written at, and notices.
+///
+/// # Errors
+/// Every mistake.
+pub(crate) fn values(layers: &Layers) -> Result<(Vec<Shown>, Vec<String>), ConfigProblems> {
+    let problems = Problems::default();
+    let reading = layers.reading(&problems);
+    finished(reading.map(|reading| (describe::show(&reading.tree), reading.notices)), problems)
+}
+
 /// The result, unless there are problems.
 fn finished<T>(result: Option<T>, problems: Problems) -> Result<T, ConfigProblems> {
     let found = problems.into_sorted();
@@ -137,8 +164,9 @@ impl Config {
     /// What the sections mean, with the files they refer to.
     pub(crate) fn collect(root: &Root, problems: &Problems) -> Self {
         let receivers: Vec<Receiver> = root.receivers.iter().filter_map(receivers::receiver).collect();
-        let config = Self {
-            path: None,
+        check_receivers(root, &receivers, problems);
+        Self {
+            layers: None,
             database: root.database.clone(),
             listen: root.listen,
             hosts: root.hosts.clone(),
@@ -152,28 +180,28 @@ impl Config {
             secrets: SecretManager::new(root.secret_manager.settings(Arc::new(environment))),
             named: Vec::new(),
             notices: Vec::new(),
-        };
-        config.check_receivers(root, problems);
-        config
+        }
     }
+}
 
+impl Config {
     /// Every secret that is needed, each once.
     pub(crate) fn secrets_needed(&self) -> Vec<SecretRef> {
         let needed: BTreeSet<_> = self.named.iter().map(|named| named.reference.clone()).collect();
         needed.into_iter().collect()
     }
+}
 
-    /// What the delivery code itself finds wrong with a receiver, at the receiver's place.
-    fn check_receivers(&self, root: &Root, problems: &Problems) {
-        use keywatch_alerting::Fault;
-        for problem in keywatch_alerting::validate(&self.receivers, &self.egress) {
-            if matches!(problem.fault, Fault::Secrets(0) | Fault::NameTwice) {
-                continue;
-            }
-            let is_meant = |receiver: &&At<section::Receiver>| receiver.value.name.value == problem.receiver;
-            if let Some(receiver) = root.receivers.iter().find(is_meant) {
-                problems.add(&receiver.origin, problem.to_string(), "");
-            }
+/// What the delivery code itself finds wrong with a receiver, at the receiver's place.
+fn check_receivers(root: &Root, receivers: &[Receiver], problems: &Problems) {
+    use keywatch_alerting::Fault;
+    for problem in keywatch_alerting::validate(receivers, &(&root.egress).into()) {
+        if matches!(problem.fault, Fault::Secrets(0) | Fault::NameTwice) {
+            continue;
+        }
+        let is_meant = |receiver: &&At<section::Receiver>| receiver.value.name.value == problem.receiver;
+        if let Some(receiver) = root.receivers.iter().find(is_meant) {
+            problems.add(&receiver.origin, problem.to_string(), "");
         }
     }
 }

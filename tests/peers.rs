@@ -80,3 +80,51 @@ fn every_page_stands_in_a_browser_whatever_the_records_say() {
     assert!(stands, "{said}");
     assert_eq!(service.stop(), Some(0));
 }
+
+/// What schema and reader both take, and what both refuse.
+const JUDGED: &[(&str, bool)] = &[
+    (include_str!("../keywatch.example.yaml"), true),
+    ("", true),
+    ("https: true\nhosts: keywatch.example.com\n", true),
+    ("listen: \"${LISTEN:-127.0.0.1:8420}\"\nhttps: \"${HTTPS:-true}\"\n", true),
+    (
+        "receivers: [{name: a, webhook: {url_file: /etc/url, secret: 'env:A', secrets: ['vault:a/b#c']}}]",
+        true,
+    ),
+    ("lists: {own_accounts: ['111122223333', 5], rotators: , ranges: {file: /etc/ranges}}", true),
+    ("sources: [{name: a}]", false),
+    ("sources: [{name: a, file: b}]", false),
+    ("lisen: 127.0.0.1:1", false),
+    ("https: often", false),
+    ("receivers: [{name: a}]", false),
+    ("receivers: [{name: a, concurrency: 0, webhook: {url: 'https://h.example/', secret: 'env:A'}}]", false),
+    ("receivers: [{name: a, level: loud, webhook: {url: 'https://h.example/', secret: 'env:A'}}]", false),
+    (
+        "receivers: [{name: a, webhook: {url: 'https://h.example/', secret: {source: nowhere, path: x}}}]",
+        false,
+    ),
+    ("egress: [10.0.0.0/8]", false),
+    ("lists: {a: {path: b}}", false),
+    ("planned_access: [{principal: a, reason: b}]", false),
+];
+
+#[test]
+fn the_schema_takes_what_the_reader_takes_and_refuses_what_it_refuses() {
+    let Some(setup) = installed() else { return };
+    let schema = crate::harness::run(&["config", "schema"]).stdout;
+    let schema: serde_json::Value = serde_json::from_slice(&schema).expect("the schema is JSON");
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("keywatch.yaml");
+    let mut cases = Vec::new();
+    for (text, valid) in JUDGED {
+        std::fs::write(&path, text).expect("written");
+        let path = path.to_str().expect("a path");
+        let read = crate::harness::run(&["config", "check", "--no-environment", path]);
+        assert_eq!(read.status.success(), *valid, "{text}: {}", String::from_utf8_lossy(&read.stderr));
+        cases.push(serde_json::json!({"text": text, "valid": valid}));
+    }
+    let asked = serde_json::json!({"schema": schema, "cases": cases}).to_string();
+    let (agrees, said) =
+        runs(Command::new(setup.join("venv/bin/python")).arg(peer("configuration.py")), &asked);
+    assert!(agrees, "{said}");
+}

@@ -5,9 +5,11 @@ mod aws;
 mod backtest;
 mod bad_input;
 mod commands;
+mod config;
 #[expect(dead_code, reason = "the benchmark uses the rest")]
 mod harness;
 mod kills;
 mod peers;
+mod reload;
 mod rules;
 mod secrets;

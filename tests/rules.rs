@@ -147,13 +147,13 @@ fn sighup_takes_over_edited_rules_and_lists_and_a_mistake_changes_nothing() {
     let service = Service::start(&site.config());
     let browser = Browser::sign_in(&service.login_link);
     let page = browser.page("/rules");
-    assert!(page.contains("Calls by eve") && !page.contains("were not reloaded"), "{page}");
+    assert!(page.contains("Calls by eve") && !page.contains("was not reloaded"), "{page}");
 
     write(&own, "watch.yml", &rule("MY-001", "bob").replace("condition: by", "condition: bye"));
     write(&own, "people.txt", "bob\n");
     service.reload();
     wait_until("the page says that the reload failed", Duration::from_secs(20), || {
-        browser.page("/sources").contains("were not reloaded")
+        browser.page("/sources").contains("was not reloaded")
     });
     let page = browser.page("/rules");
     assert!(page.contains("watch.yml:") && page.contains("Calls by eve"), "{page}");
@@ -163,7 +163,7 @@ fn sighup_takes_over_edited_rules_and_lists_and_a_mistake_changes_nothing() {
     wait_until("the page shows the new rule", Duration::from_secs(20), || {
         browser.page("/rules").contains("Calls by bob")
     });
-    assert!(!browser.page("/rules").contains("were not reloaded"));
+    assert!(!browser.page("/rules").contains("was not reloaded"));
     std::fs::write(site.logs().join("audit.log"), vault_line(1, 0, "bob", "read secret/data/db", None))
         .expect("written");
     let both = || {

@@ -13,6 +13,7 @@ mod notification;
 pub mod ocsf;
 pub mod policy;
 mod probe;
+mod reach;
 mod receiver;
 pub mod render;
 mod reply;
@@ -30,6 +31,7 @@ pub use deliver::{DeliverError, Deliverer, STOP_TIMEOUT, Wake};
 pub use egress::{Egress, EgressPolicy, Lookup, Refusal, Resolved, SystemLookup, special_use};
 pub use notification::{Notification, NotificationKind};
 pub use probe::{TestReport, check_credentials, send_test};
+pub use reach::reach;
 pub use receiver::{
     AccessKey, Address, Alertmanager, Authorization, CONCURRENCY, Email, Fault, MailTls, Ocsf, PAGERDUTY_URL,
     PagerDuty, Problem, Receiver, ReceiverKind, Role, SECRETS, Slack, Sns, Teams, Webhook, validate,

@@ -6,6 +6,8 @@ use keywatch_event::Matcher;
 use keywatch_event::{EventTime, Level};
 use keywatch_store::{Routing, Store, Subscriber};
 use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Tells the time.
@@ -47,11 +49,13 @@ pub struct Detection {
     pub rules: Arc<Vec<RuleInfo>>,
     /// The last attempt to load others, when it failed.
     pub reload_failed: Option<ReloadFailed>,
+    /// Keys of the configuration that changed and take effect at the next start.
+    pub waiting: Vec<String>,
     /// What they hold in memory.
     pub memory: Memory,
 }
 
-/// Rules and lists that were not taken over.
+/// A configuration that was not taken over.
 #[derive(Clone, Debug)]
 pub struct ReloadFailed {
     /// When it was tried.
@@ -101,6 +105,8 @@ pub struct SourceInfo {
     pub notices: Vec<String>,
 }
 
+/// Has the service read its configuration again; done when that was tried.
+pub type Reload = Arc<dyn Fn() -> Pin<Box<dyn Future<Output = ()> + Send>> + Send + Sync>;
 /// A silence of the configuration as a page shows it.
 #[derive(Clone, Debug, Default)]
 pub struct ConfiguredSilence {
@@ -139,6 +145,8 @@ pub struct Options {
     pub normalize: Normalize,
     /// What is known of the configured sources.
     pub sources: Sources,
+    /// Has the configuration read again.
+    pub reload: Reload,
     /// Who is told when somebody handles an alert.
     pub routing: Arc<dyn Routing + Send>,
     /// Silences of the configuration.
@@ -154,6 +162,7 @@ impl Default for Options {
             https: false,
             normalize: Arc::new(|_, _| None),
             sources: Arc::new(Vec::new),
+            reload: Arc::new(|| Box::pin(async {})),
             routing: Arc::new(Vec::<Subscriber>::new()),
             silences: Arc::new(Vec::new),
             changed: Arc::new(|| ()),

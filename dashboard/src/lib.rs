@@ -21,8 +21,8 @@ mod testing;
 mod text;
 
 pub use app::{
-    Changed, Clock, ConfiguredSilence, Detection, Memory, Normalize, Options, ReloadFailed, RuleInfo, Rules,
-    Silences, SourceInfo, Sources,
+    Changed, Clock, ConfiguredSilence, Detection, Memory, Normalize, Options, Reload, ReloadFailed, RuleInfo,
+    Rules, Silences, SourceInfo, Sources,
 };
 pub use serve::{CONNECTIONS_MAX, HEADER_READ_MAX, serve};
 pub use session::{IDLE_MINUTES, LINK_MINUTES, RandomError, SESSION_HOURS};

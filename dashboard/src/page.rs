@@ -28,9 +28,11 @@ pub(crate) struct Chrome {
     pub(crate) at: DateTime<Utc>,
     /// What stands above every page because somebody must know.
     pub(crate) banner: Option<Banner>,
+    /// Keys of the configuration that wait for the next start; empty when none does.
+    pub(crate) waiting: String,
 }
 
-/// The last attempt to load rules and lists failed.
+/// The last attempt to load another configuration failed.
 #[derive(Debug)]
 pub(crate) struct Banner {
     /// When it was tried.
@@ -56,6 +58,7 @@ impl Chrome {
     /// The frame of a page under `active`, one of [`NAVIGATION`]'s paths.
     pub(crate) fn new(app: &App, who: SignedIn, active: &'static str, title: impl Into<String>) -> Self {
         let at = app.now();
+        let detection = app.detection();
         Self {
             title: title.into(),
             active,
@@ -64,8 +67,8 @@ impl Chrome {
             navigation: NAVIGATION,
             now: When::clock(at, at),
             at,
-            banner: app
-                .detection()
+            waiting: detection.waiting.join(", "),
+            banner: detection
                 .reload_failed
                 .map(|failed| Banner { when: When::clock(failed.at, at), why: failed.why }),
         }

@@ -7,6 +7,7 @@
 use crate::problem::{Problem, suggest};
 use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, Span};
 use std::cell::RefCell;
+use std::collections::HashSet;
 
 /// Largest file read: the largest published Sigma rule is under 40 KiB.
 pub const FILE_BYTES_MAX: usize = 1024 * 1024;
@@ -150,15 +151,17 @@ fn sequence(file: &str, parser: &mut Source<'_>, depth: usize) -> Result<Vec<Nod
 
 fn mapping(file: &str, parser: &mut Source<'_>, depth: usize) -> Result<Vec<(Node, Node)>, Problem> {
     let mut entries: Vec<(Node, Node)> = Vec::new();
+    let mut names: HashSet<String> = HashSet::new();
     while let Some((event, span)) = next(file, parser)? {
         if matches!(event, Event::MappingEnd) {
             break;
         }
         let key = build(file, parser, event, span, depth + 1)?;
         let name = key.text().unwrap_or_default();
-        if entries.iter().any(|(known, _)| known.text().as_deref() == Some(&name)) {
+        if names.contains(&name) {
             return Err(at(file, span, format!("the key `{name}` stands twice"), "keep one of them"));
         }
+        names.insert(name);
         let Some((event, span)) = next(file, parser)? else { break };
         entries.push((key, build(file, parser, event, span, depth + 1)?));
     }

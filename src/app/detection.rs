@@ -26,13 +26,14 @@ impl Limits {
 impl Shown {
     pub(super) fn new(rules: &RuleSet) -> Self {
         let shown = Self(Arc::default());
-        shown.loaded(rules);
+        shown.loaded(rules, &[]);
         shown
     }
 
-    /// Other rules have taken over.
-    pub(super) fn loaded(&self, rules: &RuleSet) {
+    /// Other rules have taken over; the keys in `waiting` take effect at the next start.
+    pub(super) fn loaded(&self, rules: &RuleSet, waiting: &[&str]) {
         let mut detection = self.lock();
+        detection.waiting = waiting.iter().map(|key| (*key).to_owned()).collect();
         detection.rules = Arc::new(rules.rules.iter().map(info).collect());
         detection.reload_failed = None;
     }

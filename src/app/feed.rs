@@ -1,21 +1,22 @@
-//! Taking batches, once a minute asking the rules that wait, and taking over other rules.
+//! Taking batches, once a minute asking the rules that wait, and taking over another configuration.
 //!
-//! Invariant: a batch that is being committed is finished before anything else happens, and rules
-//! with a mistake change nothing.
+//! Invariant: a batch that is being committed is finished before anything else happens, and a
+//! configuration with a mistake changes nothing.
 
+use super::delivery::{Delivery, Desk, Prepared};
 use super::detection::{Limits, Shown};
 use super::sources::{Fed, Sources};
 use crate::clock;
-use crate::config::{self, Supplied};
+use crate::config::{self, Config};
 use crate::pipeline::Pipeline;
 use crate::rulebook::{self, Rulebook};
 use anyhow::Context;
-use keywatch_alerting::Wake;
+use keywatch_alerting::{Egress, Outbound, check_credentials};
 use std::future::Future;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::signal::unix::Signal;
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Interval, MissedTickBehavior, interval};
 
 /// How often rules that wait for what does not happen are asked.
@@ -25,12 +26,14 @@ const TICK: Duration = Duration::from_mins(1);
 pub(super) struct Feed<'f> {
     pub(super) pipeline: &'f mut Pipeline,
     pub(super) sources: &'f mut Sources,
-    pub(super) wake: &'f Wake,
+    pub(super) desk: Desk,
     pub(super) shown: &'f Shown,
     pub(super) limits: Limits,
-    /// Where rules and lists are read again on SIGHUP; `None` for what was started without a file.
-    pub(super) config: Option<PathBuf>,
-    pub(super) supplied: Supplied,
+    /// What is in force.
+    pub(super) config: Config,
+    pub(super) delivery: &'f mut Delivery,
+    /// Who wants the configuration read again, and waits for that.
+    pub(super) asked: mpsc::Receiver<oneshot::Sender<()>>,
     /// What the engine had let go when that was last looked at.
     pub(super) evicted: u64,
 }
@@ -49,6 +52,11 @@ impl Feed<'_> {
                 biased;
                 () = &mut stop => return Ok(()),
                 _ = reload.recv() => self.reload().await?,
+                Some(answer) = self.asked.recv() => {
+                    self.reload().await?;
+                    // Whoever asked may have gone away.
+                    let _gone = answer.send(());
+                }
                 _ = minute.tick() => self.tick().await?,
                 fed = self.sources.next() => match fed {
                     Some(fed) => self.step(fed).await?,
@@ -62,7 +70,7 @@ impl Feed<'_> {
         let stepped = self.pipeline.step(&fed.batch, clock::now()).await.context(
             "a batch could not be stored; Keywatch stops here and reads it again at the next start, nothing is lost",
         )?;
-        self.wake.wake();
+        self.desk.wake();
         self.sources.committed(&fed, stepped, clock::now());
         self.shown.holds(self.pipeline.gauges(), self.pipeline.late(), self.limits);
         Ok(())
@@ -75,7 +83,7 @@ impl Feed<'_> {
             let told = self.pipeline.tick(now).await;
             let told = told.context("what the rules noticed could not be stored; Keywatch stops here")?;
             if told.is_some() {
-                self.wake.wake();
+                self.desk.wake();
             }
         }
         self.warn_of_evictions();
@@ -96,35 +104,89 @@ impl Feed<'_> {
         self.evicted = evicted;
     }
 
-    /// Other rules, lists and announcements take over with everything the store remembers; with a
-    /// mistake in any of them the old ones stay.
+    /// Another configuration takes over with everything the store remembers; with a mistake
+    /// anywhere in it the old one stays whole.
     async fn reload(&mut self) -> anyhow::Result<()> {
-        match self.read_again() {
-            Ok((supplied, book)) => {
-                let (settings, rules) = (supplied.settings(), Arc::new(book.set));
-                self.limits = Limits::of(&settings);
-                self.pipeline.reload(Arc::clone(&rules), settings).await?;
-                self.shown.loaded(&rules);
-                self.supplied = supplied;
-                self.evicted = 0;
-                tracing::info!(rules = rules.rules.len(), "rules and lists reloaded");
-            }
+        match self.prepare().await {
+            Ok(ready) => self.take_over(ready).await?,
             Err(error) => {
-                tracing::error!("rules and lists were not reloaded, the old ones stay: {error:#}");
+                tracing::error!("the configuration was not reloaded, the old one stays: {error:#}");
                 self.shown.not_loaded(clock::now(), format!("{error:#}"));
             }
         }
         Ok(())
     }
 
-    fn read_again(&self) -> anyhow::Result<(Supplied, Rulebook)> {
-        let supplied = match &self.config {
-            Some(path) => config::load_supplied(path)?.0,
-            None => self.supplied.clone(),
+    /// All that can fail: reading files, compiling rules, fetching secrets, setting up clients.
+    /// Nothing that runs is touched.
+    async fn prepare(&self) -> anyhow::Result<Ready> {
+        let config = match &self.config.layers {
+            Some(layers) => config::load(&layers.again())?,
+            None => self.config.clone(),
         };
-        let book = rulebook::load(&supplied.rules)?.told(&supplied.surroundings());
-        Ok((supplied, book))
+        let book = rulebook::load(&config.supplied.rules)?.told(&config.supplied.surroundings());
+        let egress = Egress::new(config.egress.clone());
+        // Asked with empty hands: what an old value would hide has to be told.
+        let asking = Outbound { egress: egress.clone(), secrets: config.secrets.clone() };
+        let missing = check_credentials(&config.receivers, &asking).await;
+        anyhow::ensure!(missing.is_empty(), "{}", super::joined(&missing));
+        let outbound = Outbound { egress, secrets: self.config.secrets.clone() };
+        let delivery = self.delivery.prepare(&config, &outbound)?;
+        Ok(Ready { config, book, delivery })
     }
+
+    async fn take_over(&mut self, ready: Ready) -> anyhow::Result<()> {
+        let Ready { config, book, delivery } = ready;
+        let (settings, rules) = (config.supplied.settings(), Arc::new(book.set));
+        self.limits = Limits::of(&settings);
+        self.pipeline.reload(Arc::clone(&rules), settings).await?;
+        self.delivery.take_over(delivery);
+        let waiting = waiting(&self.config, &config);
+        for key in &waiting {
+            tracing::warn!("`{key}` changed and takes effect at the next start");
+        }
+        self.shown.loaded(&rules, &waiting);
+        let old = self.config.clone();
+        // Every loop shares this one: it fetches anew, and as the new configuration says.
+        old.secrets.take_over(&config.secrets);
+        // What waits goes on waiting: the next reload compares with what is in force.
+        self.config = Config {
+            database: old.database,
+            listen: old.listen,
+            hosts: old.hosts,
+            https: old.https,
+            sources: old.sources,
+            live: old.live,
+            secrets: old.secrets,
+            ..config
+        };
+        self.evicted = 0;
+        tracing::info!(
+            rules = rules.rules.len(),
+            receivers = self.config.receivers.len(),
+            "configuration reloaded"
+        );
+        Ok(())
+    }
+}
+
+/// Keys that changed and cannot take effect while the service runs.
+fn waiting(old: &Config, new: &Config) -> Vec<&'static str> {
+    let changes = [
+        ("database", old.database != new.database),
+        ("listen", old.listen != new.listen),
+        ("hosts", old.hosts != new.hosts),
+        ("https", old.https != new.https),
+        ("sources", old.sources != new.sources || old.live != new.live),
+    ];
+    changes.into_iter().filter(|(_, changed)| *changed).map(|(key, _)| key).collect()
+}
+
+/// A configuration that can take over.
+struct Ready {
+    config: Config,
+    book: Rulebook,
+    delivery: Prepared,
 }
 
 /// A tick a minute from now and every minute after; one that is late is not made up for.

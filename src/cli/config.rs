@@ -1,23 +1,29 @@
-//! `keywatch config`: check the configuration, and say what may stand in it.
+//! `keywatch config`: write a configuration, check it, and say what holds and what may stand in it.
 
-use super::say;
-use crate::config::Layers;
-use crate::{config, rulebook};
+mod check;
+mod init;
+mod show;
+
+use super::files::Files;
+use super::output::Format;
+use crate::config;
 use clap::Subcommand;
 use std::io::Write;
-use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-/// Check the configuration, and say what may stand in it.
+/// Write, check and show the configuration.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Config {
-    /// Report every mistake, with line, column and what to write instead
-    Check {
-        /// The configuration file [default: keywatch.yaml]
-        file: Option<PathBuf>,
-        /// The same, as the other commands take it
-        #[arg(long, short, conflicts_with = "file")]
-        config: Option<PathBuf>,
+    /// Write a configuration to start from, with comments
+    Init(init::Init),
+    Check(check::Check),
+    /// Print every value that holds and where it was written; secrets are not shown
+    Show {
+        #[command(flatten)]
+        files: Files,
+        /// Output: a table on a terminal, ndjson otherwise
+        #[arg(long, value_enum)]
+        format: Option<Format>,
     },
     /// Print the JSON Schema of the configuration, for editors
     Schema,
@@ -28,28 +34,13 @@ pub(crate) enum Config {
 impl Config {
     pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
         match self {
-            Self::Check { file, config } => {
-                check(&file.or(config).unwrap_or_else(|| PathBuf::from("keywatch.yaml")))
-            }
+            Self::Init(init) => init.run(),
+            Self::Check(check) => check.run(),
+            Self::Show { files, format } => show::run(&files.layers(&[]), Format::or_suitable(format)),
             Self::Schema => print(&format!("{:#}\n", config::schema())),
             Self::Reference => print(&config::reference()),
         }
     }
-}
-
-fn check(path: &Path) -> anyhow::Result<ExitCode> {
-    let config = config::load(&Layers::of_file(path))?;
-    config.notices.iter().for_each(|notice| say(notice));
-    let rules = rulebook::load(&config.supplied.rules)?;
-    say(&format!(
-        "{}: {} source(s), {} receiver(s), {} rule(s), {} list(s), no mistakes",
-        path.display(),
-        config.sources.len(),
-        config.receivers.len(),
-        rules.set.rules.len(),
-        config.supplied.lists.len()
-    ));
-    Ok(ExitCode::SUCCESS)
 }
 
 fn print(text: &str) -> anyhow::Result<ExitCode> {

@@ -44,7 +44,7 @@ impl Demo {
             deliver(&logs, &file.path, &file.bytes)?;
         }
         let mut config = Config {
-            path: None,
+            layers: None,
             database: folder.join("keywatch.db"),
             listen: self.listen,
             hosts: Vec::new(),

@@ -1,6 +1,6 @@
 //! What rules are given, on the command line: a configuration, or its parts one by one.
 
-use crate::config::{self, ConfigProblems, Supplied};
+use crate::config::{self, ConfigProblems, Layers, Supplied};
 use clap::Args;
 use ipnet::IpNet;
 use keywatch_rules::Problem;
@@ -9,9 +9,10 @@ use std::path::PathBuf;
 /// Rules and lists beside the shipped ones. The parts add to those of the configuration.
 #[derive(Clone, Debug, Default, Args)]
 pub(crate) struct Given {
-    /// Take rules, lists, planned access and address data from this configuration file
-    #[arg(long, short, value_name = "FILE")]
-    pub(crate) config: Option<PathBuf>,
+    /// Take rules, lists, planned access and address data from this configuration file or folder;
+    /// several are read in this order
+    #[arg(long, short, value_name = "PATH")]
+    pub(crate) config: Vec<PathBuf>,
     /// Further rule files or folders
     #[arg(long = "rules", value_name = "PATH")]
     rules: Vec<PathBuf>,
@@ -44,9 +45,11 @@ impl Given {
     /// # Errors
     /// As [`Self::supplied`].
     pub(crate) fn with_database(&self) -> Result<(Supplied, Option<PathBuf>), ConfigProblems> {
-        let (mut supplied, database) = match &self.config {
-            Some(path) => config::load_supplied(path).map(|(supplied, path)| (supplied, Some(path)))?,
-            None => (Supplied::default(), None),
+        let (mut supplied, database) = if self.config.is_empty() {
+            (Supplied::default(), None)
+        } else {
+            let layers = Layers::of_files(&self.config);
+            config::load_supplied(&layers).map(|(supplied, path)| (supplied, Some(path)))?
         };
         let mut wrong: Vec<Problem> = Vec::new();
         for (name, file) in &self.lists {

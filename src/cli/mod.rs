@@ -2,6 +2,7 @@
 
 mod config;
 mod demo;
+mod files;
 mod given;
 mod normalize;
 mod output;

@@ -1,7 +1,7 @@
 //! `keywatch serve`: the service.
 
+use super::files::Files;
 use super::say;
-use crate::config::Layers;
 use crate::{app, config};
 use anyhow::Context;
 use clap::Args;
@@ -15,9 +15,8 @@ use std::process::ExitCode;
 /// service after what is being stored and sent is finished.
 #[derive(Debug, Args)]
 pub(crate) struct Serve {
-    /// The configuration file
-    #[arg(long, short, default_value = "keywatch.yaml")]
-    config: PathBuf,
+    #[command(flatten)]
+    files: Files,
     /// The database file, instead of the configured one
     #[arg(long)]
     database: Option<PathBuf>,
@@ -28,7 +27,9 @@ pub(crate) struct Serve {
 
 impl Serve {
     pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
-        let layers = Layers::of_file(&self.config)
+        let layers = self
+            .files
+            .layers(&[])
             .and_flag("--database", "database", self.database.as_ref().map(|path| path.display()))
             .and_flag("--listen", "listen", self.listen);
         let config = config::load(&layers)?;

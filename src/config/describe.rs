@@ -3,9 +3,11 @@
 mod doc;
 mod reference;
 mod schema;
+mod show;
 #[cfg(test)]
 mod tests;
 
 pub(crate) use doc::Doc;
 pub(crate) use reference::reference;
 pub(crate) use schema::schema;
+pub(crate) use show::{Shown, show};

@@ -67,7 +67,7 @@ mod tests;
 
 pub(crate) use credential::{Credential, CredentialUrl, Reference};
 pub(crate) use declare::{
-    Key, Kind, Presence, Section, Setting, all_optional, choice, default, need, section, usual, within,
+    Key, Kind, Presence, Section, Setting, choice, default, need, presence_of, section, within,
 };
 pub(crate) use kinds::{At, word};
 pub(crate) use node::{Data, Entry, Node, Origin, Problems};

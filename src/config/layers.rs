@@ -14,7 +14,7 @@ use super::frame::{Node, Origin, Problems, Setting};
 use super::section::Root;
 use files::File;
 use keywatch_rules::Problem;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// A variable of the environment; one that is empty counts as not set.
 #[expect(clippy::disallowed_methods, reason = "this is where the environment is read")]
@@ -25,6 +25,7 @@ pub(crate) fn environment(name: &str) -> Option<String> {
 /// Everything a configuration is read from.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Layers {
+    paths: Vec<PathBuf>,
     files: Vec<File>,
     unreadable: Vec<Problem>,
     variables: Vec<(String, String)>,
@@ -51,15 +52,21 @@ pub(crate) struct Reading {
 }
 
 impl Layers {
-    /// One file, and the environment.
-    pub(crate) fn of_file(path: &Path) -> Self {
+    /// One file or folder, and the environment.
+    pub(crate) fn of_file(path: &std::path::Path) -> Self {
         Self::of_files(&[path.to_owned()])
     }
 
     /// Files and folders in this order, and the environment.
     pub(crate) fn of_files(paths: &[PathBuf]) -> Self {
         let (files, unreadable) = files::load(paths);
-        Self { files, unreadable, variables: variables::all(), flags: Vec::new() }
+        let paths = paths.to_owned();
+        Self { paths, files, unreadable, variables: variables::all(), flags: Vec::new() }
+    }
+
+    /// The same, with the files as they are now.
+    pub(crate) fn again(&self) -> Self {
+        Self { flags: self.flags.clone(), ..Self::of_files(&self.paths) }
     }
 
     /// A text, in an empty environment.

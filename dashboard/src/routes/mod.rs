@@ -12,6 +12,7 @@ mod principal;
 mod principals;
 mod reject;
 mod rejects;
+mod reload;
 mod resend;
 mod rules;
 mod secret;
@@ -36,7 +37,7 @@ const FORM_BYTES_MAX: usize = 16 * 1024;
 
 /// Every page that needs a session, for the tests that walk all of them.
 #[cfg(test)]
-pub(crate) const PAGES: [&str; 20] = [
+pub(crate) const PAGES: [&str; 21] = [
     "/",
     "/alerts",
     "/deliveries/replay",
@@ -55,6 +56,7 @@ pub(crate) const PAGES: [&str; 20] = [
     "/rejects/{id}",
     "/sources",
     "/rules",
+    "/reload",
     "/logout",
     "/no-such-page",
 ];
@@ -81,6 +83,7 @@ pub(crate) fn router(app: Shared) -> Router {
         .route("/rejects/{*id}", get(reject::page))
         .route("/sources", get(sources::page))
         .route("/rules", get(rules::page))
+        .route("/reload", post(reload::reload))
         .route("/login", get(login::form).post(login::log_in))
         .route("/logout", post(login::log_out))
         .route("/static/keywatch.css", get(assets::style))

@@ -92,7 +92,7 @@ mod tests {
         bench.detection.lock().unwrap().reload_failed = Some(failed);
         for url in ["/", "/rules", "/sources", "/alerts/alert-1"] {
             let body = bench.get(url).await.body;
-            assert!(body.contains("Rules and lists were not reloaded"), "{url}\n{body}");
+            assert!(body.contains("The configuration was not reloaded"), "{url}\n{body}");
             assert!(body.contains("my.yml:3:1: ") && !body.contains("<script>"), "{url}\n{body}");
         }
         *bench.detection.lock().unwrap() = Detection::default();

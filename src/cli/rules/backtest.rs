@@ -68,8 +68,8 @@ struct Sides {
 
 impl Backtest {
     pub(crate) fn run(mut self) -> anyhow::Result<ExitCode> {
-        if self.files.is_empty() && self.given.config.is_none() {
-            self.given.config = Some(PathBuf::from(CONFIG));
+        if self.files.is_empty() && self.given.config.is_empty() {
+            self.given.config.push(PathBuf::from(CONFIG));
         }
         let (supplied, database) = self.given.with_database()?;
         let book = rulebook::load(&supplied.rules)?;

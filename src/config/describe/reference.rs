@@ -40,7 +40,7 @@ fn sentence(key: &Key) -> String {
 fn otherwise(key: &Key) -> String {
     match key.presence {
         Presence::Default(text) => format!(" Default: `{text}`."),
-        Presence::Optional | Presence::Needed(_) => String::new(),
+        Presence::Optional | Presence::Implied | Presence::Needed(_) => String::new(),
     }
 }
 
@@ -76,7 +76,7 @@ fn write_section(out: &mut String, path: &str, section: &Section) {
         let unless = match key.presence {
             Presence::Default(text) => format!("`{text}`"),
             Presence::Needed(_) => "required".to_owned(),
-            Presence::Optional => String::new(),
+            Presence::Optional | Presence::Implied => String::new(),
         };
         let text = Doc::of(key.text).text.replace("\n\n", " ").replace('|', "\\|");
         let what = written(key.kind, key).replace('|', "\\|");

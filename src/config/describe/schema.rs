@@ -46,7 +46,7 @@ fn section(section: &Section) -> Value {
                 needed.push(json!({ "oneOf": [{ "required": [key.name] }, { "required": [twin] }] }));
             }
             Presence::Needed(_) => needed.push(json!({ "required": [key.name] })),
-            Presence::Optional | Presence::Default(_) => {}
+            Presence::Optional | Presence::Implied | Presence::Default(_) => {}
         }
     }
     if !section.one_of.is_empty() {

@@ -74,3 +74,46 @@ fn the_schema_knows_every_key() {
     assert_eq!(schema["properties"]["receivers"]["items"]["properties"]["concurrency"]["default"], 4);
     assert_eq!(schema["properties"]["egress"]["additionalProperties"], false);
 }
+
+#[test]
+fn every_value_is_shown_with_its_place_and_no_secret() {
+    let layers = Layers::of_text(
+        "a.yaml",
+        "hosts: [one.example]\nreceivers:\n  - name: soc\n    webhook:\n      url: https://hooks.example.com:8443/services/T0KEN?x=hunter2\n      secret: {source: vault, path: secret/soc, key: hmac}\n  - name: dev\n    webhook: {url_file: /etc/dev.url, secrets: ['env:DEV_SECRET']}\nlists: {canaries: [a, b], ranges: {file: /etc/ranges}}\n",
+    )
+    .and_text("b.yaml", "hosts: [two.example]\n")
+    .and_variable("KEYWATCH_HTTPS", "true")
+    .and_flag("--listen", "listen", Some("127.0.0.1:9"));
+    let problems = crate::config::frame::Problems::default();
+    let reading = layers.reading(&problems).unwrap();
+    // Sections that nobody wrote are all defaults, and grow with the product.
+    let sections = ["database", "listen", "hosts", "https", "receivers", "egress", "lists"];
+    let is_meant = |key: &str| sections.iter().any(|section| key.starts_with(section));
+    let shown: Vec<String> = show(&reading.tree)
+        .iter()
+        .filter(|shown| is_meant(&shown.key))
+        .map(|shown| format!("{} = {} ({})", shown.key, shown.value, shown.from))
+        .collect();
+    assert_eq!(
+        shown,
+        [
+            "database = keywatch.db (default)",
+            "listen = 127.0.0.1:9 (--listen)",
+            "hosts = [one.example, two.example] (a.yaml:1, b.yaml:1)",
+            "https = true (KEYWATCH_HTTPS)",
+            "receivers[soc].name = soc (a.yaml:3)",
+            "receivers[soc].level = warning (default)",
+            "receivers[soc].concurrency = 4 (default)",
+            "receivers[soc].webhook.url = https://hooks.example.com:8443/[redacted] (a.yaml:5)",
+            "receivers[soc].webhook.secret = vault:secret/soc#hmac (a.yaml:6)",
+            "receivers[dev].name = dev (a.yaml:7)",
+            "receivers[dev].level = warning (default)",
+            "receivers[dev].concurrency = 4 (default)",
+            "receivers[dev].webhook.url_file = /etc/dev.url (a.yaml:8)",
+            "receivers[dev].webhook.secrets[0] = env:DEV_SECRET (a.yaml:8)",
+            "egress.allow_http = false (default)",
+            "lists.canaries = [a, b] (a.yaml:9)",
+            "lists.ranges.file = /etc/ranges (a.yaml:9)",
+        ]
+    );
+}

@@ -80,6 +80,8 @@ impl Kind {
 pub(crate) enum Presence {
     /// Nothing, or an empty list.
     Optional,
+    /// A section with the defaults of its keys.
+    Implied,
     /// This, written as YAML.
     Default(&'static str),
     /// It must be there; what to write.
@@ -105,8 +107,8 @@ pub(crate) const fn within(range: &RangeInclusive<i64>) -> (i64, i64) {
 pub(crate) trait Setting: Sized {
     /// What is written.
     const KIND: Kind;
-    /// Whether its key may be left out.
-    const OPTIONAL: bool = false;
+    /// What holds when its key is left out, unless the key says otherwise.
+    const PRESENCE: Presence = Presence::Needed("");
 
     /// Reads `node`, the value of `key`; `None` after telling what is wrong.
     fn read(node: &Node, key: &Key, problems: &Problems) -> Option<Self>;
@@ -117,21 +119,16 @@ pub(crate) trait Setting: Sized {
     }
 }
 
-/// Whether every key of a section may be left out.
-pub(crate) const fn all_optional(keys: &[Key]) -> bool {
+/// Presence of a section: implied when every key may be left out.
+pub(crate) const fn presence_of(keys: &[Key]) -> Presence {
     let mut rest = keys;
     while let [key, more @ ..] = rest {
         if matches!(key.presence, Presence::Needed(_)) {
-            return false;
+            return Presence::Needed("");
         }
         rest = more;
     }
-    true
-}
-
-/// Presence of a key that says nothing about it.
-pub(crate) const fn usual(optional: bool) -> Presence {
-    if optional { Presence::Optional } else { Presence::Needed("") }
+    Presence::Implied
 }
 
 /// Declares a section; see the guide in `src/config/frame.rs`.
@@ -174,7 +171,7 @@ macro_rules! section {
 
         impl $crate::config::frame::Setting for $name {
             const KIND: $crate::config::frame::Kind = $crate::config::frame::Kind::Section(&Self::SECTION);
-            const OPTIONAL: bool = $crate::config::frame::all_optional(Self::KEYS);
+            const PRESENCE: $crate::config::frame::Presence = $crate::config::frame::presence_of(Self::KEYS);
 
             fn read(
                 node: &$crate::config::frame::Node,
@@ -191,7 +188,12 @@ macro_rules! section {
             fn absent() -> Option<Self> {
                 let unheard = $crate::config::frame::Problems::default();
                 let key = Self::KEYS.first()?;
-                if Self::OPTIONAL { Self::read(&$crate::config::frame::Node::empty(), key, &unheard) } else { None }
+                match <Self as $crate::config::frame::Setting>::PRESENCE {
+                    $crate::config::frame::Presence::Implied => {
+                        Self::read(&$crate::config::frame::Node::empty(), key, &unheard)
+                    }
+                    _ => None,
+                }
             }
         }
     };
@@ -201,7 +203,7 @@ macro_rules! section {
     (@bounds $bounds:expr) => { Some($crate::config::frame::within(&($bounds))) };
     (@presence $type:ty = $presence:expr) => { $presence };
     (@presence $type:ty) => {
-        $crate::config::frame::usual(<$type as $crate::config::frame::Setting>::OPTIONAL)
+        <$type as $crate::config::frame::Setting>::PRESENCE
     };
 }
 

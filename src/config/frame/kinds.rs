@@ -1,6 +1,6 @@
 //! Plain values, lists, mappings, and what may be left out.
 
-use super::declare::{Key, Kind, Setting};
+use super::declare::{Key, Kind, Presence, Setting};
 use super::node::{Data, Node, Origin, Problems};
 use keywatch_event::{EventTime, Level};
 use keywatch_rules::problem::nearest;
@@ -25,7 +25,7 @@ impl<T: PartialEq> PartialEq for At<T> {
 
 impl<T: Setting> Setting for At<T> {
     const KIND: Kind = T::KIND;
-    const OPTIONAL: bool = T::OPTIONAL;
+    const PRESENCE: Presence = T::PRESENCE;
 
     fn read(node: &Node, key: &Key, problems: &Problems) -> Option<Self> {
         Some(Self { value: T::read(node, key, problems)?, origin: node.origin.clone() })
@@ -38,7 +38,7 @@ impl<T: Setting> Setting for At<T> {
 
 impl<T: Setting> Setting for Option<T> {
     const KIND: Kind = T::KIND;
-    const OPTIONAL: bool = true;
+    const PRESENCE: Presence = Presence::Optional;
 
     fn read(node: &Node, key: &Key, problems: &Problems) -> Option<Self> {
         T::read(node, key, problems).map(Some)
@@ -51,7 +51,7 @@ impl<T: Setting> Setting for Option<T> {
 
 impl<T: Setting> Setting for Vec<T> {
     const KIND: Kind = Kind::List(&T::KIND);
-    const OPTIONAL: bool = true;
+    const PRESENCE: Presence = Presence::Optional;
 
     /// A list without the items that could not be read; those were told.
     fn read(node: &Node, key: &Key, problems: &Problems) -> Option<Self> {
@@ -70,7 +70,7 @@ impl<T: Setting> Setting for Vec<T> {
 
 impl<T: Setting> Setting for BTreeMap<String, T> {
     const KIND: Kind = Kind::Map(&T::KIND);
-    const OPTIONAL: bool = true;
+    const PRESENCE: Presence = Presence::Optional;
 
     /// A mapping without the entries that could not be read; those were told.
     fn read(node: &Node, key: &Key, problems: &Problems) -> Option<Self> {

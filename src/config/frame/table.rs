@@ -104,7 +104,7 @@ impl<'n> Table<'n> {
 fn standing_in<T: Setting>(key: &Key) -> Option<T> {
     match key.presence {
         Presence::Default(text) => T::read(&default_node(text)?, key, &Problems::default()),
-        Presence::Optional => T::absent(),
+        Presence::Optional | Presence::Implied => T::absent(),
         Presence::Needed(_) => None,
     }
 }

@@ -1,0 +1,183 @@
+//! `keywatch config check`: the configuration itself, then what it refers to, asked and not
+//! changed. No message is sent, nothing is written.
+
+use super::super::files::Files;
+use super::super::output::visible;
+use super::super::{CONFIG_ERROR, say};
+use crate::config::{self, Config};
+use crate::rulebook;
+use clap::Args;
+use keywatch_alerting::{Egress, Outbound, check_credentials, reach};
+use keywatch_store::History;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+/// Free bytes below which a disk is called full: some days of a busy log with its indexes.
+const FREE_BYTES_MIN: u64 = 256 << 20;
+
+/// Report every mistake, with line, column and what to write instead; then ask whether every
+/// source, receiver, secret and the database can be reached. Exits with 3 when anything is wrong.
+#[derive(Debug, Args)]
+pub(crate) struct Check {
+    /// Configuration files or folders [default: keywatch.yaml]
+    paths: Vec<PathBuf>,
+    #[command(flatten)]
+    files: Files,
+    /// Look at the configuration alone: no file, secret, receiver or database it names
+    #[arg(long)]
+    no_environment: bool,
+}
+
+/// One line of the summary.
+struct Finding {
+    what: String,
+    /// What is there, or what is wrong and the remedy.
+    said: Result<String, String>,
+}
+
+impl Check {
+    pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
+        let layers = self.files.layers(&self.paths);
+        let names = layers.names().join(", ");
+        if self.no_environment {
+            let notices = config::check(&layers)?;
+            for notice in &notices {
+                say(notice);
+            }
+            say(&format!("{names}: no mistakes"));
+            return Ok(ExitCode::SUCCESS);
+        }
+        let config = config::load(&layers)?;
+        for notice in &config.notices {
+            say(notice);
+        }
+        let runtime = tokio::runtime::Runtime::new()?;
+        let findings = runtime.block_on(look(&config))?;
+        print(&findings)?;
+        let wrong = findings.iter().filter(|finding| finding.said.is_err()).count();
+        if wrong > 0 {
+            say(&format!("{names}: {wrong} problem(s)"));
+            return Ok(ExitCode::from(CONFIG_ERROR));
+        }
+        say(&format!("{names}: no mistakes, and everything it names is there"));
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// Looks at everything the configuration names.
+async fn look(config: &Config) -> anyhow::Result<Vec<Finding>> {
+    let rules = rulebook::load(&config.supplied.rules)?;
+    let lists = config.supplied.lists.len();
+    let told = format!("{} rules, {lists} lists", rules.set.rules.len());
+    let mut findings = vec![Finding { what: "rules".to_owned(), said: Ok(told) }];
+    findings.push(Finding { what: "database".to_owned(), said: database(&config.database).await });
+    findings.push(Finding { what: "disk".to_owned(), said: disk(&config.database) });
+    for source in &config.sources {
+        for path in &source.paths {
+            findings.push(Finding { what: format!("source {}", source.name), said: readable(path) });
+        }
+    }
+    findings.extend(secrets(config).await);
+    findings.extend(receivers(config).await);
+    Ok(findings)
+}
+
+async fn database(path: &Path) -> Result<String, String> {
+    let shown = path.display();
+    if !path.exists() {
+        return Ok(format!("{shown} is not there yet; `keywatch serve` makes it"));
+    }
+    match History::open(path).await {
+        Ok(_history) => Ok(format!("{shown} opens and has this version's schema")),
+        Err(error) => Err(chain(&error)),
+    }
+}
+
+/// An error with its causes.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
+}
+
+/// Whether the folder of the database can be written to and has room.
+fn disk(database: &Path) -> Result<String, String> {
+    let folder = database.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let shown = folder.display();
+    let room = rustix::fs::statvfs(folder)
+        .map_err(|error| format!("the folder {shown} cannot be looked at: {error}; create it"))?;
+    rustix::fs::access(folder, rustix::fs::Access::WRITE_OK).map_err(|error| {
+        format!("the folder {shown} cannot be written to: {error}; give it to the user Keywatch runs as")
+    })?;
+    let free = room.f_bavail.saturating_mul(room.f_frsize);
+    let told = format!("{} MiB free in {shown}", free >> 20);
+    if free < FREE_BYTES_MIN {
+        return Err(format!("{told}; make room, the history grows by what is read"));
+    }
+    Ok(told)
+}
+
+/// Whether a file or folder of a source can be read.
+fn readable(path: &Path) -> Result<String, String> {
+    let shown = path.display();
+    let wrong = |error: std::io::Error| {
+        let remedy = if error.kind() == std::io::ErrorKind::PermissionDenied {
+            "let the user Keywatch runs as read it"
+        } else {
+            "create it, or correct the path"
+        };
+        format!("{shown} cannot be read: {error}; {remedy}")
+    };
+    if path.is_dir() {
+        let entries = std::fs::read_dir(path).map_err(wrong)?.count();
+        return Ok(format!("{shown}: a folder with {entries} entries"));
+    }
+    let bytes = std::fs::File::open(path).and_then(|file| file.metadata()).map_err(wrong)?.len();
+    Ok(format!("{shown}: a file of {bytes} bytes"))
+}
+
+/// Whether every secret that is named can be had. Its value goes nowhere.
+async fn secrets(config: &Config) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for config::Named { key, reference, .. } in &config.named {
+        let said = match config.secrets.get(reference).await {
+            Ok(_value) => Ok(format!("{reference} is there ({key})")),
+            Err(error) => Err(format!("{error} ({key})")),
+        };
+        findings.push(Finding { what: "secret".to_owned(), said });
+    }
+    findings
+}
+
+/// Whether every receiver can be reached: its name, the egress policy, the TLS handshake.
+async fn receivers(config: &Config) -> Vec<Finding> {
+    let outbound = Outbound { egress: Egress::new(config.egress.clone()), secrets: config.secrets.clone() };
+    let mut findings = Vec::new();
+    for receiver in &config.receivers {
+        let wrong = check_credentials(std::slice::from_ref(receiver), &outbound).await;
+        let said = match wrong.first() {
+            Some(problem) => Err(problem.to_string()),
+            None => reach(receiver, &outbound).await,
+        };
+        findings.push(Finding { what: format!("receiver {}", receiver.name), said });
+    }
+    findings
+}
+
+fn print(findings: &[Finding]) -> std::io::Result<()> {
+    let mut out = std::io::stdout().lock();
+    let width = findings.iter().map(|finding| finding.what.chars().count()).max().unwrap_or(0);
+    for Finding { what, said } in findings {
+        let (state, text) = match said {
+            Ok(text) => ("ok   ", text),
+            Err(text) => ("WRONG", text),
+        };
+        writeln!(out, "{state}  {:<width$}  {}", visible(what), visible(text))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,82 @@
+//! `keywatch config`, as a user types it.
+
+use crate::harness::{program, run, text};
+use std::process::Output;
+
+/// Runs the program in a folder, with variables.
+fn run_in(folder: &std::path::Path, arguments: &[&str], variables: &[(&str, &str)]) -> Output {
+    let mut command = program();
+    command.current_dir(folder).args(arguments).envs(variables.iter().copied());
+    command.output().expect("the program starts")
+}
+
+#[test]
+fn a_configuration_is_written_once_and_then_left_alone() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let init = ["config", "init", "--for", "vault,aws"];
+    let output = run_in(folder.path(), &init, &[]);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    let written = std::fs::read_to_string(folder.path().join("keywatch.yaml")).expect("written");
+    assert!(written.contains("name: vault") && written.contains("name: cloudtrail"), "{written}");
+    assert!(!written.contains("name: azure"), "{written}");
+    assert_eq!(run_in(folder.path(), &["config", "check", "--no-environment"], &[]).status.code(), Some(0));
+
+    let again = run_in(folder.path(), &init, &[]);
+    assert_eq!(again.status.code(), Some(5));
+    assert!(text(&again.stderr).contains("keywatch.yaml is not written"), "{}", text(&again.stderr));
+    let after = std::fs::read_to_string(folder.path().join("keywatch.yaml")).expect("still there");
+    assert_eq!(after, written);
+}
+
+#[test]
+fn show_tells_where_every_value_comes_from() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let parts = folder.path().join("conf.d");
+    std::fs::create_dir(&parts).expect("a folder");
+    std::fs::write(parts.join("10-base.yaml"), "listen: 127.0.0.1:1\nhosts: [a.example]\n").expect("written");
+    std::fs::write(parts.join("20-more.yml"), "hosts: [\"${NAME}.example\"]\n").expect("written");
+    std::fs::write(parts.join("notes.txt"), "not: [yaml").expect("written");
+    let arguments = ["config", "show", "--config", "conf.d", "--format", "ndjson"];
+    let variables = [("NAME", "b"), ("KEYWATCH_EGRESS__ALLOW_HTTP", "true")];
+    let output = run_in(folder.path(), &arguments, &variables);
+    let shown = text(&output.stdout);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    for line in [
+        r#"{"key":"listen","value":"127.0.0.1:1","from":"conf.d/10-base.yaml:1"}"#,
+        r#"{"key":"hosts","value":"[a.example, b.example]","from":"conf.d/10-base.yaml:2, conf.d/20-more.yml:1"}"#,
+        r#"{"key":"egress.allow_http","value":"true","from":"KEYWATCH_EGRESS__ALLOW_HTTP"}"#,
+        r#"{"key":"database","value":"keywatch.db","from":"default"}"#,
+    ] {
+        assert!(shown.contains(line), "{line} in {shown}");
+    }
+}
+
+#[test]
+fn what_stands_in_two_files_and_what_is_misspelt_in_the_environment_is_told_at_once() {
+    let folder = tempfile::tempdir().expect("a folder");
+    std::fs::write(folder.path().join("a.yaml"), "listen: 127.0.0.1:1\n").expect("written");
+    std::fs::write(folder.path().join("b.yaml"), "\nlisten: 127.0.0.1:2\n").expect("written");
+    let output = run_in(
+        folder.path(),
+        &["config", "check", "a.yaml", "b.yaml", "gone.yaml"],
+        &[("KEYWATCH_LISTN", "127.0.0.1:3")],
+    );
+    let said = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(3), "{said}");
+    for part in [
+        "b.yaml:2:9: `listen` is set here and in a.yaml:1; keep one of them",
+        "the variable KEYWATCH_LISTN: sets no key of the configuration; did you mean `KEYWATCH_LISTEN`?",
+        "gone.yaml:1:1: cannot be read",
+        "3 problem(s)",
+    ] {
+        assert!(said.contains(part), "wanted `{part}` in {said}");
+    }
+}
+
+#[test]
+fn the_schema_and_the_reference_are_printed() {
+    let schema: serde_json::Value =
+        serde_json::from_slice(&run(&["config", "schema"]).stdout).expect("the schema is JSON");
+    assert_eq!(schema["$schema"], "https://json-schema.org/draft/2020-12/schema");
+    assert!(text(&run(&["config", "reference"]).stdout).contains("## receivers"));
+}
