@@ -118,17 +118,6 @@ mod tests {
     }
 
     #[test]
-    fn every_block_of_the_page_about_alerting_is_a_configuration() {
-        let page = include_str!("../../docs/alerting.md");
-        let blocks: Vec<&str> =
-            page.split("```yaml\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
-        assert!(blocks.len() >= 4, "{}", blocks.len());
-        for block in blocks {
-            assert_eq!(problems(block), Vec::<String>::new(), "{block}");
-        }
-    }
-
-    #[test]
     fn a_receiver_nobody_knows_and_a_silence_without_a_time_are_mistakes() {
         let text = format!(
             "{RECEIVERS}routes:\n  - {{name: a, match: [rul=x], receivers: [pagr]}}\nsilences:\n  - {{name: b, match: [rule=x], author: a, reason: b}}\n  - {{name: d, from: 2026-12-01, to: 2026-12-02, author: a, reason: b}}\n  - {{name: c, weekly: [\"sun 2-4 UTC\"], author: a}}\nescalations:\n  - {{after: 15m, receivers: [nobody]}}\nheartbeat: {{receiver: nobody}}\n"
