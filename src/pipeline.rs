@@ -10,8 +10,8 @@ mod past;
 use bench::{Bench, Said};
 use chrono::{DateTime, Utc};
 use keywatch_event::{EventTime, Reject};
-use keywatch_ingest::Batch;
 use keywatch_ingest::provider::Normalizer;
+use keywatch_ingest::{Batch, scrub};
 use keywatch_rules::{Engine, Gauges, RuleSet, Settings};
 use keywatch_store::{Committed, Incoming, IncomingEvent, PositionChange, Store, StoreError, Subscriber};
 use past::Past;
@@ -74,6 +74,8 @@ impl Pipeline {
 
     /// Takes one batch to the end: when this returns, it is on disk with all that follows from it.
     pub(crate) async fn step(&mut self, batch: &Batch, now: DateTime<Utc>) -> Result<Stepped, StoreError> {
+        let clean = scrub::clean(batch);
+        let batch = clean.as_ref().unwrap_or(batch);
         let mut rejects = batch.rejects.clone();
         let events = self.normalize(batch, EventTime::from(now), &mut rejects);
         // An event whose own time was not believed says nothing about how far the source has come.

@@ -10,6 +10,7 @@ mod event;
 pub mod json;
 mod level;
 mod place;
+pub mod scrubbed;
 mod time;
 
 pub use alert::{

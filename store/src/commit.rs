@@ -14,7 +14,11 @@ use chrono::{DateTime, Utc};
 use hashbrown::HashSet;
 use keywatch_event::{Evaluation, Kept, Learned};
 use sqlx::{Arguments, SqliteConnection};
+use std::collections::BTreeMap;
 use std::sync::LazyLock;
+
+/// Begins the names of counters of scrubbed records: `scrubbed/aws/jwt`.
+pub(crate) const SCRUBBED: &str = "scrubbed/";
 
 static PUT_LEARNED: LazyLock<Bulk> = LazyLock::new(|| {
     Bulk::insert("INTO learned (key, state)", 2, "ON CONFLICT (key) DO UPDATE SET state = excluded.state")
@@ -59,14 +63,15 @@ impl Store {
         batch.write_events(conn, memory, packing).await.map_err(failed)?;
         let rejects = rejects::write(conn, incoming.rejects, now).await.map_err(failed)?;
         let duplicates = ids.len() - fresh.len();
-        count(conn, [("events", fresh.len()), ("duplicates", duplicates), ("rejects", rejects)])
-            .await
-            .map_err(failed)?;
+        let totals = [("events", fresh.len()), ("duplicates", duplicates), ("rejects", rejects.fresh)];
+        count(conn, totals).await.map_err(failed)?;
+        let scrubbed = batch.scrubbed(&rejects);
+        count(conn, scrubbed.iter().map(|(name, by)| (name.as_str(), *by))).await.map_err(failed)?;
         write_learned(conn, &verdict.learned).await.map_err(failed)?;
         keep(conn, &verdict.kept).await.map_err(failed)?;
         let opened = Telling { conn, receivers, now }.apply(&verdict.changes).await.map_err(failed)?;
         work.commit().await.map_err(failed)?;
-        Ok(Committed { fresh: fresh.len(), duplicates, rejects, opened })
+        Ok(Committed { fresh: fresh.len(), duplicates, rejects: rejects.fresh, opened })
     }
 }
 
@@ -80,6 +85,20 @@ struct Batch<'b> {
 }
 
 impl Batch<'_> {
+    /// How many new records of each provider, and how many new rejects, had secret values of each
+    /// kind: at most the providers times the kinds there are.
+    fn scrubbed(&self, rejects: &rejects::Written) -> BTreeMap<String, usize> {
+        let mut counts = BTreeMap::new();
+        let mut add = |of: &str, kind: &str| {
+            *counts.entry(format!("{SCRUBBED}{of}/{kind}")).or_insert(0) += 1;
+        };
+        for event in self.fresh.iter().filter_map(|index| self.incoming.events.get(*index)) {
+            event.event.scrubbed.iter().for_each(|kind| add(event.event.provider.as_str(), kind));
+        }
+        rejects.scrubbed.iter().for_each(|kind| add("reject", kind));
+        counts
+    }
+
     async fn write_events(
         &self,
         conn: &mut SqliteConnection,
@@ -180,7 +199,10 @@ fn moved(change: &PositionChange<'_>, found: Option<String>) -> StoreError {
     }
 }
 
-async fn count(conn: &mut SqliteConnection, counted: [(&str, usize); 3]) -> Result<(), sqlx::Error> {
+async fn count<'n>(
+    conn: &mut SqliteConnection,
+    counted: impl IntoIterator<Item = (&'n str, usize)>,
+) -> Result<(), sqlx::Error> {
     for (name, by) in counted.into_iter().filter(|(_, by)| *by > 0) {
         sqlx::query(
             "INSERT INTO counters (name, value) VALUES (?, ?)

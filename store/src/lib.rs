@@ -32,7 +32,7 @@ pub use query::{
     AccessSummary, AlertDetail, AlertFilter, AlertRow, AlertStatus, Attempt, Cursor, CursorError, Delivery,
     DeliveryFilter, DeliveryRow, EventDetail, EventFilter, EventRow, HistoryEntry, HourCount, LevelCounts,
     Listed, Overview, PAGE_MAX, Page, PositionRow, PrincipalRow, ReceiverRow, RejectDetail, RejectRow,
-    SUMMARY_MAX, SecretRow, Span, Totals,
+    SUMMARY_MAX, Scrubbed, SecretRow, Span, Totals,
 };
 pub use restart::{StoredRecord, StoredSignal};
 pub use store::Store;

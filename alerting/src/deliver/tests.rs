@@ -76,6 +76,7 @@ fn event(number: usize) -> AuditEvent<'static> {
         user_agent: None,
         secrets: vec![],
         echo_of: None,
+        scrubbed: Vec::new(),
     }
 }
 
