@@ -1,27 +1,32 @@
-//! The configuration file: strict, and every mistake named at once with line, column and remedy.
+//! The configuration: strict, and every mistake named at once with line, column and remedy.
 //!
-//! A flag beats the environment (`KEYWATCH_DATABASE`, `KEYWATCH_LISTEN`), which beats the file,
-//! which beats the defaults. Secrets are references, resolved here and kept nowhere else.
+//! Three steps, each in its own place: files, variables and flags become one tree (`layers`); the
+//! tree becomes sections that say what was written (`section`, built from `frame`); and [`Config`]
+//! is what that means, with lists and secrets at hand. A flag beats a variable, which beats the
+//! files, which beat the defaults.
 
+mod describe;
+pub(crate) mod frame;
+mod layers;
 mod lists;
-mod planned;
 mod secret;
+pub(crate) mod section;
 mod supplied;
+#[cfg(test)]
+mod testing;
 
+pub(crate) use describe::{reference, schema};
+pub(crate) use layers::{Layers, Reading, environment};
 pub(crate) use supplied::Supplied;
 
-use ipnet::IpNet;
-use keywatch_alerting::{EgressPolicy, SigningSecret, WebhookReceiver};
-use keywatch_event::Level;
+use frame::{At, Problems};
+use keywatch_alerting::{EgressPolicy, WebhookReceiver};
 use keywatch_rules::Problem;
-use keywatch_rules::yaml::{Node, Problems, Table, parse};
+use section::{Receiver, Root};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-/// Where the dashboard listens unless told otherwise: loopback only.
-pub(crate) const LISTEN: &str = "127.0.0.1:8420";
-
-/// What a configuration file says, with defaults filled in.
+/// What a configuration means.
 #[derive(Debug)]
 pub(crate) struct Config {
     /// The file it was read from.
@@ -37,6 +42,8 @@ pub(crate) struct Config {
     pub(crate) sources: Vec<FileSource>,
     pub(crate) receivers: Vec<WebhookReceiver>,
     pub(crate) egress: EgressPolicy,
+    /// What is no mistake but looks like one.
+    pub(crate) notices: Vec<String>,
 }
 
 /// Audit files to follow.
@@ -46,7 +53,7 @@ pub(crate) struct FileSource {
     pub(crate) paths: Vec<PathBuf>,
 }
 
-/// Everything wrong with a configuration file.
+/// Everything wrong with a configuration.
 #[derive(Debug, thiserror::Error)]
 #[error("{}", listed(.0))]
 pub(crate) struct ConfigProblems(pub(crate) Vec<Problem>);
@@ -56,262 +63,102 @@ fn listed(problems: &[Problem]) -> String {
     format!("the configuration cannot be used\n{}\n{} problem(s)", lines.join("\n"), problems.len())
 }
 
-const KEYS: &[&str] = &[
-    "database",
-    "listen",
-    "hosts",
-    "https",
-    "rules",
-    "known_networks",
-    "lists",
-    "planned_access",
-    "address_data",
-    "sources",
-    "receivers",
-    "egress",
-];
-
-/// Reads and checks a configuration file.
-pub(crate) fn load(path: &Path) -> Result<Config, ConfigProblems> {
-    let (file, text) = contents(path)?;
-    let config = read(&file, &text, &|name| environment(name))?;
-    Ok(Config { path: Some(path.to_owned()), ..config })
+/// Reads and checks a configuration.
+pub(crate) fn load(layers: &Layers) -> Result<Config, ConfigProblems> {
+    let problems = Problems::default();
+    let config = layers.reading(&problems).map(|reading| Config {
+        path: layers.names().first().map(PathBuf::from),
+        notices: reading.notices,
+        ..Config::collect(&reading.root, &environment, &problems)
+    });
+    finished(config, problems)
 }
 
 /// What rules run with, and the database: for commands that need no more, and must not fail
 /// because somebody else's secret cannot be read.
 pub(crate) fn load_supplied(path: &Path) -> Result<(Supplied, PathBuf), ConfigProblems> {
-    let (file, text) = contents(path)?;
-    reading(&file, &text, &|name| environment(name), |reader, table| {
-        (reader.supplied(table), reader.database(table))
-    })
+    let problems = Problems::default();
+    let reading = Layers::of_file(path).reading(&problems);
+    let supplied = reading.map(|Reading { root, .. }| (Supplied::collect(&root, &problems), root.database));
+    finished(supplied, problems)
 }
 
-/// Name and text of a configuration file.
-fn contents(path: &Path) -> Result<(String, String), ConfigProblems> {
-    let file = path.display().to_string();
-    match std::fs::read_to_string(path) {
-        Ok(text) => Ok((file, text)),
-        Err(error) => Err(ConfigProblems(vec![Problem {
-            file,
-            line: 1,
-            column: 1,
-            message: format!("cannot be read: {error}"),
-            remedy: "name a readable file with --config, or write one as in keywatch.example.yaml".to_owned(),
-        }])),
-    }
-}
-
-/// A variable of the environment.
-#[expect(clippy::disallowed_methods, reason = "this is where the environment is read")]
-pub(crate) fn environment(name: &str) -> Option<String> {
-    std::env::var(name).ok().filter(|value| !value.is_empty())
-}
-
-/// Reads a configuration from text; `environment` looks variables up.
-pub(crate) fn read(
-    file: &str,
-    text: &str,
-    environment: &dyn Fn(&str) -> Option<String>,
-) -> Result<Config, ConfigProblems> {
-    reading(file, text, environment, whole)
-}
-
-fn whole(reader: &Reader<'_>, table: &Table<'_>) -> Config {
-    reader.config(table)
-}
-
-/// Hands the table of a configuration to `take`; fails with every mistake that was found.
-fn reading<T>(
-    file: &str,
-    text: &str,
-    environment: &dyn Fn(&str) -> Option<String>,
-    take: impl FnOnce(&Reader<'_>, &Table<'_>) -> T,
-) -> Result<T, ConfigProblems> {
-    let documents = parse(file, text).map_err(|problem| ConfigProblems(vec![problem]))?;
-    let problems = Problems::new(file);
-    let empty = Node { data: keywatch_rules::yaml::Data::Map(Vec::new()), line: 1, column: 1 };
-    let root = documents.first().unwrap_or(&empty);
-    if let Some(second) = documents.get(1) {
-        problems.add(second, "a second document", "keep one document per file");
-    }
-    let taken = Table::open(root, KEYS, &problems)
-        .map(|table| take(&Reader { problems: &problems, environment }, &table));
+/// The result, unless there are problems.
+fn finished<T>(result: Option<T>, problems: Problems) -> Result<T, ConfigProblems> {
     let found = problems.into_sorted();
-    match taken {
-        Some(taken) if found.is_empty() => Ok(taken),
+    match result {
+        Some(result) if found.is_empty() => Ok(result),
         _ => Err(ConfigProblems(found)),
     }
 }
 
-struct Reader<'r> {
-    problems: &'r Problems,
-    environment: &'r dyn Fn(&str) -> Option<String>,
-}
-
-impl Reader<'_> {
-    fn config(&self, table: &Table<'_>) -> Config {
-        let egress = self.egress(table);
-        let config = Config {
+impl Config {
+    /// What the sections mean, with everything they refer to; `environment` looks variables up.
+    pub(crate) fn collect(
+        root: &Root,
+        environment: &dyn Fn(&str) -> Option<String>,
+        problems: &Problems,
+    ) -> Self {
+        let receiver = |receiver| webhook(receiver, environment, problems);
+        let config = Self {
             path: None,
-            database: self.database(table),
-            listen: self.listen(table),
-            hosts: table.texts("hosts").into_iter().map(|(host, _)| host).collect(),
-            https: table.truth("https").unwrap_or(false),
-            supplied: self.supplied(table),
-            sources: table.list("sources").iter().filter_map(|node| self.source(node)).collect(),
-            receivers: table.list("receivers").iter().filter_map(|node| self.receiver(node)).collect(),
-            egress,
+            database: root.database.clone(),
+            listen: root.listen,
+            hosts: root.hosts.clone(),
+            https: root.https,
+            supplied: Supplied::collect(root, problems),
+            sources: root.sources.iter().map(Into::into).collect(),
+            receivers: root.receivers.iter().filter_map(receiver).collect(),
+            egress: (&root.egress).into(),
+            notices: Vec::new(),
         };
-        self.check_names(table, "sources");
-        self.check_names(table, "receivers");
-        self.check_receivers(table, &config);
+        config.check_receivers(root, problems);
         config
     }
 
-    fn database(&self, table: &Table<'_>) -> PathBuf {
-        let named = self.overridable(table, "database", "KEYWATCH_DATABASE");
-        named.map_or_else(|| "keywatch.db".into(), PathBuf::from)
-    }
-
-    fn supplied(&self, table: &Table<'_>) -> Supplied {
-        let known = table.texts("known_networks");
-        let known: Vec<IpNet> = known.iter().filter_map(|(text, at)| self.network(text, at)).collect();
-        Supplied::read(table, &known, self.problems)
-    }
-
-    fn overridable(&self, table: &Table<'_>, key: &str, variable: &str) -> Option<String> {
-        (self.environment)(variable).or_else(|| table.text(key))
-    }
-
-    fn listen(&self, table: &Table<'_>) -> SocketAddr {
-        let text = self.overridable(table, "listen", "KEYWATCH_LISTEN").unwrap_or_else(|| LISTEN.to_owned());
-        text.parse().unwrap_or_else(|_| {
-            let at = table.get("listen").unwrap_or(table.node());
-            let from = (self.environment)("KEYWATCH_LISTEN").map_or("", |_| "in KEYWATCH_LISTEN, ");
-            self.problems.add(
-                at,
-                format!("{from}`{text}` is no address to listen on"),
-                format!("write address and port, such as {LISTEN}"),
-            );
-            SocketAddr::from(([127, 0, 0, 1], 0))
-        })
-    }
-
-    fn network(&self, text: &str, at: &Node) -> Option<IpNet> {
-        let found = text.parse().ok().or_else(|| text.parse::<std::net::IpAddr>().ok().map(IpNet::from));
-        if found.is_none() {
-            self.problems.add(
-                at,
-                format!("`{text}` is no network"),
-                "write it as 198.51.100.0/24 or 2001:db8::/32",
-            );
-        }
-        found
-    }
-
-    fn source(&self, node: &Node) -> Option<FileSource> {
-        let table = Table::open(node, &["name", "files"], self.problems)?;
-        let name = table.need("name", "give the source a name of its own")?.text()?;
-        let files = table.need("files", "name files or folders to follow")?;
-        let paths: Vec<PathBuf> = table.texts("files").into_iter().map(|(path, _)| path.into()).collect();
-        if paths.is_empty() {
-            self.problems.add(files, "`files` is empty", "name files or folders to follow");
-        }
-        for (path, at) in table.texts("files").iter().filter(|(path, _)| path.contains(['*', '?'])) {
-            self.problems.add(
-                at,
-                format!("`{path}` is a pattern, and patterns are not expanded"),
-                "name the folder",
-            );
-        }
-        Some(FileSource { name, paths })
-    }
-
-    fn receiver(&self, node: &Node) -> Option<WebhookReceiver> {
-        let table = Table::open(node, &["name", "webhook", "level", "concurrency"], self.problems)?;
-        let name = table.need("name", "give the receiver a name of its own")?.text()?;
-        let webhook =
-            table.need("webhook", "only webhooks are delivered to: `webhook: {url: …, secret: …}`")?;
-        let webhook = Table::open(webhook, &["url", "secret", "secrets"], self.problems)?;
-        let url = webhook.need("url", "write the https:// address to POST to")?.text()?;
-        Some(WebhookReceiver {
-            name,
-            url,
-            secrets: self.secrets(&webhook),
-            level_min: self.level(&table),
-            concurrency: table.int("concurrency", 1..=64).and_then(|n| usize::try_from(n).ok()).unwrap_or(4),
-        })
-    }
-
-    fn secrets(&self, webhook: &Table<'_>) -> Vec<SigningSecret> {
-        let nodes: Vec<&Node> = webhook.get("secret").into_iter().chain(webhook.list("secrets")).collect();
-        if nodes.is_empty() {
-            self.problems.add(webhook.node(), "`secret` is missing", "write `secret: {source: file, path: …}` or `{source: env, path: NAME}`; every message is signed");
-        }
-        nodes.into_iter().filter_map(|node| secret::signing(node, self.environment, self.problems)).collect()
-    }
-
-    fn level(&self, table: &Table<'_>) -> Level {
-        let Some(node) = table.get("level") else { return Level::Warning };
-        let text = node.text().unwrap_or_default();
-        text.parse().unwrap_or_else(|_| {
-            self.problems.add(node, format!("`{text}` is no level"), "write warning, high or critical");
-            Level::Warning
-        })
-    }
-
-    fn egress(&self, table: &Table<'_>) -> EgressPolicy {
-        let open = |node| Table::open(node, &["allow", "allow_http"], self.problems);
-        let Some(table) = table.get("egress").and_then(open) else { return EgressPolicy::default() };
-        EgressPolicy {
-            allow: table.texts("allow").iter().filter_map(|(text, at)| self.network(text, at)).collect(),
-            allow_http: table.truth("allow_http").unwrap_or(false),
-        }
-    }
-
-    fn check_names(&self, table: &Table<'_>, key: &str) {
-        let mut known: Vec<String> = Vec::new();
-        for node in table.list(key).iter().filter_map(|node| node.get("name")) {
-            let name = node.text().unwrap_or_default();
-            if known.contains(&name) {
-                self.problems.add(
-                    node,
-                    format!("the name `{name}` stands twice under `{key}`"),
-                    "give each its own name",
-                );
-            }
-            known.push(name);
-        }
-    }
-
     /// What the delivery code itself finds wrong with a receiver, at the receiver's place.
-    fn check_receivers(&self, table: &Table<'_>, config: &Config) {
-        for problem in keywatch_alerting::validate(&config.receivers, &config.egress) {
-            if matches!(
-                problem.fault,
-                keywatch_alerting::Fault::Secrets(0) | keywatch_alerting::Fault::NameTwice
-            ) {
+    fn check_receivers(&self, root: &Root, problems: &Problems) {
+        use keywatch_alerting::Fault;
+        for problem in keywatch_alerting::validate(&self.receivers, &self.egress) {
+            if matches!(problem.fault, Fault::Secrets(0) | Fault::NameTwice) {
                 continue;
             }
-            let named =
-                |node: &&Node| node.get("name").and_then(Node::text).as_deref() == Some(&problem.receiver);
-            let at = table.list("receivers").iter().find(named).unwrap_or(table.node());
-            self.problems.add(at, problem.to_string(), "");
+            let is_meant = |receiver: &&At<Receiver>| receiver.value.name.value == problem.receiver;
+            if let Some(receiver) = root.receivers.iter().find(is_meant) {
+                problems.add(&receiver.origin, problem.to_string(), "");
+            }
         }
     }
+}
+
+impl From<&section::Source> for FileSource {
+    fn from(source: &section::Source) -> Self {
+        let paths = source.files.iter().map(|file| file.value.clone()).collect();
+        Self { name: source.name.value.clone(), paths }
+    }
+}
+
+fn webhook(
+    receiver: &At<Receiver>,
+    environment: &dyn Fn(&str) -> Option<String>,
+    problems: &Problems,
+) -> Option<WebhookReceiver> {
+    let Receiver { name, level, concurrency, webhook } = &receiver.value;
+    let webhook = webhook.as_ref()?;
+    let url = secret::plain(&webhook.url, environment, problems)?;
+    let references = webhook.secret.iter().chain(&webhook.secrets);
+    Some(WebhookReceiver {
+        name: name.value.clone(),
+        url,
+        secrets: references.filter_map(|secret| secret::signing(secret, environment, problems)).collect(),
+        level_min: *level,
+        concurrency: *concurrency,
+    })
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-
-    fn problems(text: &str) -> Vec<String> {
-        match read("keywatch.yaml", text, &|_| None) {
-            Ok(_) => Vec::new(),
-            Err(ConfigProblems(found)) => found.iter().map(ToString::to_string).collect(),
-        }
-    }
+    use super::testing::problems;
 
     #[test]
     fn an_empty_file_is_a_configuration() {
@@ -327,19 +174,12 @@ mod tests {
         assert_eq!(
             found,
             [
-                "keywatch.yaml:1:1: unknown key `lisen`; did you mean `listen`?",
-                "keywatch.yaml:2:18: `office` is no network; write it as 198.51.100.0/24 or 2001:db8::/32",
-                "keywatch.yaml:4:5: `files` is missing; name files or folders to follow",
-                "keywatch.yaml:5:5: unknown key `file`; did you mean `files`?",
+                "c.yaml:1:1: unknown key `lisen`; did you mean `listen`?",
+                "c.yaml:2:18: `office` is no network; write it as 198.51.100.0/24 or 2001:db8::/32",
+                "c.yaml:4:5: `files` is missing; name files or folders to follow",
+                "c.yaml:5:5: unknown key `file`; did you mean `files`?",
             ]
         );
-    }
-
-    #[test]
-    fn the_environment_beats_the_file() {
-        let environment = |name: &str| (name == "KEYWATCH_LISTEN").then(|| "127.0.0.1:9".to_owned());
-        let config = read("f", "listen: 127.0.0.1:8\n", &environment).unwrap();
-        assert_eq!(config.listen.port(), 9);
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::fmt;
 pub struct Problem {
     /// The file.
     pub file: String,
-    /// Line, from 1.
+    /// Line, from 1; 0 when `file` is no file but a variable or a flag.
     pub line: usize,
     /// Column in characters, from 1.
     pub column: usize,
@@ -20,7 +20,10 @@ pub struct Problem {
 
 impl fmt::Display for Problem {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(out, "{}:{}:{}: {}", self.file, self.line, self.column, self.message)?;
+        match self.line {
+            0 => write!(out, "{}: {}", self.file, self.message)?,
+            line => write!(out, "{}:{line}:{}: {}", self.file, self.column, self.message)?,
+        }
         if self.remedy.is_empty() { Ok(()) } else { write!(out, "; {}", self.remedy) }
     }
 }

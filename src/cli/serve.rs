@@ -1,6 +1,7 @@
 //! `keywatch serve`: the service.
 
 use super::say;
+use crate::config::Layers;
 use crate::{app, config};
 use anyhow::Context;
 use clap::Args;
@@ -27,10 +28,12 @@ pub(crate) struct Serve {
 
 impl Serve {
     pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
-        let mut config = config::load(&self.config)?;
-        config.database = self.database.unwrap_or(config.database);
-        config.listen = self.listen.unwrap_or(config.listen);
+        let layers = Layers::of_file(&self.config)
+            .and_flag("--database", "database", self.database.as_ref().map(|path| path.display()))
+            .and_flag("--listen", "listen", self.listen);
+        let config = config::load(&layers)?;
         app::start_logging("info,sqlx=warn,hyper=warn");
+        config.notices.iter().for_each(|notice| tracing::warn!("{notice}"));
         let runtime = tokio::runtime::Runtime::new().context("cannot start the runtime")?;
         runtime.block_on(async {
             let stop = app::ended_by_signal()?;

@@ -3,8 +3,9 @@
 //! Invariant: a list is read whole or not at all; a value that cannot be what its list holds is
 //! named with its place.
 
+use super::frame::{At, Origin, Problems};
+use super::section::{Item, ListSource};
 use keywatch_rules::Problem;
-use keywatch_rules::yaml::{Data, Node, Problems, Table};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -47,57 +48,44 @@ struct V6 {
     ipv6_prefix: String,
 }
 
-/// Reads `lists:`.
-pub(super) fn read(table: &Table<'_>, problems: &Problems) -> Lists {
-    let Some(node) = table.get("lists") else { return Lists::new() };
-    let Data::Map(entries) = &node.data else {
-        let message = format!("`lists` must be a mapping, not {}", node.kind());
-        problems.add(node, message, "write `name: [value, …]` or `name: {file: path}`");
-        return Lists::new();
-    };
-    let mut lists = Lists::new();
-    for (key, value) in entries {
-        let Some(name) = key.text().filter(|name| is_name(name)) else {
-            problems.add(key, "a list needs a name", "write letters, digits, `_` and `-`");
-            continue;
+/// The values of every list.
+pub(super) fn collect(sources: &BTreeMap<String, At<ListSource>>, problems: &Problems) -> Lists {
+    let values = |(name, source): (&String, &At<ListSource>)| {
+        let values = match &source.value {
+            ListSource::Inline(items) => {
+                items.iter().filter_map(|item| inline(name, item, problems)).collect()
+            }
+            ListSource::File(file) => from_file(name, &file.file, &source.origin, problems),
         };
-        let values = values(&name, value, problems);
-        lists.insert(name, values);
-    }
-    lists
-}
-
-fn is_name(text: &str) -> bool {
-    !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-')
-}
-
-fn values(name: &str, node: &Node, problems: &Problems) -> Vec<String> {
-    match &node.data {
-        Data::Null => Vec::new(),
-        Data::Map(_) => from_reference(name, node, problems).unwrap_or_default(),
-        Data::Bool(_) | Data::Int(_) | Data::Float(_) | Data::Text(_) | Data::List(_) => {
-            node.items().iter().filter_map(|item| inline(name, item, problems)).collect()
-        }
-    }
-}
-
-fn inline(name: &str, item: &Node, problems: &Problems) -> Option<String> {
-    let Some(text) = item.text() else {
-        problems.add(item, format!("the list `{name}` holds texts, not {}", item.kind()), "");
-        return None;
+        (name.clone(), values)
     };
-    if name == OWN_ACCOUNTS && matches!(item.data, Data::Int(_)) && text.len() != 12 {
+    sources.iter().map(values).collect()
+}
+
+fn inline(name: &str, item: &At<Item>, problems: &Problems) -> Option<String> {
+    let Item { text, is_number } = &item.value;
+    if name == OWN_ACCOUNTS && *is_number && text.len() != 12 {
         // YAML reads 012345678901 as a number and forgets the zero.
-        problems.add(item, format!("`{text}` has not the 12 digits of an account"), "write it in quotes");
+        let message = format!("`{text}` has not the 12 digits of an account");
+        problems.add(&item.origin, message, "write it in quotes");
         return None;
     }
-    match mistake(name, &text) {
-        None => Some(text),
+    match mistake(name, text) {
+        None => Some(text.clone()),
         Some((what, remedy)) => {
-            problems.add(item, what, remedy);
+            problems.add(&item.origin, what, remedy);
             None
         }
     }
+}
+
+fn from_file(name: &str, path: &Path, at: &Origin, problems: &Problems) -> Vec<String> {
+    load(name, path).unwrap_or_else(|found| {
+        for problem in found {
+            problems.add(at, problem.to_string(), "");
+        }
+        Vec::new()
+    })
 }
 
 /// What is wrong with a value, and what to write instead.
@@ -111,17 +99,6 @@ fn mistake(name: &str, value: &str) -> Option<(String, &'static str)> {
         return Some((what, "write it as 198.51.100.0/24 or 2001:db8::/32"));
     }
     None
-}
-
-/// `{file: path}`
-fn from_reference(name: &str, node: &Node, problems: &Problems) -> Option<Vec<String>> {
-    let table = Table::open(node, &["file"], problems)?;
-    let path = table.need("file", "name a file with one value per line")?.text()?;
-    let found = load(name, Path::new(&path));
-    for problem in found.as_ref().err().into_iter().flatten() {
-        problems.add(node, problem.to_string(), "");
-    }
-    found.ok()
 }
 
 /// The values of a list file: one per line, `#` begins a comment; or `ip-ranges.json` of AWS.
@@ -199,13 +176,14 @@ fn aws_ranges(text: &str) -> Result<Vec<String>, serde_json::Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use keywatch_rules::yaml::parse;
+    use crate::config::testing::read_root;
 
     fn check(text: &str) -> (Lists, Vec<String>) {
-        let documents = parse("c.yaml", text).unwrap();
-        let problems = Problems::new("c.yaml");
-        let lists = read(&Table::of(&documents[0], &problems), &problems);
-        (lists, problems.into_sorted().iter().map(ToString::to_string).collect())
+        let (root, mut found) = read_root(text);
+        let problems = Problems::default();
+        let lists = collect(&root.unwrap().lists, &problems);
+        found.extend(problems.into_sorted().iter().map(ToString::to_string));
+        (lists, found)
     }
 
     fn file(text: &str) -> tempfile::NamedTempFile {
@@ -247,15 +225,15 @@ mod tests {
             "lists:\n  own_accounts: [012345678901]\n  threat_networks: {{file: {path}}}\n  gone: {{file: /nowhere/x}}\n  a b: [x]\n  deep: [[x]]\n"
         ));
         assert_eq!(found.len(), 6, "{found:#?}");
-        for (at, part) in [
-            (0, "c.yaml:2:18: `12345678901` has not the 12 digits of an account; write it in quotes"),
-            (1, ":2:1: `office` in the list `threat_networks` is no network; write it as"),
-            (2, ":3:1: `nowhere`"),
-            (3, "/nowhere/x:1:1: the file of the list `gone` cannot be read"),
-            (4, "a list needs a name"),
-            (5, "the list `deep` holds texts, not a list"),
+        for part in [
+            "c.yaml:2:18: `12345678901` has not the 12 digits of an account; write it in quotes",
+            ":2:1: `office` in the list `threat_networks` is no network; write it as",
+            ":3:1: `nowhere`",
+            "/nowhere/x:1:1: the file of the list `gone` cannot be read",
+            "c.yaml:5:3: `a b` under `lists` is no name",
+            "c.yaml:6:10: `lists` holds texts, not a list",
         ] {
-            assert!(found[at].contains(part), "{part} in {}", found[at]);
+            assert!(found.iter().any(|found| found.contains(part)), "{part} in {found:#?}");
         }
     }
 }

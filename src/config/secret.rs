@@ -1,46 +1,63 @@
-//! Secret references of the configuration: `{source: file, path: …}` or `{source: env, path: …}`.
+//! Signing secrets behind the references of the configuration.
 //!
-//! A secret is read when the configuration is, goes straight into the type that uses it, and
-//! never into a message.
+//! A secret goes straight into the type that uses it, and never into a message.
 
+use super::frame::{At, Credential, CredentialUrl, Origin, Problems};
 use keywatch_alerting::SigningSecret;
-use keywatch_rules::yaml::{Data, Node, Problems, Table};
+use keywatch_secrets::{SecretRef, Source};
 
-/// Sources a reference may name.
-const SOURCES: &[&str] = &["env", "file"];
-
-/// Reads a signing secret through a reference.
+/// Fetches a signing secret.
 pub(super) fn signing(
-    node: &Node,
+    reference: &At<SecretRef>,
     environment: &dyn Fn(&str) -> Option<String>,
     problems: &Problems,
 ) -> Option<SigningSecret> {
-    if !matches!(node.data, Data::Map(_)) {
-        problems.add(node, "a secret stands in the configuration itself", "put it into a file or a variable and write `{source: file, path: …}` or `{source: env, path: NAME}`");
-        return None;
-    }
-    let table = Table::open(node, &["source", "path"], problems)?;
-    let source = table.need("source", "write env or file")?.text()?;
-    let path = table.need("path", "name the variable or the file")?.text()?;
-    let text = match source.as_str() {
-        "env" => environment(&path).ok_or_else(|| format!("the variable {path} is not set")),
-        "file" => {
-            std::fs::read_to_string(&path).map_err(|error| format!("the file {path} cannot be read: {error}"))
-        }
-        other => {
-            let remedy = keywatch_rules::problem::suggest(other, SOURCES);
-            problems.add(node, format!("secrets cannot be fetched from `{other}`"), remedy);
-            return None;
-        }
-    };
-    match text.map(|text| SigningSecret::parse(text.trim())) {
-        Ok(Ok(secret)) => Some(secret),
-        Ok(Err(error)) => {
-            problems.add(node, format!("the secret in {source} {path} cannot be used: {error}"), "");
+    let text = fetched(&reference.value, &reference.origin, environment, problems)?;
+    match SigningSecret::parse(&text) {
+        Ok(secret) => Some(secret),
+        Err(error) => {
+            let SecretRef { source, path, .. } = &reference.value;
+            let message = format!("the secret in {source} {path} cannot be used: {error}");
+            problems.add(&reference.origin, message, "");
             None
         }
+    }
+}
+
+/// The URL itself.
+pub(super) fn plain(
+    url: &At<CredentialUrl>,
+    environment: &dyn Fn(&str) -> Option<String>,
+    problems: &Problems,
+) -> Option<String> {
+    match &url.value.0 {
+        Credential::Value(value) => Some(value.expose().to_owned()),
+        Credential::Reference(reference) => fetched(reference, &url.origin, environment, problems),
+    }
+}
+
+fn fetched(
+    reference: &SecretRef,
+    at: &Origin,
+    environment: &dyn Fn(&str) -> Option<String>,
+    problems: &Problems,
+) -> Option<String> {
+    let SecretRef { source, path, .. } = reference;
+    let text = match source {
+        Source::Env => environment(path).ok_or_else(|| format!("the variable {path} is not set")),
+        Source::File => {
+            std::fs::read_to_string(path).map_err(|error| format!("the file {path} cannot be read: {error}"))
+        }
+        Source::AwsSecretsManager | Source::GcpSecretManager | Source::AzureKeyVault | Source::Vault => {
+            Err(format!("secrets of receivers are not fetched from {source}"))
+        }
+    };
+    match text {
+        Ok(text) => Some(text.trim().to_owned()),
         Err(missing) => {
-            problems.add(node, missing, "create it with `openssl rand -base64 32` and the prefix whsec_");
+            let remedy =
+                "create it; a signing secret is made with `openssl rand -base64 32` and the prefix whsec_";
+            problems.add(at, missing, remedy);
             None
         }
     }

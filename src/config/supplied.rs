@@ -3,10 +3,10 @@
 //! This part of the configuration is read again on SIGHUP, and is all that `scan` and the commands
 //! about rules need of it: they never touch a receiver's secret.
 
+use super::frame::{At, Problems};
 use super::lists::{self, KNOWN_NETWORKS, Lists};
-use super::planned;
+use super::section::Root;
 use ipnet::IpNet;
-use keywatch_rules::yaml::{Node, Problems, Table};
 use keywatch_rules::{AddressData, Planned, Problem, Settings, Surroundings};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -27,19 +27,17 @@ pub(crate) struct Supplied {
 }
 
 impl Supplied {
-    /// Reads these keys of the configuration.
-    pub(super) fn read(table: &Table<'_>, known_networks: &[IpNet], problems: &Problems) -> Self {
-        let data =
-            table.get("address_data").and_then(|node| Table::open(node, &["asn", "country"], problems));
-        let data = |key| data.as_ref().and_then(|table| address_data(table.get(key)?, problems));
+    /// Reads what these parts of the configuration refer to.
+    pub(super) fn collect(root: &Root, problems: &Problems) -> Self {
+        let data = |file: &Option<At<PathBuf>>| file.as_ref().and_then(|file| address_data(file, problems));
         let mut supplied = Self {
-            rules: table.texts("rules").into_iter().map(|(path, _)| path.into()).collect(),
-            lists: lists::read(table, problems),
-            planned: planned::read(table, problems),
-            asn: data("asn"),
-            country: data("country"),
+            rules: root.rules.clone(),
+            lists: lists::collect(&root.lists, problems),
+            planned: root.planned_access.iter().map(Into::into).collect(),
+            asn: data(&root.address_data.asn),
+            country: data(&root.address_data.country),
         };
-        supplied.add_known_networks(known_networks);
+        supplied.add_known_networks(&root.known_networks);
         supplied
     }
 
@@ -82,14 +80,14 @@ impl Supplied {
 }
 
 /// Reads an address database.
-fn address_data(node: &Node, problems: &Problems) -> Option<AddressData> {
-    let path = node.text().unwrap_or_default();
-    let found = match std::fs::read(&path) {
+fn address_data(file: &At<PathBuf>, problems: &Problems) -> Option<AddressData> {
+    let found = match std::fs::read(&file.value) {
         Ok(bytes) => AddressData::from_bytes(bytes).map_err(|error| error.to_string()),
         Err(error) => Err(format!("it cannot be read: {error}")),
     };
     if let Err(error) = &found {
-        problems.add(node, format!("the address database {path}: {error}"), "name an unpacked .mmdb file");
+        let message = format!("the address database {}: {error}", file.value.display());
+        problems.add(&file.origin, message, "name an unpacked .mmdb file");
     }
     found.ok()
 }

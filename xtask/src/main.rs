@@ -4,6 +4,7 @@
 //! workspace except through the system's package manager and `cargo install`.
 
 mod bench;
+mod docs;
 mod host;
 mod need;
 mod run;
@@ -21,6 +22,7 @@ cargo xtask test [ARGS…]    run every test; ARGS go to the test runner
                             --no-setup: install nothing, run what can run
 cargo xtask setup           install what `demo` and `test` need, and stop
 cargo xtask bench [NAMES…]  run the benchmarks, or those named
+cargo xtask docs            write docs/configuration.md from the declarations
 cargo xtask score           replay labelled attacks and print how good detection is
 cargo xtask help            this text
 
@@ -34,6 +36,7 @@ enum Task {
     Test { setup: bool, args: Vec<String> },
     Setup,
     Bench(Vec<String>),
+    Docs,
     Score,
     Help,
 }
@@ -65,6 +68,7 @@ fn parse(mut args: impl Iterator<Item = String>) -> Result<Task, Failure> {
         }
         "setup" => Ok(Task::Setup),
         "bench" => Ok(Task::Bench(rest)),
+        "docs" => Ok(Task::Docs),
         "score" => Ok(Task::Score),
         "help" | "--help" | "-h" => Ok(Task::Help),
         other => Err(Failure { text: format!("there is no `cargo xtask {other}`\n\n{HELP}"), code: 2 }),
@@ -82,6 +86,7 @@ fn perform(task: Task, progress: &Progress) -> Result<(), Failure> {
             Ok(())
         }
         Task::Bench(names) => bench::run(&root, &names, progress),
+        Task::Docs => docs::run(&root, progress),
         Task::Score => score::run(&root, progress),
         Task::Help => {
             progress.print(HELP);

@@ -1,0 +1,20 @@
+//! The sections of the configuration, one file each, and the root that holds them all.
+//!
+//! Reading them touches nothing outside: what they refer to (files, secrets, databases) is looked
+//! at later, so that a configuration can be checked anywhere.
+
+mod address_data;
+mod egress;
+mod lists;
+mod planned_access;
+mod receiver;
+mod root;
+mod source;
+
+pub(crate) use address_data::AddressFiles;
+pub(crate) use egress::Egress;
+pub(crate) use lists::{Item, ListSource};
+pub(crate) use planned_access::PlannedAccess;
+pub(crate) use receiver::Receiver;
+pub(crate) use root::Root;
+pub(crate) use source::Source;

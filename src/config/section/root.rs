@@ -1,0 +1,132 @@
+//! The whole configuration, and what has to fit together in it.
+
+use super::{AddressFiles, Egress, ListSource, PlannedAccess, Receiver, Source};
+use crate::config::frame::{At, Origin, Problems, default, section};
+use ipnet::IpNet;
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+section! {
+    /// What Keywatch does. Every key may be left out.
+    pub(crate) struct Root {
+        /// The history, alerts and outbox: one SQLite file, readable by its owner only.
+        ///
+        /// ```yaml
+        /// database: /var/lib/keywatch/keywatch.db
+        /// ```
+        database: PathBuf = default("keywatch.db"),
+        /// Where the dashboard listens. It has no passwords: a one-time login link is printed at
+        /// start, so keep it on loopback, or behind a proxy that authenticates people.
+        ///
+        /// ```yaml
+        /// listen: 127.0.0.1:8420
+        /// ```
+        listen: SocketAddr = default("127.0.0.1:8420"),
+        /// Host names the dashboard answers to behind a proxy, besides loopback.
+        ///
+        /// ```yaml
+        /// hosts: [keywatch.example.com]
+        /// ```
+        hosts: Vec<String>,
+        /// Whether people reach the dashboard over HTTPS, through a proxy.
+        ///
+        /// ```yaml
+        /// https: true
+        /// ```
+        https: bool = default("false"),
+        /// Audit files to follow. Files and folders are recognised by content: CloudTrail, Google
+        /// Cloud audit logs, Azure Key Vault and Activity logs, Vault and OpenBao audit devices,
+        /// gzip or not.
+        ///
+        /// ```yaml
+        /// sources:
+        ///   - name: vault
+        ///     files: [/var/log/vault/audit.log]
+        ///   - name: cloudtrail
+        ///     files: [/srv/cloudtrail/AWSLogs]
+        /// ```
+        sources: Vec<Source>,
+        /// Who is told about alerts.
+        ///
+        /// ```yaml
+        /// receivers:
+        ///   - name: soc
+        ///     level: warning
+        ///     webhook:
+        ///       url: https://hooks.example.com/keywatch
+        ///       secret: {source: file, path: /etc/keywatch/soc-webhook.secret}
+        /// ```
+        receivers: Vec<At<Receiver>>,
+        /// Where Keywatch may send. Without it: to the internet, over HTTPS only.
+        ///
+        /// ```yaml
+        /// egress:
+        ///   allow: [10.0.0.0/8]
+        ///   allow_http: false
+        /// ```
+        egress: Egress,
+        /// Your own Sigma rules beside the shipped ones: files, or folders such as a checkout of
+        /// SigmaHQ.
+        ///
+        /// ```yaml
+        /// rules: [/etc/keywatch/rules]
+        /// ```
+        rules: Vec<PathBuf>,
+        /// Networks that are never unusual: offices, VPN exits, NAT gateways.
+        ///
+        /// ```yaml
+        /// known_networks: [198.51.100.0/24]
+        /// ```
+        known_networks: Vec<IpNet>,
+        /// Lists that rules refer to, inline or one value per line in a file (`#` begins a
+        /// comment). Values may hold the wildcards `*` and `?`. Shipped rules ask for `canaries`,
+        /// `break_glass`, `automation`, `rotators`, `own_accounts`, `own_domains`, `aws_ranges`
+        /// and `threat_networks`.
+        ///
+        /// ```yaml
+        /// lists:
+        ///   canaries: ["prod/canary-*"]
+        ///   own_accounts: ["111122223333"]
+        ///   aws_ranges: {file: /etc/keywatch/ip-ranges.json}
+        /// ```
+        lists: BTreeMap<String, At<ListSource>>,
+        /// Access that is announced. Every entry ends, and says why.
+        ///
+        /// ```yaml
+        /// planned_access:
+        ///   - principal: "arn:aws:iam::111122223333:role/restore-drill"
+        ///     secret: "prod/*"
+        ///     from: 2026-12-01
+        ///     to: 2026-12-02
+        ///     reason: yearly restore drill
+        /// ```
+        planned_access: Vec<PlannedAccess>,
+        /// Databases of MaxMind or IPinfo, for the fields `source.asn` and `source.country`.
+        ///
+        /// ```yaml
+        /// address_data:
+        ///   asn: /var/lib/keywatch/GeoLite2-ASN.mmdb
+        ///   country: /var/lib/keywatch/GeoLite2-Country.mmdb
+        /// ```
+        address_data: AddressFiles,
+    }
+    check: check;
+}
+
+/// What concerns several sections.
+fn check(root: &Root, _at: &Origin, problems: &Problems) {
+    check_names("sources", root.sources.iter().map(|source| &source.name), problems);
+    check_names("receivers", root.receivers.iter().map(|receiver| &receiver.value.name), problems);
+}
+
+fn check_names<'r>(key: &str, names: impl Iterator<Item = &'r At<String>>, problems: &Problems) {
+    let mut known: Vec<&str> = Vec::new();
+    for name in names {
+        if known.contains(&name.value.as_str()) {
+            let message = format!("the name `{}` stands twice under `{key}`", name.value);
+            problems.add(&name.origin, message, "give each its own name");
+        }
+        known.push(&name.value);
+    }
+}
