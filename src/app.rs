@@ -6,6 +6,8 @@ mod sources;
 
 use crate::clock::{self, SystemClock};
 use crate::config::Config;
+use crate::config::section::{Log, LogFormat};
+use crate::metrics::Figures;
 use crate::pipeline::Pipeline;
 use crate::{cli, rulebook};
 use anyhow::Context;
@@ -63,9 +65,20 @@ pub(crate) async fn run(
         )
     })?;
     let base_url = format!("http://{}", listener.local_addr()?);
-    let dashboard = dashboard(&config, &store, &shown, &sources);
+    let figures = Figures::start(store.clone(), shown.informant(), sources.informant()).await?;
+    let dashboard = dashboard(&config, &store, &shown, (&sources, &figures));
     let (shut, shutting) = watch::channel(false);
     let mut tasks: JoinSet<anyhow::Result<()>> = JoinSet::new();
+    if let Some(at) = config.metrics_listen {
+        let listener = TcpListener::bind(at).await;
+        let listener =
+            listener.with_context(|| format!("cannot listen on {at}; choose another `metrics.listen`"))?;
+        let (router, until) = (dashboard.probes(), shutting.clone());
+        tasks.spawn(async move {
+            keywatch_dashboard::serve(listener, router, stopped(until)).await;
+            Ok(())
+        });
+    }
     let until = shutting.clone();
     tasks.spawn(async move { Ok(deliverer.run(until).await?) });
     let (router, until) = (dashboard.router(), shutting.clone());
@@ -81,6 +94,7 @@ pub(crate) async fn run(
         sources: &mut sources,
         wake: &wake,
         shown: &shown,
+        figures: &figures,
         limits,
         config: config.path,
         supplied: config.supplied,
@@ -98,7 +112,13 @@ fn joined(problems: &[keywatch_alerting::Problem]) -> String {
     problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
 }
 
-fn dashboard(config: &Config, store: &Store, shown: &Shown, sources: &Sources) -> Dashboard {
+fn dashboard(
+    config: &Config,
+    store: &Store,
+    shown: &Shown,
+    (sources, figures): (&Sources, &Figures),
+) -> Dashboard {
+    let figures = figures.clone();
     let normalizer = Normalizer::new();
     let normalize = move |raw: &[u8], received_at: EventTime| {
         let event = normalizer.normalize(raw, received_at).ok()??;
@@ -109,6 +129,10 @@ fn dashboard(config: &Config, store: &Store, shown: &Shown, sources: &Sources) -
         https: config.https,
         normalize: Arc::new(normalize),
         sources: sources.informant(),
+        metrics: Arc::new(move || {
+            let figures = figures.clone();
+            Box::pin(async move { figures.text().await })
+        }),
     };
     Dashboard::new(store.clone(), shown.informant(), Arc::new(clock::now), options)
 }
@@ -145,11 +169,18 @@ pub(crate) fn ended_by_signal() -> anyhow::Result<impl Future<Output = ()>> {
     })
 }
 
-/// Logs go to standard error; `KEYWATCH_LOG` sets what is logged (`info`, `keywatch=debug` …).
-pub(crate) fn start_logging(usual: &str) {
+/// Logs go to standard error. `log` says what and how; `KEYWATCH_LOG` (`info`, `keywatch=debug` …)
+/// beats its level, and what cannot be read counts as `info`.
+///
+/// Control characters of what is logged are escaped in both formats, so no message becomes two lines.
+pub(crate) fn start_logging(log: &Log) {
     use tracing_subscriber::EnvFilter;
-    let asked = crate::config::environment("KEYWATCH_LOG");
+    let asked = crate::config::environment("KEYWATCH_LOG").unwrap_or_else(|| log.level.clone());
     let filter =
-        EnvFilter::try_new(asked.as_deref().unwrap_or(usual)).unwrap_or_else(|_| EnvFilter::new("info"));
-    let _already = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).try_init();
+        EnvFilter::try_new(directives(&asked)).unwrap_or_else(|_| EnvFilter::new("warn,keywatch=info"));
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let _already = match log.format {
+        LogFormat::Text => builder.try_init(),
+        LogFormat::Json => builder.json().flatten_event(true).with_ansi(false).try_init(),
+    };
 }

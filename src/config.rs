@@ -22,7 +22,7 @@ pub(crate) use supplied::Supplied;
 use frame::{At, Problems};
 use keywatch_alerting::{EgressPolicy, WebhookReceiver};
 use keywatch_rules::Problem;
-use section::{Receiver, Root};
+use section::{Log, Receiver, Root};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
@@ -42,6 +42,9 @@ pub(crate) struct Config {
     pub(crate) sources: Vec<FileSource>,
     pub(crate) receivers: Vec<WebhookReceiver>,
     pub(crate) egress: EgressPolicy,
+    /// Where figures are read besides the dashboard's address.
+    pub(crate) metrics_listen: Option<SocketAddr>,
+    pub(crate) log: Log,
     /// What is no mistake but looks like one.
     pub(crate) notices: Vec<String>,
 }
@@ -110,6 +113,8 @@ impl Config {
             sources: root.sources.iter().map(Into::into).collect(),
             receivers: root.receivers.iter().filter_map(receiver).collect(),
             egress: (&root.egress).into(),
+            metrics_listen: root.metrics.listen,
+            log: root.log.clone(),
             notices: Vec::new(),
         };
         config.check_receivers(root, problems);

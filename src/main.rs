@@ -11,6 +11,7 @@ mod config;
 mod crew;
 mod demo;
 mod known;
+mod metrics;
 mod pipeline;
 mod rulebook;
 mod scanner;

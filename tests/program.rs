@@ -3,9 +3,11 @@
 mod architecture;
 mod backtest;
 mod bad_input;
+mod canary;
 mod commands;
 #[expect(dead_code, reason = "the benchmark uses the rest")]
 mod harness;
 mod kills;
+mod monitoring;
 mod peers;
 mod rules;

@@ -5,6 +5,7 @@ use chrono::{DateTime, Utc};
 use keywatch_event::{EventTime, Level};
 use keywatch_store::Store;
 use std::fmt;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Tells the time.
@@ -15,6 +16,9 @@ pub type Normalize = Arc<dyn Fn(&[u8], EventTime) -> Option<String> + Send + Syn
 
 /// What is known of the configured sources now.
 pub type Sources = Arc<dyn Fn() -> Vec<SourceInfo> + Send + Sync>;
+
+/// Gathers the figures that monitoring asks for, in the text format of Prometheus.
+pub type Metrics = Arc<dyn Fn() -> Pin<Box<dyn Future<Output = String> + Send>> + Send + Sync>;
 
 /// A loaded rule as a page shows it.
 #[derive(Clone, Debug)]
@@ -105,6 +109,8 @@ pub struct Options {
     pub normalize: Normalize,
     /// What is known of the configured sources.
     pub sources: Sources,
+    /// Gathers the figures.
+    pub metrics: Metrics,
 }
 
 impl Default for Options {
@@ -114,6 +120,7 @@ impl Default for Options {
             https: false,
             normalize: Arc::new(|_, _| None),
             sources: Arc::new(Vec::new),
+            metrics: Arc::new(|| Box::pin(std::future::ready(String::new()))),
         }
     }
 }

@@ -7,6 +7,7 @@ use super::detection::{Limits, Shown};
 use super::sources::{Fed, Sources};
 use crate::clock;
 use crate::config::{self, Supplied};
+use crate::metrics::Figures;
 use crate::pipeline::Pipeline;
 use crate::rulebook::{self, Rulebook};
 use anyhow::Context;
@@ -14,7 +15,7 @@ use keywatch_alerting::Wake;
 use std::future::Future;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::signal::unix::Signal;
 use tokio::time::{Interval, MissedTickBehavior, interval};
 
@@ -27,6 +28,7 @@ pub(super) struct Feed<'f> {
     pub(super) sources: &'f mut Sources,
     pub(super) wake: &'f Wake,
     pub(super) shown: &'f Shown,
+    pub(super) figures: &'f Figures,
     pub(super) limits: Limits,
     /// Where rules and lists are read again on SIGHUP; `None` for what was started without a file.
     pub(super) config: Option<PathBuf>,
@@ -59,11 +61,13 @@ impl Feed<'_> {
     }
 
     async fn step(&mut self, fed: Fed) -> anyhow::Result<()> {
+        let began = Instant::now();
         let stepped = self.pipeline.step(&fed.batch, clock::now()).await.context(
             "a batch could not be stored; Keywatch stops here and reads it again at the next start, nothing is lost",
         )?;
         self.wake.wake();
-        self.sources.committed(&fed, stepped, clock::now());
+        self.figures.stepped(&self.sources.name_of(&fed), &stepped, began.elapsed());
+        self.sources.committed(&fed, &stepped, clock::now());
         self.shown.holds(self.pipeline.gauges(), self.pipeline.late(), self.limits);
         Ok(())
     }
@@ -105,12 +109,14 @@ impl Feed<'_> {
                 self.limits = Limits::of(&settings);
                 self.pipeline.reload(Arc::clone(&rules), settings).await?;
                 self.shown.loaded(&rules);
+                self.figures.reloaded("done");
                 self.supplied = supplied;
                 self.evicted = 0;
                 tracing::info!(rules = rules.rules.len(), "rules and lists reloaded");
             }
             Err(error) => {
                 tracing::error!("rules and lists were not reloaded, the old ones stay: {error:#}");
+                self.figures.reloaded("failed");
                 self.shown.not_loaded(clock::now(), format!("{error:#}"));
             }
         }

@@ -90,8 +90,8 @@ impl Sources {
     }
 
     /// Tells the source that its batch is stored.
-    pub(super) fn committed(&mut self, fed: &Fed, stepped: Stepped, now: DateTime<Utc>) {
-        let Stepped { committed, newest } = stepped;
+    pub(super) fn committed(&mut self, fed: &Fed, stepped: &Stepped, now: DateTime<Utc>) {
+        let (committed, newest) = (stepped.committed, stepped.newest);
         if let (Some(latest), Some(newest)) = (self.latest.get_mut(fed.source), newest) {
             *latest = Some((now, newest));
         }
@@ -111,6 +111,11 @@ impl Sources {
         }
         let excess = info.notices.len().saturating_sub(NOTICES_MAX);
         info.notices.drain(..excess);
+    }
+
+    /// The name of the source a batch came from.
+    pub(super) fn name_of(&self, fed: &Fed) -> String {
+        self.known().get(fed.source).map(|info| info.name.clone()).unwrap_or_default()
     }
 
     /// Whether no source is still reading what happened long ago: each either brings what is recent

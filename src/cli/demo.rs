@@ -3,6 +3,7 @@
 mod receiver;
 
 use super::say;
+use crate::config::section::{Log, LogFormat};
 use crate::config::{Config, FileSource, Supplied};
 use crate::{app, clock, demo};
 use anyhow::Context;
@@ -31,7 +32,8 @@ pub(crate) struct Demo {
 
 impl Demo {
     pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
-        app::start_logging("error");
+        let log = Log { format: LogFormat::Text, level: "error".to_owned() };
+        app::start_logging(&log);
         let temporary = tempfile::Builder::new()
             .prefix("keywatch-demo-")
             .tempdir()
@@ -52,6 +54,8 @@ impl Demo {
             sources: vec![FileSource { name: "sample logs".to_owned(), paths: vec![logs.clone()] }],
             receivers: Vec::new(),
             egress: EgressPolicy { allow: vec![IpNet::from(IpAddr::from([127, 0, 0, 1]))], allow_http: true },
+            metrics_listen: None,
+            log,
             notices: Vec::new(),
         };
         let runtime = tokio::runtime::Runtime::new().context("cannot start the runtime")?;

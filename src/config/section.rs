@@ -6,6 +6,8 @@
 mod address_data;
 mod egress;
 mod lists;
+mod log;
+mod metrics;
 mod planned_access;
 mod receiver;
 mod root;
@@ -14,6 +16,8 @@ mod source;
 pub(crate) use address_data::AddressFiles;
 pub(crate) use egress::Egress;
 pub(crate) use lists::{Item, ListSource};
+pub(crate) use log::{Log, LogFormat};
+pub(crate) use metrics::Metrics;
 pub(crate) use planned_access::PlannedAccess;
 pub(crate) use receiver::Receiver;
 pub(crate) use root::Root;

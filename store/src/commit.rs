@@ -63,10 +63,10 @@ impl Store {
         batch.write_events(conn, memory, packing).await.map_err(failed)?;
         let rejects = rejects::write(conn, incoming.rejects, now).await.map_err(failed)?;
         let duplicates = ids.len() - fresh.len();
+        let mut counts = batch.scrubbed(&rejects);
         let totals = [("events", fresh.len()), ("duplicates", duplicates), ("rejects", rejects.fresh)];
-        count(conn, totals).await.map_err(failed)?;
-        let scrubbed = batch.scrubbed(&rejects);
-        count(conn, scrubbed.iter().map(|(name, by)| (name.as_str(), *by))).await.map_err(failed)?;
+        counts.extend(totals.map(|(name, by)| (name.to_owned(), by)));
+        count(conn, &counts).await.map_err(failed)?;
         write_learned(conn, &verdict.learned).await.map_err(failed)?;
         keep(conn, &verdict.kept).await.map_err(failed)?;
         let opened = Telling { conn, receivers, now }.apply(&verdict.changes).await.map_err(failed)?;
@@ -199,17 +199,14 @@ fn moved(change: &PositionChange<'_>, found: Option<String>) -> StoreError {
     }
 }
 
-async fn count<'n>(
-    conn: &mut SqliteConnection,
-    counted: impl IntoIterator<Item = (&'n str, usize)>,
-) -> Result<(), sqlx::Error> {
-    for (name, by) in counted.into_iter().filter(|(_, by)| *by > 0) {
+async fn count(conn: &mut SqliteConnection, counts: &BTreeMap<String, usize>) -> Result<(), sqlx::Error> {
+    for (name, by) in counts.iter().filter(|(_, by)| **by > 0) {
         sqlx::query(
             "INSERT INTO counters (name, value) VALUES (?, ?)
              ON CONFLICT (name) DO UPDATE SET value = value + excluded.value",
         )
         .bind(name)
-        .bind(int(by))
+        .bind(int(*by))
         .execute(&mut *conn)
         .await?;
     }

@@ -29,10 +29,10 @@ pub use error::StoreError;
 pub use history::{Extent, History, HistoryPage};
 pub use outbox::{AttemptOutcome, AttemptRecord, DeliveryKind, DeliveryState, LeasedDelivery};
 pub use query::{
-    AccessSummary, AlertDetail, AlertFilter, AlertRow, AlertStatus, Attempt, Cursor, CursorError, Delivery,
-    DeliveryFilter, DeliveryRow, EventDetail, EventFilter, EventRow, HistoryEntry, HourCount, LevelCounts,
-    Listed, Overview, PAGE_MAX, Page, PositionRow, PrincipalRow, ReceiverRow, RejectDetail, RejectRow,
-    SUMMARY_MAX, Scrubbed, SecretRow, Span, Totals,
+    AccessSummary, AlertDetail, AlertFilter, AlertRow, AlertStatus, Attempt, AttemptMade, Cursor,
+    CursorError, Delivery, DeliveryFilter, DeliveryRow, EventDetail, EventFilter, EventRow, HistoryEntry,
+    HourCount, LevelCounts, Listed, Meter, Overview, PAGE_MAX, Page, PositionRow, PrincipalRow, Queue,
+    ReceiverRow, RejectDetail, RejectRow, SUMMARY_MAX, Scrubbed, SecretRow, Seen, Span, Totals,
 };
 pub use restart::{StoredRecord, StoredSignal};
 pub use store::Store;

@@ -1,6 +1,6 @@
 //! The whole configuration, and what has to fit together in it.
 
-use super::{AddressFiles, Egress, ListSource, PlannedAccess, Receiver, Source};
+use super::{AddressFiles, Egress, ListSource, Log, Metrics, PlannedAccess, Receiver, Source};
 use crate::config::frame::{At, Origin, Problems, default, section};
 use ipnet::IpNet;
 use std::collections::BTreeMap;
@@ -58,6 +58,21 @@ section! {
         ///       secret: {source: file, path: /etc/keywatch/soc-webhook.secret}
         /// ```
         receivers: Vec<At<Receiver>>,
+        /// Where machines ask for figures and signs of life. `/metrics` (Prometheus), `/healthz` and
+        /// `/readyz` are answered at the dashboard's address without signing in; with an address
+        /// here they are answered there as well.
+        ///
+        /// ```yaml
+        /// metrics:
+        ///   listen: 127.0.0.1:9464
+        /// ```
+        metrics: Metrics,
+        /// What is logged to standard error. `KEYWATCH_LOG`, `--log` and `--log-format` beat it.
+        ///
+        /// ```yaml
+        /// log: {format: json, level: info}
+        /// ```
+        log: Log,
         /// Where Keywatch may send. Without it: to the internet, over HTTPS only.
         ///
         /// ```yaml

@@ -8,6 +8,7 @@ mod alerts;
 mod deliveries;
 mod events;
 mod filter;
+mod meter;
 mod overview;
 mod rejects;
 mod rows;
@@ -19,6 +20,7 @@ use std::fmt;
 use std::str::FromStr;
 
 pub use filter::*;
+pub use meter::*;
 pub use rows::*;
 
 /// Most rows a page holds; larger limits are lowered to it.
