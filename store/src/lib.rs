@@ -15,6 +15,7 @@ mod history;
 mod key;
 mod names;
 mod outbox;
+mod publication;
 mod query;
 mod raw;
 mod reading;
@@ -28,6 +29,7 @@ mod types;
 pub use error::StoreError;
 pub use history::{Extent, History, HistoryPage};
 pub use outbox::{AttemptOutcome, AttemptRecord, DeliveryKind, DeliveryState, LeasedDelivery};
+pub use publication::{CountedEvent, Mark, Publication, Uncounted};
 pub use query::{
     AccessSummary, AlertDetail, AlertFilter, AlertRow, AlertStatus, Attempt, AttemptMade, Cursor,
     CursorError, Delivery, DeliveryFilter, DeliveryRow, EventDetail, EventFilter, EventRow, HistoryEntry,
