@@ -13,7 +13,7 @@ use crate::{cli, rulebook};
 use anyhow::Context;
 use detection::{Limits, Shown};
 use feed::Feed;
-use keywatch_alerting::{Deliverer, Egress, OsRandom};
+use keywatch_alerting::{Deliverer, Egress, OsRandom, Outbound, check_credentials};
 use keywatch_dashboard::{Dashboard, Options};
 use keywatch_event::EventTime;
 use keywatch_ingest::provider::Normalizer;
@@ -48,15 +48,22 @@ pub(crate) async fn run(
     let rules = Arc::new(book.set);
     let (settings, shown) = (config.supplied.settings(), Shown::new(&rules));
     let limits = Limits::of(&settings);
-    let egress = Egress::new(config.egress.clone());
+    let outbound = Outbound { egress: Egress::new(config.egress.clone()), secrets: config.secrets.clone() };
+    let missing = check_credentials(&config.receivers, &outbound).await;
+    anyhow::ensure!(missing.is_empty(), "{}", joined(&missing));
     let store = Store::open(&config.database).await?;
     let subscribers =
         config.receivers.iter().map(|r| Subscriber { name: r.name.clone(), level_min: r.level_min });
     let mut pipeline = Pipeline::start(store.clone(), rules, settings, subscribers.collect()).await?;
     let mut sources = Sources::start(&config.sources, &store.positions().await?)?;
-    let deliverer =
-        Deliverer::new(store.clone(), &config.receivers, &egress, Arc::new(SystemClock), Arc::new(OsRandom))
-            .map_err(|problems| anyhow::anyhow!("{}", joined(&problems)))?;
+    let deliverer = Deliverer::new(
+        store.clone(),
+        &config.receivers,
+        &outbound,
+        Arc::new(SystemClock),
+        Arc::new(OsRandom),
+    )
+    .map_err(|problems| anyhow::anyhow!("{}", joined(&problems)))?;
     let wake = deliverer.wake();
     let listener = TcpListener::bind(config.listen).await.with_context(|| {
         format!(
@@ -167,6 +174,13 @@ pub(crate) fn ended_by_signal() -> anyhow::Result<impl Future<Output = ()>> {
         }
         cli::say("stopping; what is being stored and sent is finished first");
     })
+}
+
+/// A level alone is that of Keywatch's own parts. Libraries stay at `warn` unless they are named:
+/// at `trace` some of them write what they send, credentials included.
+fn directives(asked: &str) -> String {
+    let is_level = asked.parse::<tracing::Level>().is_ok() || asked == "off";
+    if is_level { format!("warn,keywatch={asked}") } else { asked.to_owned() }
 }
 
 /// Logs go to standard error. `log` says what and how; `KEYWATCH_LOG` (`info`, `keywatch=debug` …)

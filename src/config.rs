@@ -2,14 +2,14 @@
 //!
 //! Three steps, each in its own place: files, variables and flags become one tree (`layers`); the
 //! tree becomes sections that say what was written (`section`, built from `frame`); and [`Config`]
-//! is what that means, with lists and secrets at hand. A flag beats a variable, which beats the
+//! is what that means, with lists at hand and secrets still references. A flag beats a variable, which beats the
 //! files, which beat the defaults.
 
 mod describe;
 pub(crate) mod frame;
 mod layers;
 mod lists;
-mod secret;
+mod receivers;
 pub(crate) mod section;
 mod supplied;
 #[cfg(test)]
@@ -20,11 +20,13 @@ pub(crate) use layers::{Layers, Reading, environment};
 pub(crate) use supplied::Supplied;
 
 use frame::{At, Problems};
-use keywatch_alerting::{EgressPolicy, WebhookReceiver};
+use keywatch_alerting::{EgressPolicy, Receiver};
 use keywatch_rules::Problem;
-use section::{Log, Receiver, Root};
+use keywatch_secrets::{SecretManager, Settings};
+use section::{Log, Root};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// What a configuration means.
 #[derive(Debug)]
@@ -40,11 +42,13 @@ pub(crate) struct Config {
     /// What rules run with; all that is read again on SIGHUP.
     pub(crate) supplied: Supplied,
     pub(crate) sources: Vec<FileSource>,
-    pub(crate) receivers: Vec<WebhookReceiver>,
+    pub(crate) receivers: Vec<Receiver>,
     pub(crate) egress: EgressPolicy,
     /// Where figures are read besides the dashboard's address.
     pub(crate) metrics_listen: Option<SocketAddr>,
     pub(crate) log: Log,
+    /// Resolves the references in all the others.
+    pub(crate) secrets: SecretManager,
     /// What is no mistake but looks like one.
     pub(crate) notices: Vec<String>,
 }
@@ -72,7 +76,7 @@ pub(crate) fn load(layers: &Layers) -> Result<Config, ConfigProblems> {
     let config = layers.reading(&problems).map(|reading| Config {
         path: layers.names().first().map(PathBuf::from),
         notices: reading.notices,
-        ..Config::collect(&reading.root, &environment, &problems)
+        ..Config::collect(&reading.root, &problems)
     });
     finished(config, problems)
 }
@@ -96,13 +100,8 @@ fn finished<T>(result: Option<T>, problems: Problems) -> Result<T, ConfigProblem
 }
 
 impl Config {
-    /// What the sections mean, with everything they refer to; `environment` looks variables up.
-    pub(crate) fn collect(
-        root: &Root,
-        environment: &dyn Fn(&str) -> Option<String>,
-        problems: &Problems,
-    ) -> Self {
-        let receiver = |receiver| webhook(receiver, environment, problems);
+    /// What the sections mean, with the files they refer to.
+    pub(crate) fn collect(root: &Root, problems: &Problems) -> Self {
         let config = Self {
             path: None,
             database: root.database.clone(),
@@ -111,10 +110,11 @@ impl Config {
             https: root.https,
             supplied: Supplied::collect(root, problems),
             sources: root.sources.iter().map(Into::into).collect(),
-            receivers: root.receivers.iter().filter_map(receiver).collect(),
+            receivers: root.receivers.iter().filter_map(receivers::receiver).collect(),
             egress: (&root.egress).into(),
             metrics_listen: root.metrics.listen,
             log: root.log.clone(),
+            secrets: secret_manager(),
             notices: Vec::new(),
         };
         config.check_receivers(root, problems);
@@ -128,7 +128,7 @@ impl Config {
             if matches!(problem.fault, Fault::Secrets(0) | Fault::NameTwice) {
                 continue;
             }
-            let is_meant = |receiver: &&At<Receiver>| receiver.value.name.value == problem.receiver;
+            let is_meant = |receiver: &&At<section::Receiver>| receiver.value.name.value == problem.receiver;
             if let Some(receiver) = root.receivers.iter().find(is_meant) {
                 problems.add(&receiver.origin, problem.to_string(), "");
             }
@@ -143,22 +143,9 @@ impl From<&section::Source> for FileSource {
     }
 }
 
-fn webhook(
-    receiver: &At<Receiver>,
-    environment: &dyn Fn(&str) -> Option<String>,
-    problems: &Problems,
-) -> Option<WebhookReceiver> {
-    let Receiver { name, level, concurrency, webhook } = &receiver.value;
-    let webhook = webhook.as_ref()?;
-    let url = secret::plain(&webhook.url, environment, problems)?;
-    let references = webhook.secret.iter().chain(&webhook.secrets);
-    Some(WebhookReceiver {
-        name: name.value.clone(),
-        url,
-        secrets: references.filter_map(|secret| secret::signing(secret, environment, problems)).collect(),
-        level_min: *level,
-        concurrency: *concurrency,
-    })
+/// Resolves references to secrets with what this machine has.
+pub(crate) fn secret_manager() -> SecretManager {
+    SecretManager::new(Settings { environment: Arc::new(environment) })
 }
 
 #[cfg(test)]
@@ -188,11 +175,15 @@ mod tests {
     }
 
     #[test]
-    fn a_receiver_needs_a_secret_that_is_there() {
-        let found = problems(
-            "receivers:\n  - name: soc\n    webhook:\n      url: https://hooks.example.com/k\n      secret: {source: env, path: SOC_SECRET}\n",
-        );
-        assert_eq!(found.len(), 1, "{found:?}");
-        assert!(found[0].contains("SOC_SECRET") && found[0].contains(":5:15:"), "{found:?}");
+    fn a_secret_is_named_never_written() {
+        let file = |secret: &str| {
+            format!(
+                "receivers:\n  - name: soc\n    webhook:\n      url: https://hooks.example.com/k\n      secret: {secret}\n"
+            )
+        };
+        assert_eq!(problems(&file("{source: env, path: SOC_SECRET}")), Vec::<String>::new());
+        let found = problems(&file("whsec_hunter2"));
+        assert!(found.iter().any(|problem| problem.contains(":5:15: `secret` is no reference")), "{found:?}");
+        assert!(!found.concat().contains("hunter2"), "{found:?}");
     }
 }

@@ -5,10 +5,11 @@
 //! ends and the message is sent again. Nothing here decides who is told.
 
 use crate::clock::{Clock, Random};
-use crate::egress::Egress;
-use crate::receiver::webhook::{Message, Reply, Sender, Verdict};
-use crate::receiver::{Problem, WebhookReceiver, validate};
-use crate::{render, schedule};
+use crate::notification::Notification;
+use crate::receiver::{Problem, Receiver, validate};
+use crate::reply::{Reply, Verdict};
+use crate::schedule;
+use crate::sender::{Outbound, Sender};
 use chrono::{DateTime, Utc};
 use keywatch_store::{AttemptOutcome, AttemptRecord, LeasedDelivery, Store, StoreError};
 use std::sync::Arc;
@@ -32,7 +33,7 @@ const STORE_PAUSE: Duration = Duration::from_secs(5);
 const RECORD_PAUSES: [Duration; 3] =
     [Duration::from_secs(1), Duration::from_secs(4), Duration::from_secs(15)];
 
-/// Delivers alerts from the outbox to webhooks until told to stop.
+/// Delivers alerts from the outbox to receivers until told to stop.
 pub struct Deliverer {
     lanes: Vec<Lane>,
     wake: watch::Sender<()>,
@@ -63,12 +64,12 @@ impl Deliverer {
     /// Every [`Problem`] of every receiver.
     pub fn new(
         store: Store,
-        receivers: &[WebhookReceiver],
-        egress: &Egress,
+        receivers: &[Receiver],
+        outbound: &Outbound,
         clock: Arc<dyn Clock>,
         random: Arc<dyn Random>,
     ) -> Result<Self, Vec<Problem>> {
-        let mut problems = validate(receivers, egress.policy());
+        let mut problems = validate(receivers, outbound.egress.policy());
         if !problems.is_empty() {
             return Err(problems);
         }
@@ -76,7 +77,7 @@ impl Deliverer {
         let mut lanes = Vec::new();
         for receiver in receivers {
             let (name, desk) = (receiver.name.clone(), Arc::clone(&desk));
-            match Sender::new(receiver, egress) {
+            match Sender::new(receiver, outbound) {
                 Ok(sender) => lanes.push(Lane { name, concurrency: receiver.concurrency, sender, desk }),
                 Err(problem) => problems.push(problem),
             }
@@ -186,19 +187,8 @@ impl Lane {
 
     async fn deliver(self: Arc<Self>, delivery: LeasedDelivery) {
         let started_at = self.desk.clock.now();
-        let (kind, note) = (delivery.kind.as_str(), delivery.note.as_deref());
-        let (reply, outcome) = match render::body(kind, delivery.created_at, &delivery.alert_json, note) {
-            Ok(body) => {
-                let id = delivery.message_id.clone();
-                let reply = self.sender.send(&Message { id, timestamp: started_at.timestamp(), body }).await;
-                let outcome = self.outcome(delivery.attempt, &reply);
-                (reply, outcome)
-            }
-            Err(error) => {
-                let reply = Reply::failed(chain(&error));
-                (reply, AttemptOutcome::DeadLetter(chain(&error)))
-            }
-        };
+        let reply = self.sender.send(&notification_of(&delivery), started_at).await;
+        let outcome = self.outcome(delivery.attempt, &reply);
         let attempt = attempt_record(started_at, reply);
         self.log(&delivery, &attempt, &outcome);
         self.record(&delivery, &attempt, outcome).await;
@@ -209,7 +199,8 @@ impl Lane {
         match reply.verdict {
             Verdict::Delivered => AttemptOutcome::Delivered,
             Verdict::Gone => AttemptOutcome::Paused(error()),
-            Verdict::Failed => {
+            Verdict::GiveUp => AttemptOutcome::DeadLetter(format!("will never be taken: {}", error())),
+            Verdict::TryAgain => {
                 let now = self.desk.clock.now();
                 let asked =
                     reply.retry_after.as_deref().and_then(|text| schedule::retry_after_secs(text, now));
@@ -312,6 +303,19 @@ impl Lane {
                 }
             }
         }
+    }
+}
+
+/// What a delivery tells, as it was written to the outbox.
+fn notification_of(delivery: &LeasedDelivery) -> Notification {
+    Notification {
+        id: delivery.message_id.clone(),
+        kind: delivery.kind.into(),
+        created_at: delivery.created_at,
+        alerts: vec![delivery.alert_json.clone()],
+        group: Vec::new(),
+        note: delivery.note.clone(),
+        link: None,
     }
 }
 

@@ -1,24 +1,33 @@
-//! Findings in, notifications out: delivers alerts from the outbox to webhooks.
+//! Findings in, notifications out: delivers alerts from the outbox to receivers.
 //!
-//! Messages follow Standard Webhooks 1.0: signed, under a stable id, with a fresh timestamp at
-//! every attempt. Every outbound address passes one egress policy. Nothing here decides which
-//! receiver is told about which alert; that is written in the outbox already.
+//! A [`Notification`] is what is told, a [`Receiver`] whom, a [`Sender`] makes one attempt and
+//! yields a [`Reply`]. Credentials are references, resolved at every attempt. Every outbound
+//! address passes one egress policy. Nothing here decides which receiver is told about which
+//! alert; that is written in the outbox already.
 
 mod clock;
 mod deliver;
 mod egress;
+mod notification;
 mod probe;
 mod receiver;
 pub mod render;
+mod reply;
 pub mod schedule;
+mod sender;
 mod sign;
 #[cfg(test)]
 mod testing;
+mod text;
 
 pub use clock::{Clock, OsRandom, Random};
 pub use deliver::{DeliverError, Deliverer, STOP_TIMEOUT, Wake};
 pub use egress::{Egress, EgressPolicy, Lookup, Refusal, Resolved, SystemLookup, special_use};
-pub use probe::{TEST_KIND, TestReport, send_test};
-pub use receiver::webhook::SEND_TIMEOUT;
-pub use receiver::{CONCURRENCY, Fault, Problem, SECRETS, WebhookReceiver, validate};
+pub use notification::{Notification, NotificationKind};
+pub use probe::{TestReport, check_credentials, send_test};
+pub use receiver::{
+    Address, Authorization, CONCURRENCY, Fault, Problem, Receiver, ReceiverKind, SECRETS, Webhook, validate,
+};
+pub use reply::{Reply, Verdict};
+pub use sender::{Outbound, SEND_TIMEOUT, Sender, Shown};
 pub use sign::{SECRET_BYTES, SecretError, SignError, SigningSecret, signature};

@@ -1,10 +1,12 @@
-//! Standard Webhooks 1.0 signatures: HMAC-SHA256 over `id.timestamp.body`.
+//! Standard Webhooks 1.0 signatures over `id.timestamp.body`: HMAC-SHA256 (`v1`) with a secret
+//! that both sides know, or ed25519 (`v1a`) with a key of which the receiver knows the public half.
 //!
 //! A secret is never printed, neither by `Debug` nor in an error, and is wiped when dropped.
 //! <https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md>
 
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig, general_purpose::STANDARD};
 use base64::{Engine, alphabet};
+use ed25519_dalek::{Signer, SigningKey};
 use hmac::{Hmac, Mac};
 use sha2::Sha256;
 use std::fmt;
@@ -15,6 +17,9 @@ use zeroize::Zeroizing;
 pub const SECRET_BYTES: RangeInclusive<usize> = 24..=64;
 
 const PREFIX: &str = "whsec_";
+/// Before a private ed25519 key: its seed of 32 bytes, or seed and public key, 64 bytes.
+const PRIVATE_PREFIX: &str = "whsk_";
+const PUBLIC_PREFIX: &str = "whpk_";
 /// A fresh secret: as many bytes as the hash puts out.
 const FRESH_BYTES: usize = 32;
 
@@ -24,21 +29,28 @@ const LENIENT: GeneralPurpose = GeneralPurpose::new(
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );
 
-/// A secret shared with one receiver.
+/// What messages to one receiver are signed with.
 #[derive(Clone)]
-pub struct SigningSecret(Zeroizing<Vec<u8>>);
+pub struct SigningSecret(Key);
+
+/// Both are wiped when dropped.
+#[derive(Clone)]
+enum Key {
+    Shared(Zeroizing<Vec<u8>>),
+    Private(Box<SigningKey>),
+}
 
 /// Why a text is no signing secret; never repeats any of it.
 #[derive(Clone, Copy, Debug, thiserror::Error, PartialEq, Eq)]
 pub enum SecretError {
     /// The prefix is missing.
     #[error(
-        "a webhook signing secret starts with `whsec_`; copy the whole value the receiver shows, or make one with `openssl rand -base64 32` and put `whsec_` in front"
+        "a webhook signing secret starts with `whsec_` (a private ed25519 key with `whsk_`); copy the whole value the receiver shows, or make one with `openssl rand -base64 32` and put `whsec_` in front"
     )]
     Prefix,
     /// What follows the prefix is not base64.
     #[error(
-        "what follows `whsec_` is not base64 (letters, digits, `+`, `/`); copy the value again, without quotes or line breaks"
+        "what follows the prefix is not base64 (letters, digits, `+`, `/`); copy the value again, without quotes or line breaks"
     )]
     Base64,
     /// Fewer or more bytes than allowed.
@@ -46,6 +58,11 @@ pub enum SecretError {
         "the webhook signing secret has {0} bytes, the standard asks for 24 to 64; make one with `openssl rand -base64 32` and put `whsec_` in front"
     )]
     Length(usize),
+    /// Not 32 or 64 bytes, or the two halves do not belong together.
+    #[error(
+        "what follows `whsk_` is no private ed25519 key; write its 32 bytes, or those and the 32 of its public key, in base64"
+    )]
+    Private,
     /// The operating system gave no random bytes.
     #[error("no random bytes for a new webhook signing secret; check that the system's random source works")]
     Random,
@@ -65,18 +82,21 @@ pub enum SignError {
 }
 
 impl SigningSecret {
-    /// Reads a secret as receivers show it: `whsec_` and base64. White space around it is ignored.
+    /// Reads a secret as receivers show it, `whsec_` and base64, or a private key, `whsk_` and
+    /// base64. White space around it is ignored.
     ///
     /// # Errors
-    /// [`SecretError`] when it is not of that form or not 24 to 64 bytes long.
+    /// [`SecretError`] when it is neither.
     pub fn parse(text: &str) -> Result<Self, SecretError> {
-        let encoded = text.trim().strip_prefix(PREFIX).ok_or(SecretError::Prefix)?;
-        let decoded = LENIENT.decode(encoded).map(Zeroizing::new);
-        let Ok(bytes) = decoded else { return Err(SecretError::Base64) };
+        let text = text.trim();
+        if let Some(encoded) = text.strip_prefix(PRIVATE_PREFIX) {
+            return private(&decoded(encoded)?).map(|key| Self(Key::Private(Box::new(key))));
+        }
+        let bytes = decoded(text.strip_prefix(PREFIX).ok_or(SecretError::Prefix)?)?;
         if !SECRET_BYTES.contains(&bytes.len()) {
             return Err(SecretError::Length(bytes.len()));
         }
-        Ok(Self(bytes))
+        Ok(Self(Key::Shared(bytes)))
     }
 
     /// A fresh secret of 32 random bytes.
@@ -86,17 +106,46 @@ impl SigningSecret {
     pub fn generate() -> Result<Self, SecretError> {
         let mut bytes = Zeroizing::new(vec![0; FRESH_BYTES]);
         getrandom::fill(&mut bytes).map_err(|_no_source| SecretError::Random)?;
-        Ok(Self(bytes))
+        Ok(Self(Key::Shared(bytes)))
     }
 
     /// The secret as text, for showing it once to the person who sets up the receiver.
     #[must_use]
     pub fn reveal(&self) -> Zeroizing<String> {
-        let mut text = Zeroizing::new(String::with_capacity(PREFIX.len() + self.0.len().div_ceil(3) * 4));
-        text.push_str(PREFIX);
-        STANDARD.encode_string(&*self.0, &mut text);
-        text
+        match &self.0 {
+            Key::Shared(bytes) => encoded(PREFIX, bytes),
+            Key::Private(key) => encoded(PRIVATE_PREFIX, &*Zeroizing::new(key.to_keypair_bytes())),
+        }
     }
+
+    /// The key a receiver verifies with, when it is not the secret itself: `whpk_` and base64.
+    #[must_use]
+    pub fn public(&self) -> Option<String> {
+        match &self.0 {
+            Key::Shared(_) => None,
+            Key::Private(key) => Some(encoded(PUBLIC_PREFIX, key.verifying_key().as_bytes()).to_string()),
+        }
+    }
+}
+
+fn decoded(encoded: &str) -> Result<Zeroizing<Vec<u8>>, SecretError> {
+    LENIENT.decode(encoded).map(Zeroizing::new).map_err(|_holds_the_value| SecretError::Base64)
+}
+
+fn encoded(prefix: &str, bytes: &[u8]) -> Zeroizing<String> {
+    let mut text = Zeroizing::new(String::with_capacity(prefix.len() + bytes.len().div_ceil(3) * 4));
+    text.push_str(prefix);
+    STANDARD.encode_string(bytes, &mut text);
+    text
+}
+
+fn private(bytes: &[u8]) -> Result<SigningKey, SecretError> {
+    let key = match bytes.len() {
+        32 => bytes.try_into().ok().map(SigningKey::from_bytes),
+        64 => bytes.try_into().ok().and_then(|pair| SigningKey::from_keypair_bytes(pair).ok()),
+        _ => None,
+    };
+    key.ok_or(SecretError::Private)
 }
 
 impl fmt::Debug for SigningSecret {
@@ -105,7 +154,7 @@ impl fmt::Debug for SigningSecret {
     }
 }
 
-/// The `webhook-signature` header: one `v1,…` per secret, separated by spaces, so that a receiver
+/// The `webhook-signature` header: one `v1,…` or `v1a,…` per secret, separated by spaces, so that a receiver
 /// accepts the message during a rotation whichever of the secrets it knows.
 ///
 /// `timestamp` is in seconds since 1970 and must be the one sent along.
@@ -132,10 +181,18 @@ pub fn signature(
 
 /// `None` never happens: HMAC takes keys of any length (RFC 2104).
 fn sign_once(secret: &SigningSecret, stem: &[u8], body: &[u8]) -> Option<String> {
-    let mut mac = Hmac::<Sha256>::new_from_slice(&secret.0).ok()?;
-    mac.update(stem);
-    mac.update(body);
-    Some(format!("v1,{}", STANDARD.encode(mac.finalize().into_bytes())))
+    match &secret.0 {
+        Key::Shared(bytes) => {
+            let mut mac = Hmac::<Sha256>::new_from_slice(bytes).ok()?;
+            mac.update(stem);
+            mac.update(body);
+            Some(format!("v1,{}", STANDARD.encode(mac.finalize().into_bytes())))
+        }
+        Key::Private(key) => {
+            let signature = key.sign(&[stem, body].concat());
+            Some(format!("v1a,{}", STANDARD.encode(signature.to_bytes())))
+        }
+    }
 }
 
 #[cfg(test)]
@@ -187,6 +244,31 @@ mod tests {
         check_refused("whsec_not base64 at all", SecretError::Base64);
         check_refused(&secret_of(&[3; 23]), SecretError::Length(23));
         check_refused(&secret_of(&[3; 65]), SecretError::Length(65));
+    }
+
+    #[test]
+    fn a_private_key_signs_what_its_public_half_verifies() {
+        use ed25519_dalek::{Signature, VerifyingKey};
+        let seed = [5; 32];
+        let text = format!("whsk_{}", STANDARD.encode(seed));
+        let secret = SigningSecret::parse(&text).unwrap();
+        assert_eq!(SigningSecret::parse(&secret.reveal()).unwrap().public(), secret.public(), "both lengths");
+        let public = secret.public().unwrap();
+        let bytes = STANDARD.decode(public.strip_prefix("whpk_").unwrap()).unwrap();
+        let key = VerifyingKey::from_bytes(&bytes.try_into().unwrap()).unwrap();
+        let header = signature(&[secret], "msg_1", 5, b"{}").unwrap();
+        let raw = STANDARD.decode(header.strip_prefix("v1a,").unwrap()).unwrap();
+        let signed = Signature::from_slice(&raw).unwrap();
+        assert!(key.verify_strict(b"msg_1.5.{}", &signed).is_ok());
+        assert!(key.verify_strict(b"msg_1.6.{}", &signed).is_err());
+    }
+
+    #[test]
+    fn a_text_that_is_no_private_key_is_refused() {
+        for bytes in [31, 33, 64, 65] {
+            let text = format!("whsk_{}", STANDARD.encode(vec![9; bytes]));
+            assert_eq!(SigningSecret::parse(&text).unwrap_err(), SecretError::Private, "{bytes}");
+        }
     }
 
     #[test]

@@ -3,7 +3,9 @@
 
 use crate::clock::{Clock, Random};
 use crate::egress::{Egress, EgressPolicy};
-use crate::receiver::WebhookReceiver;
+use crate::notification::{Notification, NotificationKind};
+use crate::receiver::{Address, Receiver, ReceiverKind, Webhook};
+use crate::sender::Outbound;
 use crate::sign::SigningSecret;
 use axum::Router;
 use axum::body::Bytes;
@@ -11,7 +13,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, HeaderName, StatusCode};
 use axum::response::{IntoResponse, Response};
 use chrono::{DateTime, TimeDelta, Utc};
-use keywatch_event::Level;
+use keywatch_secrets::{SecretManager, SecretRef, Settings};
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -56,19 +58,67 @@ impl Random for Fixed {
     }
 }
 
-pub(crate) fn receiver(name: &str, url: &str) -> WebhookReceiver {
-    WebhookReceiver {
-        name: name.to_owned(),
-        url: url.to_owned(),
-        secrets: vec![SigningSecret::generate().unwrap()],
-        level_min: Level::Warning,
-        concurrency: 4,
-    }
+/// A webhook receiver that signs with the secret [`secret_of`] its name.
+pub(crate) fn receiver(name: &str, url: &str) -> Receiver {
+    let address = Address::Plain(url.to_owned());
+    let signing = vec![variable(&format!("SECRET_{name}"))];
+    Receiver::new(name, ReceiverKind::Webhook(Webhook { address, signing, auth: None }))
+}
+
+/// A reference to a variable of the environment that [`secrets`] knows.
+pub(crate) fn variable(name: &str) -> SecretRef {
+    format!("env:{name}").parse().unwrap()
+}
+
+/// The signing secret of the receiver `name`.
+pub(crate) fn secret_of(name: &str) -> SigningSecret {
+    SigningSecret::parse(&secret_text(name)).unwrap()
+}
+
+fn secret_text(name: &str) -> String {
+    let bytes: Vec<u8> = name.bytes().cycle().take(32).collect();
+    format!("whsec_{}", base64::Engine::encode(&base64::engine::general_purpose::STANDARD, bytes))
+}
+
+/// Knows every `SECRET_…`, except `SECRET_unset`; `SECRET_wrong` is no signing secret.
+pub(crate) fn secrets() -> SecretManager {
+    secrets_from(|name| match name.strip_prefix("SECRET_")? {
+        "unset" => None,
+        "wrong" => Some("hunter2".to_owned()),
+        name => Some(secret_text(name)),
+    })
+}
+
+pub(crate) fn secrets_from(lookup: impl Fn(&str) -> Option<String> + Send + Sync + 'static) -> SecretManager {
+    SecretManager::new(Settings { environment: Arc::new(lookup) })
 }
 
 /// An egress that reaches loopback over plain HTTP.
 pub(crate) fn loopback() -> Egress {
     Egress::new(EgressPolicy { allow: vec!["127.0.0.0/8".parse().unwrap()], allow_http: true })
+}
+
+/// Sends to loopback, with the secrets of [`secrets`].
+pub(crate) fn outbound() -> Outbound {
+    Outbound { egress: loopback(), secrets: secrets() }
+}
+
+/// A new alert, told at noon.
+pub(crate) fn notification() -> Notification {
+    Notification {
+        id: "msg_1".to_owned(),
+        kind: NotificationKind::Opened,
+        created_at: noon(),
+        alerts: vec![r#"{"id":"a1"}"#.to_owned()],
+        group: vec![],
+        note: None,
+        link: None,
+    }
+}
+
+/// 2026-01-31T12:00:00Z.
+pub(crate) fn noon() -> DateTime<Utc> {
+    DateTime::from_timestamp(1_769_860_800, 0).unwrap()
 }
 
 /// One request as it arrived.

@@ -122,7 +122,8 @@ impl Client {
 
     fn compare(&self, found: &MetricAlarm, wanted: &Alarm) -> Vec<(&'static str, String, String)> {
         let word = |word: Option<&str>| word.unwrap_or("(none)").to_owned();
-        let number = |number: Option<i32>| number.map_or_else(|| "(none)".to_owned(), |number| number.to_string());
+        let number =
+            |number: Option<i32>| number.map_or_else(|| "(none)".to_owned(), |number| number.to_string());
         let actions = found.alarm_actions().join(", ");
         let all = [
             ("Namespace", word(found.namespace()), self.namespace.clone()),

@@ -54,8 +54,12 @@ impl CloudWatchError {
 
 fn remedy(code: &str) -> &'static str {
     match code {
-        "AccessDenied" | "AccessDeniedException" => "grant the policy of docs/cloudwatch.md to Keywatch's role",
-        "Throttling" | "ThrottlingException" | "LimitExceededFault" | "LimitExceeded" => "it is tried again later",
+        "AccessDenied" | "AccessDeniedException" => {
+            "grant the policy of docs/cloudwatch.md to Keywatch's role"
+        }
+        "Throttling" | "ThrottlingException" | "LimitExceededFault" | "LimitExceeded" => {
+            "it is tried again later"
+        }
         "InvalidClientTokenId" | "UnrecognizedClientException" | "ExpiredToken" | "ExpiredTokenException" => {
             "look at the credentials Keywatch runs with"
         }

@@ -56,6 +56,7 @@ impl Demo {
             egress: EgressPolicy { allow: vec![IpNet::from(IpAddr::from([127, 0, 0, 1]))], allow_http: true },
             metrics_listen: None,
             log,
+            secrets: crate::config::secret_manager(),
             notices: Vec::new(),
         };
         let runtime = tokio::runtime::Runtime::new().context("cannot start the runtime")?;
@@ -64,6 +65,7 @@ impl Demo {
             let mut tasks = tokio::task::JoinSet::new();
             let receiver = DemoReceiver::bind().await?;
             config.receivers.push(receiver.receiver.clone());
+            config.secrets = receiver.secrets();
             tasks.spawn(receiver.serve());
             app::run(config, stop, |running| {
                 say(&format!("Keywatch demo: two weeks of sample logs in {}", logs.display()));

@@ -19,6 +19,6 @@ pub(crate) use lists::{Item, ListSource};
 pub(crate) use log::{Log, LogFormat};
 pub(crate) use metrics::Metrics;
 pub(crate) use planned_access::PlannedAccess;
-pub(crate) use receiver::Receiver;
+pub(crate) use receiver::{Receiver, Webhook};
 pub(crate) use root::Root;
 pub(crate) use source::Source;

@@ -15,7 +15,7 @@ pub(crate) fn read_root(text: &str) -> (Option<Root>, Vec<String>) {
 pub(crate) fn problems(text: &str) -> Vec<String> {
     let problems = Problems::default();
     let reading = Layers::of_text("c.yaml", text).reading(&problems);
-    let _config = reading.map(|reading| Config::collect(&reading.root, &|_| None, &problems));
+    let _config = reading.map(|reading| Config::collect(&reading.root, &problems));
     problems.into_sorted().iter().map(ToString::to_string).collect()
 }
 

@@ -150,7 +150,8 @@ impl Store {
             return Ok(false);
         }
         for body in bodies {
-            let insert = "INSERT INTO publications (made_at, due_at, state, refusals, body) VALUES (?1, ?1, 0, 0, ?2)";
+            let insert =
+                "INSERT INTO publications (made_at, due_at, state, refusals, body) VALUES (?1, ?1, 0, 0, ?2)";
             let query = sqlx::query(insert).bind(nanos(now)).bind(body);
             query.execute(&mut *conn).await.map_err(failed)?;
         }
@@ -224,7 +225,8 @@ impl Store {
     /// # Errors
     /// [`StoreError`] when the database cannot be written.
     pub async fn forget_publications(&self, limit: DateTime<Utc>) -> Result<u64, StoreError> {
-        self.change_publications("DELETE FROM publications WHERE state <> 1 AND made_at < ?", nanos(limit)).await
+        self.change_publications("DELETE FROM publications WHERE state <> 1 AND made_at < ?", nanos(limit))
+            .await
     }
 
     async fn change_publications(&self, sql: &'static str, bound: i64) -> Result<u64, StoreError> {

@@ -3,8 +3,8 @@
 use super::*;
 use crate::schedule::DELAYS_SECS;
 use crate::testing::{
-    Act, Break, Broken, DEADLINE, Endpoint, Fixed, Seen, TestClock, loopback, receiver, status, verify,
-    with_header,
+    Act, Break, Broken, DEADLINE, Endpoint, Fixed, Seen, TestClock, outbound, receiver, secret_of, status,
+    verify, with_header,
 };
 use keywatch_event::*;
 use keywatch_store::*;
@@ -95,7 +95,7 @@ impl Rig {
     }
 
     /// Commits alert `number`, to be told to `receivers`.
-    async fn open_alert(&self, number: usize, receivers: &[&WebhookReceiver]) {
+    async fn open_alert(&self, number: usize, receivers: &[&Receiver]) {
         let place = Place { name: "trail".into(), line: 1, record: 1 };
         let mut judge = Opens(alert(number, &place));
         let events = [IncomingEvent { event: event(number), place, raw: 0..2 }];
@@ -106,14 +106,14 @@ impl Rig {
         self.store.commit(&incoming, &mut judge, &names).await.unwrap();
     }
 
-    fn start(&self, receivers: &[WebhookReceiver]) -> Running {
+    fn start(&self, receivers: &[Receiver]) -> Running {
         self.start_with(receivers, crate::SEND_TIMEOUT)
     }
 
-    fn start_with(&self, receivers: &[WebhookReceiver], limit: Duration) -> Running {
+    fn start_with(&self, receivers: &[Receiver], limit: Duration) -> Running {
         let random = Arc::new(Fixed(u64::MAX));
         let clock = Arc::clone(&self.clock);
-        let deliverer = Deliverer::new(self.store.clone(), receivers, &loopback(), clock, random).unwrap();
+        let deliverer = Deliverer::new(self.store.clone(), receivers, &outbound(), clock, random).unwrap();
         let deliverer = deliverer.with_send_timeout(limit);
         let (stop, stopping) = watch::channel(false);
         let wake = deliverer.wake();
@@ -186,7 +186,7 @@ async fn an_alert_is_sent_once_signed_and_recorded() {
     running.wake.wake();
 
     let seen = endpoint.next().await;
-    verify(&seen, &siem.secrets[0]);
+    verify(&seen, &secret_of("siem"));
     assert_eq!(kind_of(&seen), "alert.opened");
     let sent: serde_json::Value = serde_json::from_slice(&seen.body).unwrap();
     assert_eq!(sent["data"]["id"], "a1");
@@ -228,7 +228,7 @@ async fn a_receiver_that_is_down_and_comes_back_loses_nothing() {
         assert_eq!(earlier.header("webhook-id"), later.header("webhook-id"));
         assert_eq!(earlier.body, later.body);
         assert!(earlier.timestamp() < later.timestamp(), "the timestamp is fresh");
-        verify(later, &siem.secrets[0]);
+        verify(later, &secret_of("siem"));
     }
     running.stop().await;
 }

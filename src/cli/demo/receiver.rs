@@ -7,16 +7,20 @@ use anyhow::Context;
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
-use keywatch_alerting::{SigningSecret, WebhookReceiver, signature};
+use keywatch_alerting::{Address, Receiver, ReceiverKind, SigningSecret, Webhook, signature};
 use keywatch_event::Level;
+use keywatch_secrets::{SecretManager, Settings};
 use std::sync::Arc;
 use tokio::net::TcpListener;
+
+/// The only secret of the demo, which lives in memory.
+const SECRET: &str = "DEMO_WEBHOOK_SECRET";
 
 /// A receiver that listens, and how Keywatch reaches it.
 pub(super) struct DemoReceiver {
     listener: TcpListener,
     secret: SigningSecret,
-    pub(super) receiver: WebhookReceiver,
+    pub(super) receiver: Receiver,
 }
 
 impl DemoReceiver {
@@ -24,14 +28,24 @@ impl DemoReceiver {
         let listener =
             TcpListener::bind("127.0.0.1:0").await.context("cannot listen for the demo's webhooks")?;
         let secret = SigningSecret::generate()?;
-        let receiver = WebhookReceiver {
-            name: "demo".to_owned(),
-            url: format!("http://{}/alerts", listener.local_addr()?),
-            secrets: vec![secret.clone()],
+        let webhook = Webhook {
+            address: Address::Plain(format!("http://{}/alerts", listener.local_addr()?)),
+            signing: vec![format!("env:{SECRET}").parse()?],
+            auth: None,
+        };
+        let receiver = Receiver {
             level_min: Level::High,
             concurrency: 1,
+            ..Receiver::new("demo", ReceiverKind::Webhook(webhook))
         };
         Ok(Self { listener, secret, receiver })
+    }
+
+    /// Knows the demo's secret and no other.
+    pub(super) fn secrets(&self) -> SecretManager {
+        let secret = self.secret.clone();
+        let environment = move |name: &str| (name == SECRET).then(|| secret.reveal().to_string());
+        SecretManager::new(Settings { environment: Arc::new(environment) })
     }
 
     /// Answers until the demo ends.

@@ -1,26 +1,35 @@
 //! One attempt against receivers of every temper, over real sockets.
 
+use super::http::EXCERPT_BYTES_MAX;
 use super::*;
-use crate::egress::{Lookup, Resolved};
+use crate::clock::Clock;
+use crate::egress::{EgressPolicy, Lookup, Resolved};
+use crate::receiver::{Address, Authorization, Webhook};
+use crate::reply::Verdict;
 use crate::testing::{
-    Act, Break, Broken, DEADLINE, Endpoint, loopback, receiver, status, verify, with_header,
+    Act, Break, Broken, DEADLINE, Endpoint, TestClock, loopback, noon, notification, outbound, receiver,
+    secret_of, secrets, secrets_from, status, variable, verify, with_header,
 };
+use reqwest::StatusCode;
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-fn message(timestamp: i64) -> Message {
-    let body = br#"{"type":"alert.opened","data":{"id":"a1"}}"#.to_vec();
-    Message { id: "msg_1".to_owned(), timestamp, body }
+fn through(egress: &Egress) -> Outbound {
+    Outbound { egress: egress.clone(), secrets: secrets() }
 }
 
 fn sender(url: &str, egress: &Egress) -> Sender {
-    Sender::new(&receiver("siem", url), egress).unwrap().with_timeout(DEADLINE)
+    Sender::new(&receiver("siem", url), &through(egress)).unwrap().with_timeout(DEADLINE)
+}
+
+async fn send(sender: &Sender) -> Reply {
+    sender.send(&notification(), noon()).await
 }
 
 /// One attempt that must fail without an answer; yields what was said of it.
 async fn failure(sender: &Sender) -> String {
-    let reply = sender.send(&message(1)).await;
-    assert_eq!((&reply.verdict, reply.status), (&Verdict::Failed, None), "{reply:?}");
+    let reply = send(sender).await;
+    assert_eq!((reply.verdict, reply.status), (Verdict::TryAgain, None), "{reply:?}");
     reply.error.unwrap()
 }
 
@@ -41,48 +50,45 @@ impl Lookup for Everywhere {
 
 #[test]
 fn every_status_is_success_goodbye_or_to_be_tried_again() {
+    let address = Address::Plain("https://siem.example/".to_owned());
+    let webhook = Webhook { address, signing: vec![], auth: None };
     for code in 200..=599_u16 {
-        let (verdict, error) = judge(StatusCode::from_u16(code).unwrap());
+        let answer = Answer { status: StatusCode::from_u16(code).unwrap() };
+        let Judgement { verdict, error, .. } = webhook.judge(&answer);
         let want = match code {
             200..=299 => Verdict::Delivered,
             410 => Verdict::Gone,
-            _ => Verdict::Failed,
+            _ => Verdict::TryAgain,
         };
         assert_eq!(verdict, want, "{code}");
         assert_eq!(error.is_none(), want == Verdict::Delivered, "{code}");
     }
 }
 
-#[test]
-fn an_excerpt_cannot_steer_a_terminal() {
-    assert_eq!(readable("a\u{1b}[31mb\r\nc\0\u{202e}d".as_bytes()), Some("a [31mb  c  d".to_owned()));
-    assert_eq!(readable(b" \r\n"), None);
-    assert_eq!(readable(&[0xff, b'x']), Some("\u{fffd}x".to_owned()));
-}
-
 #[tokio::test]
 async fn the_reference_verifier_accepts_the_request_with_either_secret_of_a_rotation() {
     let mut endpoint = Endpoint::start(|_| status(200, "")).await;
-    let mut rotating = receiver("siem", &endpoint.url());
-    rotating.secrets.push(SigningSecret::generate().unwrap());
-    let now = crate::clock::Clock::now(&*crate::testing::TestClock::at_real_time()).timestamp();
-    let reply = Sender::new(&rotating, &loopback()).unwrap().send(&message(now)).await;
+    let signing = vec![variable("SECRET_old"), variable("SECRET_new")];
+    let webhook = Webhook { address: Address::Plain(endpoint.url()), signing, auth: None };
+    let rotating = Receiver::new("siem", ReceiverKind::Webhook(webhook));
+    let now = TestClock::at_real_time().now();
+    let reply = Sender::new(&rotating, &outbound()).unwrap().send(&notification(), now).await;
     assert_eq!(reply.verdict, Verdict::Delivered, "{reply:?}");
 
     let seen = endpoint.next().await;
-    for secret in &rotating.secrets {
+    for secret in [secret_of("old"), secret_of("new")] {
         let verifier = standardwebhooks::Webhook::new(&secret.reveal()).unwrap();
         verifier.verify(&seen.body, &seen.headers).unwrap();
-        verify(&seen, secret);
+        verify(&seen, &secret);
     }
-    let stranger = standardwebhooks::Webhook::new(&SigningSecret::generate().unwrap().reveal()).unwrap();
+    let stranger = standardwebhooks::Webhook::new(&secret_of("stranger").reveal()).unwrap();
     assert!(stranger.verify(&seen.body, &seen.headers).is_err());
 }
 
 #[tokio::test]
 async fn a_request_is_one_buffer_with_the_headers_of_the_standard() {
     let mut endpoint = Endpoint::start(|_| status(204, "")).await;
-    sender(&endpoint.url(), &loopback()).send(&message(1_769_860_800)).await;
+    send(&sender(&endpoint.url(), &loopback())).await;
     let seen = endpoint.next().await;
     assert_eq!(seen.header("content-type"), "application/json");
     assert_eq!(seen.header("user-agent"), format!("keywatch/{}", env!("CARGO_PKG_VERSION")));
@@ -90,7 +96,7 @@ async fn a_request_is_one_buffer_with_the_headers_of_the_standard() {
     assert_eq!(seen.header("webhook-timestamp"), "1769860800");
     assert_eq!(seen.header("content-length"), seen.body.len().to_string());
     assert!(!seen.headers.contains_key("transfer-encoding"));
-    assert_eq!(seen.body, message(0).body);
+    assert_eq!(seen.body, crate::render::body(&notification()).unwrap());
 }
 
 #[tokio::test]
@@ -99,8 +105,8 @@ async fn answers_of_every_class_are_understood() {
     let endpoint = Endpoint::start(|number| status(CODES[number], "said so")).await;
     let sender = sender(&endpoint.url(), &loopback());
     for code in CODES {
-        let reply = sender.send(&message(1)).await;
-        let want = if code < 300 { Verdict::Delivered } else { Verdict::Failed };
+        let reply = send(&sender).await;
+        let want = if code < 300 { Verdict::Delivered } else { Verdict::TryAgain };
         assert_eq!((reply.status, reply.verdict), (Some(code), want));
         if code != 204 {
             assert_eq!(reply.excerpt.as_deref(), Some("said so"), "{code}");
@@ -111,7 +117,7 @@ async fn answers_of_every_class_are_understood() {
 #[tokio::test]
 async fn a_receiver_that_is_gone_is_not_just_failing() {
     let endpoint = Endpoint::start(|_| status(410, "")).await;
-    let reply = sender(&endpoint.url(), &loopback()).send(&message(1)).await;
+    let reply = send(&sender(&endpoint.url(), &loopback())).await;
     assert_eq!(reply.verdict, Verdict::Gone);
     assert_eq!(reply.error.as_deref(), Some("answered 410 Gone: it wants no more messages"));
 }
@@ -124,8 +130,8 @@ async fn a_redirect_is_not_followed() {
     let endpoint = Endpoint::start(move |number| with_header(codes[number], "location", &target)).await;
     let sender = sender(&endpoint.url(), &loopback());
     for code in codes {
-        let reply = sender.send(&message(1)).await;
-        assert_eq!((reply.status, &reply.verdict), (Some(code), &Verdict::Failed));
+        let reply = send(&sender).await;
+        assert_eq!((reply.status, reply.verdict), (Some(code), Verdict::TryAgain));
         assert!(reply.error.unwrap().contains("configure the final address"));
     }
     assert!(elsewhere.is_quiet(), "the other endpoint was reached");
@@ -134,7 +140,7 @@ async fn a_redirect_is_not_followed() {
 #[tokio::test]
 async fn retry_after_is_handed_on_as_sent() {
     let endpoint = Endpoint::start(|_| with_header(429, "retry-after", "120")).await;
-    let reply = sender(&endpoint.url(), &loopback()).send(&message(1)).await;
+    let reply = send(&sender(&endpoint.url(), &loopback())).await;
     assert_eq!(reply.retry_after.as_deref(), Some("120"));
 }
 
@@ -162,8 +168,8 @@ async fn the_status_decides_even_when_the_body_never_ends() {
         [(Break::Flood, EXCERPT_BYTES_MAX..=EXCERPT_BYTES_MAX), (Break::DripBody, 1..=1000)]
     {
         let broken = Broken::start(how).await;
-        let reply = sender(&broken.url(), &loopback()).send(&message(1)).await;
-        assert_eq!((reply.status, &reply.verdict), (Some(200), &Verdict::Delivered), "{how:?}");
+        let reply = send(&sender(&broken.url(), &loopback())).await;
+        assert_eq!((reply.status, reply.verdict), (Some(200), Verdict::Delivered), "{how:?}");
         let read = reply.excerpt.unwrap().len();
         assert!(excerpt_bytes.contains(&read), "{how:?}: {read} bytes were read");
     }
@@ -208,7 +214,87 @@ async fn a_name_is_checked_when_it_is_dialled() {
     assert!(endpoint.is_quiet());
 
     let listed = Egress::with_lookup(loopback().policy().clone(), here);
-    let reply = sender(&url, &listed).send(&message(1)).await;
+    let reply = send(&sender(&url, &listed)).await;
     assert_eq!(reply.verdict, Verdict::Delivered, "{reply:?}");
     assert_eq!(endpoint.next().await.header("host"), format!("hooks.example:{}", endpoint.port()));
+}
+
+/// A webhook whose endpoint wants a bearer token as well.
+fn guarded(url: &str) -> Receiver {
+    let auth = Some(Authorization::Bearer(variable("TOKEN")));
+    let address = Address::Plain(url.to_owned());
+    let webhook = Webhook { address, signing: vec![variable("SECRET_siem")], auth };
+    Receiver::new("siem", ReceiverKind::Webhook(webhook))
+}
+
+#[tokio::test]
+async fn a_refused_credential_that_was_replaced_meanwhile_fails_nothing() {
+    // Rotated between the first attempt's fetch and its refusal.
+    let rotated = Arc::new(AtomicBool::new(false));
+    let (told, asked) = (Arc::clone(&rotated), Arc::clone(&rotated));
+    let mut endpoint = Endpoint::start(move |number| {
+        told.store(true, Ordering::SeqCst);
+        status(if number == 0 { 401 } else { 200 }, "")
+    })
+    .await;
+    let secrets = secrets_from(move |name| match name {
+        "TOKEN" if asked.load(Ordering::SeqCst) => Some("token-new".to_owned()),
+        "TOKEN" => Some("token-old".to_owned()),
+        _ => Some(secret_of("siem").reveal().to_string()),
+    });
+    let outbound = Outbound { egress: loopback(), secrets };
+    let reply = send(&Sender::new(&guarded(&endpoint.url()), &outbound).unwrap()).await;
+    assert_eq!(reply.verdict, Verdict::Delivered, "{reply:?}");
+    let tokens = [endpoint.next().await, endpoint.next().await];
+    assert_eq!(
+        tokens.map(|seen| seen.header("authorization").to_owned()),
+        ["Bearer token-old", "Bearer token-new"]
+    );
+}
+
+#[tokio::test]
+async fn a_refused_credential_that_has_not_changed_is_shown_once_and_tried_later() {
+    let mut endpoint = Endpoint::start(|_| status(403, "token-same is not welcome")).await;
+    let secrets = secrets_from(|name| {
+        Some(if name == "TOKEN" { "token-same".to_owned() } else { secret_of("siem").reveal().to_string() })
+    });
+    let outbound = Outbound { egress: loopback(), secrets };
+    let reply = send(&Sender::new(&guarded(&endpoint.url()), &outbound).unwrap()).await;
+    assert_eq!((reply.verdict, reply.status), (Verdict::TryAgain, Some(403)));
+    assert_eq!(reply.excerpt.as_deref(), Some("[redacted] is not welcome"), "it was repeated");
+    endpoint.next().await;
+    assert!(endpoint.is_quiet(), "the same credential was shown twice");
+}
+
+#[tokio::test]
+async fn an_address_that_is_a_credential_is_followed_when_it_changes_and_never_shown() {
+    let mut first = Endpoint::start(|_| status(200, "")).await;
+    let mut second = Endpoint::start(|_| status(200, "")).await;
+    let urls = [first.url(), second.url()];
+    let moved = Arc::new(AtomicBool::new(false));
+    let asked = Arc::clone(&moved);
+    let secrets = secrets_from(move |name| match name {
+        "URL" => urls.get(usize::from(asked.load(Ordering::SeqCst))).cloned(),
+        _ => Some(secret_of("siem").reveal().to_string()),
+    });
+    let address = Address::Secret(variable("URL"));
+    let webhook = Webhook { address, signing: vec![variable("SECRET_siem")], auth: None };
+    let target = Receiver::new("siem", ReceiverKind::Webhook(webhook));
+    let sender = Sender::new(&target, &Outbound { egress: loopback(), secrets }).unwrap();
+    let (reply, shown) = sender.rehearse(&notification(), noon()).await;
+    assert_eq!(reply.verdict, Verdict::Delivered, "{reply:?}");
+    first.next().await;
+    assert!(!format!("{shown:?}").contains("T0KEN"), "{shown:?}");
+    moved.store(true, Ordering::SeqCst);
+    assert_eq!(send(&sender).await.verdict, Verdict::Delivered);
+    second.next().await;
+}
+
+#[tokio::test]
+async fn a_missing_credential_is_told_and_tried_again_later() {
+    let endpoint = Endpoint::start(|_| status(200, "")).await;
+    let sender = Sender::new(&receiver("unset", &endpoint.url()), &outbound()).unwrap();
+    let error = failure(&sender).await;
+    assert!(error.contains("env:SECRET_unset"), "{error}");
+    assert!(endpoint.is_quiet());
 }
