@@ -10,7 +10,7 @@ use std::time::Duration;
 /// Stands in every token and value; what comes out is searched for it.
 const CANARY: &str = "CaNaRy7Tweet9";
 /// `whsec_` and 32 bytes in base64, which begin with the canary.
-const HOOK_SECRET: &str = "whsec_CaNaRy7Tweet9ILPZIo2LaLaSwMfKQ9r8GKYqrTwjUPD=";
+const HOOK_SECRET: &str = "whsec_CaNaRy7Tweet9ILPZIo2LaLaSwMfKQ9r8GKYqrTwjUo=";
 /// Most pages that are walked.
 const PAGES_MAX: usize = 1500;
 
