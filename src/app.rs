@@ -13,13 +13,14 @@ use crate::{cli, rulebook};
 use anyhow::Context;
 use detection::{Limits, Shown};
 use feed::Feed;
-use keywatch_alerting::{Deliverer, Egress, OsRandom, Outbound, check_credentials};
+use keywatch_alerting::{Deliverer, Egress, OsRandom, Outbound, Wake, check_credentials};
 use keywatch_dashboard::{Dashboard, Options};
 use keywatch_event::EventTime;
 use keywatch_ingest::provider::Normalizer;
 use keywatch_store::{Store, Subscriber};
 use sources::Sources;
 use std::future::Future;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
@@ -52,9 +53,7 @@ pub(crate) async fn run(
     let missing = check_credentials(&config.receivers, &outbound).await;
     anyhow::ensure!(missing.is_empty(), "{}", joined(&missing));
     let store = Store::open(&config.database).await?;
-    let subscribers =
-        config.receivers.iter().map(|r| Subscriber { name: r.name.clone(), level_min: r.level_min });
-    let mut pipeline = Pipeline::start(store.clone(), rules, settings, subscribers.collect()).await?;
+    let mut pipeline = Pipeline::start(store.clone(), rules, settings, subscribers(&config)).await?;
     let mut sources = Sources::start(&config.sources, &store.positions().await?)?;
     let deliverer = Deliverer::new(
         store.clone(),
@@ -73,16 +72,17 @@ pub(crate) async fn run(
     })?;
     let base_url = format!("http://{}", listener.local_addr()?);
     let figures = Figures::start(store.clone(), shown.informant(), sources.informant()).await?;
-    let dashboard = dashboard(&config, &store, &shown, (&sources, &figures));
+    let dashboard = dashboard(&config, &store, &shown, (&sources, &figures, &wake));
     let (shut, shutting) = watch::channel(false);
     let mut tasks: JoinSet<anyhow::Result<()>> = JoinSet::new();
     if let Some(at) = config.metrics_listen {
-        let listener = TcpListener::bind(at).await;
-        let listener =
-            listener.with_context(|| format!("cannot listen on {at}; choose another `metrics.listen`"))?;
-        let (router, until) = (dashboard.probes(), shutting.clone());
+        answer_probes(at, dashboard.probes(), shutting.clone(), &mut tasks).await?;
+    }
+    if let Some(section) = &config.cloudwatch {
+        let publisher = crate::cloudwatch::publisher(section, &store, &shown.names()).await?;
+        let until = shutting.clone();
         tasks.spawn(async move {
-            keywatch_dashboard::serve(listener, router, stopped(until)).await;
+            publisher.run(until).await;
             Ok(())
         });
     }
@@ -115,6 +115,29 @@ pub(crate) async fn run(
     fed.and(ended)
 }
 
+/// Everybody who is told, and from which level on.
+fn subscribers(config: &Config) -> Vec<Subscriber> {
+    let receivers = config.receivers.iter();
+    receivers.map(|r| Subscriber { name: r.name.clone(), level_min: r.level_min }).collect()
+}
+
+/// Answers probes at an address of their own.
+async fn answer_probes(
+    at: SocketAddr,
+    probes: axum::Router,
+    shutting: watch::Receiver<bool>,
+    tasks: &mut JoinSet<anyhow::Result<()>>,
+) -> anyhow::Result<()> {
+    let listener = TcpListener::bind(at).await;
+    let listener =
+        listener.with_context(|| format!("cannot listen on {at}; choose another `metrics.listen`"))?;
+    tasks.spawn(async move {
+        keywatch_dashboard::serve(listener, probes, stopped(shutting)).await;
+        Ok(())
+    });
+    Ok(())
+}
+
 fn joined(problems: &[keywatch_alerting::Problem]) -> String {
     problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
 }
@@ -123,7 +146,7 @@ fn dashboard(
     config: &Config,
     store: &Store,
     shown: &Shown,
-    (sources, figures): (&Sources, &Figures),
+    (sources, figures, wake): (&Sources, &Figures, &Wake),
 ) -> Dashboard {
     let figures = figures.clone();
     let normalizer = Normalizer::new();
@@ -140,6 +163,12 @@ fn dashboard(
             let figures = figures.clone();
             Box::pin(async move { figures.text().await })
         }),
+        routing: Arc::new(subscribers(config)),
+        changed: {
+            let wake = wake.clone();
+            Arc::new(move || wake.wake())
+        },
+        ..Options::default()
     };
     Dashboard::new(store.clone(), shown.informant(), Arc::new(clock::now), options)
 }

@@ -23,7 +23,7 @@ use frame::{At, Problems};
 use keywatch_alerting::{EgressPolicy, Receiver};
 use keywatch_rules::Problem;
 use keywatch_secrets::{SecretManager, Settings};
-use section::{Log, Root};
+use section::{CloudWatch, Log, Root};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -47,6 +47,7 @@ pub(crate) struct Config {
     /// Where figures are read besides the dashboard's address.
     pub(crate) metrics_listen: Option<SocketAddr>,
     pub(crate) log: Log,
+    pub(crate) cloudwatch: Option<CloudWatch>,
     /// Resolves the references in all the others.
     pub(crate) secrets: SecretManager,
     /// What is no mistake but looks like one.
@@ -90,6 +91,13 @@ pub(crate) fn load_supplied(path: &Path) -> Result<(Supplied, PathBuf), ConfigPr
     finished(supplied, problems)
 }
 
+/// What goes to CloudWatch, for the command that needs no more.
+pub(crate) fn cloudwatch(layers: &Layers) -> Result<Option<CloudWatch>, ConfigProblems> {
+    let problems = Problems::default();
+    let section = layers.reading(&problems).map(|reading| reading.root.cloudwatch);
+    finished(section, problems)
+}
+
 /// The result, unless there are problems.
 fn finished<T>(result: Option<T>, problems: Problems) -> Result<T, ConfigProblems> {
     let found = problems.into_sorted();
@@ -114,6 +122,7 @@ impl Config {
             egress: (&root.egress).into(),
             metrics_listen: root.metrics.listen,
             log: root.log.clone(),
+            cloudwatch: root.cloudwatch.clone(),
             secrets: secret_manager(),
             notices: Vec::new(),
         };
@@ -145,7 +154,7 @@ impl From<&section::Source> for FileSource {
 
 /// Resolves references to secrets with what this machine has.
 pub(crate) fn secret_manager() -> SecretManager {
-    SecretManager::new(Settings { environment: Arc::new(environment) })
+    SecretManager::new(Settings::new(Arc::new(environment)))
 }
 
 #[cfg(test)]

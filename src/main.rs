@@ -7,6 +7,7 @@ mod app;
 mod backtest;
 mod cli;
 mod clock;
+mod cloudwatch;
 mod config;
 mod crew;
 mod demo;

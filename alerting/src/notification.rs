@@ -92,6 +92,12 @@ impl From<DeliveryKind> for NotificationKind {
             DeliveryKind::AlertOpened => Self::Opened,
             DeliveryKind::AlertUpdated => Self::Updated,
             DeliveryKind::AlertWithdrawn => Self::Withdrawn,
+            DeliveryKind::AlertAcknowledged => Self::Acknowledged,
+            DeliveryKind::AlertResolved => Self::Resolved,
+            DeliveryKind::AlertRegressed => Self::Regressed,
+            DeliveryKind::AlertReminder => Self::Reminder,
+            DeliveryKind::AlertEscalated => Self::Escalated,
+            DeliveryKind::AlertRefreshed => Self::Refreshed,
         }
     }
 }

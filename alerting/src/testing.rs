@@ -90,7 +90,7 @@ pub(crate) fn secrets() -> SecretManager {
 }
 
 pub(crate) fn secrets_from(lookup: impl Fn(&str) -> Option<String> + Send + Sync + 'static) -> SecretManager {
-    SecretManager::new(Settings { environment: Arc::new(lookup) })
+    SecretManager::new(Settings::new(Arc::new(lookup)))
 }
 
 /// An egress that reaches loopback over plain HTTP.

@@ -2,7 +2,7 @@
 
 use crate::count::Datum;
 use crate::error::CloudWatchError;
-use aws_config::{BehaviorVersion, Region};
+use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_cloudwatch::config::retry::RetryConfig;
 use aws_sdk_cloudwatch::config::timeout::TimeoutConfig;
 use aws_sdk_cloudwatch::primitives::DateTime;
@@ -36,17 +36,31 @@ impl Client {
     ///
     /// It never repeats a call by itself: the SDK would repeat one that was perhaps taken.
     pub async fn new(settings: &Settings) -> Self {
-        let mut loader = aws_config::defaults(BehaviorVersion::latest())
-            .retry_config(RetryConfig::disabled())
-            .timeout_config(TimeoutConfig::builder().operation_timeout(CALL_MAX).build());
+        let mut loader = aws_config::defaults(BehaviorVersion::latest());
         if let Some(region) = &settings.region {
             loader = loader.region(Region::new(region.clone()));
         }
+        Self::from_shared(&loader.load().await, settings)
+    }
+
+    /// The same with the region and credentials of `shared`.
+    #[must_use]
+    pub fn from_shared(shared: &SdkConfig, settings: &Settings) -> Self {
+        let timeouts = TimeoutConfig::builder().operation_timeout(CALL_MAX).build();
+        let mut config = aws_sdk_cloudwatch::config::Builder::from(shared)
+            .retry_config(RetryConfig::disabled())
+            .timeout_config(timeouts);
         if let Some(endpoint) = &settings.endpoint {
-            loader = loader.endpoint_url(endpoint);
+            config = config.endpoint_url(endpoint);
         }
-        let sdk = aws_sdk_cloudwatch::Client::new(&loader.load().await);
+        let sdk = aws_sdk_cloudwatch::Client::from_conf(config.build());
         Self { sdk, namespace: settings.namespace.clone() }
+    }
+
+    /// The SDK's own client, for what this one does not do.
+    #[must_use]
+    pub const fn sdk(&self) -> &aws_sdk_cloudwatch::Client {
+        &self.sdk
     }
 
     /// Sends data points, at most [`crate::count::DATA_MAX`].

@@ -2,8 +2,9 @@
 
 use crate::session::Sessions;
 use chrono::{DateTime, Utc};
+use keywatch_event::Matcher;
 use keywatch_event::{EventTime, Level};
-use keywatch_store::Store;
+use keywatch_store::{Routing, Store, Subscriber};
 use std::fmt;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -98,6 +99,33 @@ pub struct SourceInfo {
     pub notices: Vec<String>,
 }
 
+/// A silence of the configuration as a page shows it.
+#[derive(Clone, Debug, Default)]
+pub struct ConfiguredSilence {
+    /// Its name.
+    pub name: String,
+    /// Which alerts.
+    pub matchers: Vec<Matcher>,
+    /// From when, unless it comes every week.
+    pub starts_at: Option<DateTime<Utc>>,
+    /// Until when, unless it comes every week.
+    pub ends_at: Option<DateTime<Utc>>,
+    /// When it comes every week, in words.
+    pub window: String,
+    /// Who wrote it.
+    pub author: String,
+    /// Why.
+    pub reason: String,
+    /// Whether it is in force now.
+    pub active: bool,
+}
+
+/// The silences of the configuration, as they stand now.
+pub type Silences = Arc<dyn Fn() -> Vec<ConfiguredSilence> + Send + Sync>;
+
+/// Told when something was changed that somebody may have to be told of.
+pub type Changed = Arc<dyn Fn() + Send + Sync>;
+
 /// What the dashboard is told beyond store, rules and clock.
 #[derive(Clone)]
 pub struct Options {
@@ -111,6 +139,12 @@ pub struct Options {
     pub sources: Sources,
     /// Gathers the figures.
     pub metrics: Metrics,
+    /// Who is told when somebody handles an alert.
+    pub routing: Arc<dyn Routing + Send>,
+    /// Silences of the configuration.
+    pub silences: Silences,
+    /// Told after every change.
+    pub changed: Changed,
 }
 
 impl Default for Options {
@@ -121,6 +155,9 @@ impl Default for Options {
             normalize: Arc::new(|_, _| None),
             sources: Arc::new(Vec::new),
             metrics: Arc::new(|| Box::pin(std::future::ready(String::new()))),
+            routing: Arc::new(Vec::<Subscriber>::new()),
+            silences: Arc::new(Vec::new),
+            changed: Arc::new(|| ()),
         }
     }
 }
@@ -134,7 +171,8 @@ impl fmt::Debug for Options {
     }
 }
 
-/// Everything a handler reads. Nothing in it changes but sessions.
+/// Everything a handler reads. Nothing in it changes but sessions and,
+/// through the store, what people do with alerts.
 pub(crate) struct App {
     pub(crate) store: Store,
     pub(crate) rules: Rules,

@@ -13,6 +13,8 @@ use keywatch_store::StoreError;
 pub(crate) enum Failure {
     /// A query parameter makes no sense.
     Parameter { name: String, problem: String },
+    /// A field of a form makes no sense.
+    Field { name: &'static str, problem: String },
     /// There is no such page, or no such row.
     NotFound(String),
     /// Nobody is signed in. `again` is the page asked for, when another site linked to it: the
@@ -55,7 +57,7 @@ impl From<askama::Error> for Failure {
 impl Failure {
     fn status(&self) -> StatusCode {
         match self {
-            Self::Parameter { .. } | Self::NoHost => StatusCode::BAD_REQUEST,
+            Self::Parameter { .. } | Self::Field { .. } | Self::NoHost => StatusCode::BAD_REQUEST,
             Self::NotFound(_) => StatusCode::NOT_FOUND,
             Self::SignedOut { .. } | Self::WrongLogin => StatusCode::UNAUTHORIZED,
             Self::TooManyLogins => StatusCode::TOO_MANY_REQUESTS,
@@ -73,6 +75,9 @@ impl Failure {
         match self {
             Self::Parameter { name, problem } => {
                 ("This address makes no sense", format!("Parameter {name}: {problem}."))
+            }
+            Self::Field { name, problem } => {
+                ("This form lacks something", format!("Field {name}: {problem}. Nothing was changed."))
             }
             Self::NotFound(what) => ("Not found", format!("There is no {what}.")),
             Self::SignedOut { .. } => (
@@ -128,6 +133,7 @@ impl Failure {
             Self::Slow => tracing::warn!("a page took too long and was given up"),
             Self::TooManyLogins => tracing::warn!("wrong login links are being tried"),
             Self::Parameter { .. }
+            | Self::Field { .. }
             | Self::NotFound(_)
             | Self::SignedOut { .. }
             | Self::WrongLogin

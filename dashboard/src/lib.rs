@@ -1,12 +1,14 @@
 //! Pages over the store: who touched which secret, what was alerted, and why.
 //!
-//! Reads only; the one thing a person can change here is their own session. Every page is made on
+//! What a person can change here: their own session, what becomes of an alert, silences, and
+//! whether a message is sent again. Every page is made on
 //! the server and works without JavaScript. Each page is one file under `routes`: its handler, its
 //! filters, what its template prints.
 
 mod app;
 mod chart;
 mod failure;
+mod form;
 mod guard;
 mod lines;
 mod page;
@@ -19,7 +21,8 @@ mod testing;
 mod text;
 
 pub use app::{
-    Clock, Detection, Memory, Metrics, Normalize, Options, ReloadFailed, RuleInfo, Rules, SourceInfo, Sources,
+    Changed, Clock, ConfiguredSilence, Detection, Memory, Metrics, Normalize, Options, ReloadFailed,
+    RuleInfo, Rules, Silences, SourceInfo, Sources,
 };
 pub use serve::{CONNECTIONS_MAX, HEADER_READ_MAX, serve};
 pub use session::{IDLE_MINUTES, LINK_MINUTES, RandomError, SESSION_HOURS};

@@ -16,8 +16,10 @@ pub(crate) struct Chrome {
     pub(crate) title: String,
     /// The entry of the navigation this page belongs to.
     pub(crate) active: &'static str,
-    /// Token for the sign-out form.
+    /// Token for every form.
     pub(crate) csrf: String,
+    /// The name the person last gave.
+    pub(crate) who: String,
     /// Every entry of the navigation: path and word.
     pub(crate) navigation: &'static [(&'static str, &'static str)],
     /// When the page was made.
@@ -43,6 +45,7 @@ const NAVIGATION: &[(&str, &str)] = &[
     ("/events", "Events"),
     ("/secrets", "Secrets"),
     ("/principals", "Principals"),
+    ("/silences", "Silences"),
     ("/deliveries", "Deliveries"),
     ("/rejects", "Rejects"),
     ("/sources", "Sources"),
@@ -57,6 +60,7 @@ impl Chrome {
             title: title.into(),
             active,
             csrf: who.csrf,
+            who: who.name,
             navigation: NAVIGATION,
             now: When::clock(at, at),
             at,

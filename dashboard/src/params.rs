@@ -240,7 +240,7 @@ fn bad(name: &str, problem: &dyn Display) -> Failure {
 }
 
 /// A moment in UTC: RFC 3339, or a date, or a date and a time without zone.
-fn moment(text: &str) -> Option<EventTime> {
+pub(crate) fn moment(text: &str) -> Option<EventTime> {
     if let Ok(time) = EventTime::parse(text) {
         return Some(time);
     }

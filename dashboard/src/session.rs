@@ -20,7 +20,7 @@ pub const SESSION_HOURS: i64 = 12;
 const WRONG_PER_MINUTE: usize = 5;
 /// Login links that may wait at once; the oldest gives way. People open one.
 const LINKS_MAX: usize = 16;
-/// Sessions at once; the least recently used gives way. 64 × 150 bytes.
+/// Sessions at once; the least recently used gives way. 64 × 550 bytes.
 const SESSIONS_MAX: usize = 64;
 
 /// The system's random source failed, so no unguessable token could be made.
@@ -40,6 +40,7 @@ struct Link {
 struct Session {
     hash: Hash,
     csrf: String,
+    name: String,
     started_at: DateTime<Utc>,
     used_at: DateTime<Utc>,
 }
@@ -49,6 +50,8 @@ struct Session {
 pub(crate) struct SignedIn {
     /// The token every changing form must carry.
     pub(crate) csrf: String,
+    /// The name the person last gave; empty until they gave one.
+    pub(crate) name: String,
 }
 
 /// Why a login was refused. The page says the same for a wrong, a used and an expired token.
@@ -102,7 +105,13 @@ impl Sessions {
                 self.live.swap_remove(at);
             }
         }
-        self.live.push(Session { hash: hash(&session), csrf, started_at: now, used_at: now });
+        self.live.push(Session {
+            hash: hash(&session),
+            csrf,
+            name: String::new(),
+            started_at: now,
+            used_at: now,
+        });
         Ok(session)
     }
 
@@ -124,10 +133,19 @@ impl Sessions {
         for known in &mut self.live {
             if same(&known.hash, &wanted) {
                 known.used_at = known.used_at.max(now);
-                found = Some(SignedIn { csrf: known.csrf.clone() });
+                found = Some(SignedIn { csrf: known.csrf.clone(), name: known.name.clone() });
             }
         }
         found
+    }
+
+    /// Keeps the name a person gave, to fill in the next form.
+    pub(crate) fn remember(&mut self, csrf: &str, name: &str) {
+        for known in &mut self.live {
+            if same(known.csrf.as_bytes(), csrf.as_bytes()) {
+                name.clone_into(&mut known.name);
+            }
+        }
     }
 
     /// Ends the session of a cookie.

@@ -9,6 +9,7 @@ mod evaluation;
 mod event;
 pub mod json;
 mod level;
+mod matching;
 mod place;
 pub mod scrubbed;
 mod time;
@@ -24,5 +25,9 @@ pub use event::{
     agent_family, network_of,
 };
 pub use level::Level;
+pub use matching::{
+    AlertField, MATCHERS_MAX, Matcher, MatcherError, PATTERN_BYTES_MAX, Subject, all_match, fits,
+    matchers_from, matchers_text,
+};
 pub use place::{Place, Reject, RejectReason};
 pub use time::{EventTime, TimeError};

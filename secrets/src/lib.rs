@@ -5,12 +5,25 @@
 //! [`SecretValue`] at the moment of use. Whoever is told that a credential was refused says so with
 //! [`SecretManager::refused`] and gets the one that replaced it, if there is one.
 
+mod backend;
+mod cache;
+mod clock;
+mod document;
 mod error;
+mod failure;
 mod manager;
+mod patience;
 mod reference;
+mod settings;
 mod value;
 
-pub use error::{SecretError, Trouble};
-pub use manager::{Environment, SecretManager, Settings};
+pub use cache::Health;
+pub use clock::Clock;
+pub use error::{SecretError, SecretErrors, Trouble};
+pub use manager::{Checked, SecretManager};
 pub use reference::{BadReference, SecretRef, Source};
-pub use value::SecretValue;
+pub use settings::{
+    AccessKey, AssumeRole, AwsSettings, AzureIdentity, AzureSettings, BadSetting, Environment, GcpSettings,
+    KvVersion, Settings, Told, VaultLogin, VaultSettings,
+};
+pub use value::{SecretValue, VALUE_BYTES_MAX};

@@ -1,58 +1,75 @@
 //! Where credentials come from.
 
-use crate::{SecretError, SecretRef, SecretValue, Source, Trouble};
+use crate::backend::Backends;
+use crate::cache::{Cache, Health, Limits, Slot};
+use crate::document::Document;
+use crate::error::SecretErrors;
+use crate::failure::Failure;
+use crate::{SecretError, SecretRef, SecretValue, Settings, patience};
 use std::fmt;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::task::JoinSet;
 
-/// Looks a variable of the environment up; `None` when it is not set.
-pub type Environment = Arc<dyn Fn(&str) -> Option<String> + Send + Sync>;
+/// Secrets looked at together by [`SecretManager::check_all`]: enough that a slow backend does not
+/// hold up the others, few enough that none is stormed.
+const CHECKS_AT_ONCE: usize = 8;
 
-/// How secrets are resolved.
-#[derive(Clone)]
-pub struct Settings {
-    /// How variables are looked up.
-    pub environment: Environment,
-}
+/// Shortest and longest wait between two looks at a login: a lease of seconds is renewed at use, and
+/// a login that was made meanwhile is seen within a minute.
+const TEND_PAUSE_MIN: Duration = Duration::from_secs(5);
+const TEND_PAUSE_MAX: Duration = Duration::from_secs(60);
 
 /// Resolves references to secrets. Cheap to clone; clones share one cache.
 #[derive(Clone)]
-pub struct SecretManager(Arc<Settings>);
+pub struct SecretManager(Arc<Inner>);
+
+struct Inner {
+    settings: Settings,
+    backends: Backends,
+    cache: Cache,
+}
+
+/// What became of looking for a secret.
+#[derive(Clone, Debug)]
+pub struct Checked {
+    /// Which secret.
+    pub reference: SecretRef,
+    /// How long it took.
+    pub took: Duration,
+    /// Why it cannot be had; `None` when it can.
+    pub error: Option<SecretError>,
+}
 
 impl SecretManager {
-    /// A manager with these settings. Nothing is fetched yet.
+    /// A manager with these settings. Nothing is fetched yet, and no backend is asked.
     #[must_use]
     pub fn new(settings: Settings) -> Self {
-        Self(Arc::new(settings))
+        let backends = Backends::new(&settings);
+        Self(Arc::new(Inner { settings, backends, cache: Cache::default() }))
     }
 
-    /// The value of a secret, from memory when it was fetched lately.
+    #[cfg(test)]
+    pub(crate) fn with_backends(settings: Settings, backends: Backends) -> Self {
+        Self(Arc::new(Inner { settings, backends, cache: Cache::default() }))
+    }
+
+    /// The value of a secret: from memory when it was fetched within the TTL, else from its
+    /// backend, asked once however many callers wait for it. While the backend cannot be asked, the
+    /// value of before for as long as the settings allow.
     ///
     /// # Errors
     /// [`SecretError`] with the backend's answer and a remedy.
     pub async fn get(&self, reference: &SecretRef) -> Result<SecretValue, SecretError> {
-        let fail = |trouble, detail: String, remedy: &str| SecretError {
-            reference: reference.clone(),
-            trouble,
-            detail,
-            remedy: remedy.to_owned(),
-        };
-        match reference.source {
-            Source::Env => (self.0.environment)(&reference.path).map(SecretValue::new).ok_or_else(|| {
-                fail(Trouble::Missing, "the variable is not set".to_owned(), "set it for the process")
-            }),
-            Source::File => match tokio::fs::read_to_string(&reference.path).await {
-                Ok(text) => Ok(SecretValue::new(text.trim_end_matches(['\r', '\n']).to_owned())),
-                Err(error) => Err(fail(Trouble::Missing, error.to_string(), "create the file")),
-            },
-            Source::AwsSecretsManager | Source::GcpSecretManager | Source::AzureKeyVault | Source::Vault => {
-                Err(fail(Trouble::Unavailable, "no such backend yet".to_owned(), "use env or file"))
-            }
-        }
+        let slot = self.0.cache.slot(reference, self.now());
+        let document = self.document(reference, &slot).await;
+        self.value_of(document, reference, &slot)
     }
 
     /// Says that whoever was shown `refused` did not accept it, and yields what has taken its
     /// place. Fetches anew at most once however many callers say so about the same value; yields
-    /// the same value again when nothing has changed.
+    /// the same value again when nothing has changed, and while a fetch for this reason that
+    /// brought nothing new is too short ago (one second, doubling up to the TTL).
     ///
     /// # Errors
     /// [`SecretError`] as [`Self::get`].
@@ -61,12 +78,165 @@ impl SecretManager {
         reference: &SecretRef,
         refused: &SecretValue,
     ) -> Result<SecretValue, SecretError> {
-        let current = self.get(reference).await?;
-        Ok(if current.same_as(refused) { refused.clone() } else { current })
+        let slot = self.0.cache.slot(reference, self.now());
+        if let Some(other) = self.other_than(refused, reference, &slot) {
+            return Ok(other);
+        }
+        let document = {
+            let _flight = slot.flight.lock().await;
+            if let Some(other) = self.other_than(refused, reference, &slot) {
+                return Ok(other);
+            }
+            self.asked_again(reference, refused, &slot).await
+        };
+        self.value_of(document, reference, &slot)
     }
 
-    /// Forgets every value, overwriting those that nobody else holds.
-    pub fn clear(&self) {}
+    /// Looks for every secret named, several at once, and tells of all of them, in their order.
+    pub async fn check_all(&self, references: &[SecretRef]) -> Vec<Checked> {
+        let mut waiting = references.iter().cloned().enumerate();
+        let mut looking = JoinSet::new();
+        let mut checked = Vec::with_capacity(references.len());
+        loop {
+            while looking.len() < CHECKS_AT_ONCE {
+                let Some((place, reference)) = waiting.next() else { break };
+                let manager = self.clone();
+                looking.spawn(async move { (place, manager.check(reference).await) });
+            }
+            match looking.join_next().await {
+                Some(Ok(done)) => checked.push(done),
+                // A look that panicked is told of by the panic itself.
+                Some(Err(_)) => {}
+                None => break,
+            }
+        }
+        checked.sort_by_key(|(place, _)| *place);
+        checked.into_iter().map(|(_, checked)| checked).collect()
+    }
+
+    /// Makes sure that every secret named can be had.
+    ///
+    /// # Errors
+    /// All that cannot be had, at once.
+    pub async fn require_all(&self, references: &[SecretRef]) -> Result<(), SecretErrors> {
+        let checked = self.check_all(references).await;
+        let errors: Vec<_> = checked.into_iter().filter_map(|checked| checked.error).collect();
+        if errors.is_empty() { Ok(()) } else { Err(SecretErrors(errors)) }
+    }
+
+    /// How every secret that was asked for stands.
+    #[must_use]
+    pub fn health(&self) -> Vec<Health> {
+        self.0.cache.health(self.limits(), self.now())
+    }
+
+    /// Keeps logins that run out alive until it is dropped. Without it they are renewed when the
+    /// next secret is fetched, which for a token of a short life may be too late.
+    pub async fn tend(&self) {
+        loop {
+            let vault = self.0.backends.of(crate::Source::Vault);
+            let due = vault.tend().await.unwrap_or(TEND_PAUSE_MAX);
+            self.0.settings.clock.sleep(due.clamp(TEND_PAUSE_MIN, TEND_PAUSE_MAX)).await;
+        }
+    }
+
+    /// Forgets every value and every login, overwriting what nobody else holds.
+    pub fn clear(&self) {
+        self.0.cache.clear();
+        self.0.backends.forget();
+    }
+
+    async fn check(&self, reference: SecretRef) -> Checked {
+        let began = self.now();
+        let error = self.get(&reference).await.err();
+        Checked { reference, took: self.now().duration_since(began), error }
+    }
+
+    fn now(&self) -> Instant {
+        self.0.settings.clock.now()
+    }
+
+    fn limits(&self) -> Limits {
+        Limits::of(&self.0.settings)
+    }
+
+    async fn document(&self, reference: &SecretRef, slot: &Slot) -> Result<Arc<Document>, Failure> {
+        if let Some(usable) = slot.usable(self.limits(), self.now()) {
+            return usable;
+        }
+        let _flight = slot.flight.lock().await;
+        // Whoever had the flight before may have brought it.
+        if let Some(usable) = slot.usable(self.limits(), self.now()) {
+            return usable;
+        }
+        self.fetch(reference, slot).await
+    }
+
+    /// Asks the backend and takes in what it says. The caller has the flight.
+    async fn fetch(&self, reference: &SecretRef, slot: &Slot) -> Result<Arc<Document>, Failure> {
+        let backend = self.0.backends.of(reference.source);
+        let fetched = patience::fetch(backend, reference, &self.0.settings).await;
+        let now = self.now();
+        if let Err(failure) = &fetched {
+            let held = slot.held(self.limits(), now).is_some();
+            tell(reference, failure, held);
+        }
+        let failure = fetched.as_ref().err().cloned();
+        slot.record(fetched, now);
+        match (slot.held(self.limits(), now), failure) {
+            (Some(document), _) => Ok(document),
+            (None, Some(failure)) => Err(failure),
+            (None, None) => Err(Failure::unavailable("it was forgotten meanwhile", "ask again")),
+        }
+    }
+
+    /// What is held, when it is another value than the refused one.
+    fn other_than(&self, refused: &SecretValue, reference: &SecretRef, slot: &Slot) -> Option<SecretValue> {
+        let document = slot.held(self.limits(), self.now())?;
+        document.value(reference).ok().filter(|value| !value.same_as(refused))
+    }
+
+    /// What the backend has now, if it may be asked; else what is held. The caller has the flight.
+    async fn asked_again(
+        &self,
+        reference: &SecretRef,
+        refused: &SecretValue,
+        slot: &Slot,
+    ) -> Result<Arc<Document>, Failure> {
+        let now = self.now();
+        if !slot.may_ask_again(now)
+            && let Some(known) = slot.usable(self.limits(), now)
+        {
+            return known;
+        }
+        let document = self.fetch(reference, slot).await;
+        let value = document.as_ref().ok().and_then(|document| document.value(reference).ok());
+        let news = value.is_some_and(|value| !value.same_as(refused));
+        slot.record_refusal(news, self.limits(), self.now());
+        tracing::info!(secret = %reference, changed = news, "a credential was refused; fetched it anew");
+        document
+    }
+
+    fn value_of(
+        &self,
+        document: Result<Arc<Document>, Failure>,
+        reference: &SecretRef,
+        slot: &Slot,
+    ) -> Result<SecretValue, SecretError> {
+        let value = document.and_then(|document| document.value(reference));
+        let value = value.map_err(|failure| failure.of(reference));
+        slot.record_field(reference.key.as_deref(), value.as_ref().err());
+        value
+    }
+}
+
+fn tell(reference: &SecretRef, failure: &Failure, held: bool) {
+    let Failure { trouble, detail, remedy, .. } = failure;
+    if held && *trouble == crate::Trouble::Unavailable {
+        tracing::warn!(secret = %reference, %trouble, %detail, %remedy, "a secret could not be refreshed; the value of before is used");
+    } else {
+        tracing::warn!(secret = %reference, %trouble, %detail, %remedy, "a secret cannot be had");
+    }
 }
 
 impl fmt::Debug for SecretManager {
@@ -74,3 +244,6 @@ impl fmt::Debug for SecretManager {
         out.write_str("SecretManager")
     }
 }
+
+#[cfg(test)]
+mod tests;

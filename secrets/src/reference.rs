@@ -6,7 +6,8 @@ use std::str::FromStr;
 /// Where a secret lies.
 ///
 /// Written in one line as `source:path`, with `#key` for a field of a JSON secret and `@version`
-/// after it: `aws-secrets-manager:shared/ai-keys/openai#token@AWSCURRENT`.
+/// after it: `aws-secrets-manager:shared/ai-keys/openai#token@AWSCURRENT`. A name that holds `@`
+/// itself ends with one more: `aws-secrets-manager:me@example@`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct SecretRef {
     /// Which backend has it.
@@ -61,6 +62,14 @@ impl Source {
     }
 }
 
+impl Source {
+    /// Whether secrets have versions there.
+    #[must_use]
+    pub const fn has_versions(self) -> bool {
+        !matches!(self, Self::Env | Self::File)
+    }
+}
+
 impl fmt::Display for Source {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.write_str(self.as_str())
@@ -75,6 +84,9 @@ impl fmt::Display for SecretRef {
         }
         if let Some(version) = &self.version {
             write!(out, "@{version}")?;
+        } else if self.source.has_versions() && self.path.contains('@') {
+            // Read back, the last sign begins the version: here it begins none.
+            out.write_str("@")?;
         }
         Ok(())
     }
@@ -92,17 +104,58 @@ impl FromStr for SecretRef {
         let bad = || BadReference(text.to_owned());
         let (source, rest) = text.split_once(':').ok_or_else(bad)?;
         let source = Source::ALL.iter().copied().find(|known| known.as_str() == source).ok_or_else(bad)?;
+        // Variables and files have no versions, and names of files may hold the sign.
         let (rest, version) = match rest.rsplit_once('@') {
-            Some((rest, version)) => (rest, Some(version.to_owned())),
-            None => (rest, None),
+            Some((rest, version)) if source.has_versions() => (rest, Some(version)),
+            _ => (rest, None),
         };
         let (path, key) = match rest.split_once('#') {
-            Some((path, key)) => (path, Some(key.to_owned())),
+            Some((path, key)) => (path, Some(key)),
             None => (rest, None),
         };
-        if path.is_empty() {
+        if path.is_empty() || text.chars().any(char::is_control) {
             return Err(bad());
         }
-        Ok(Self { source, path: path.to_owned(), key, version })
+        let told = |part: Option<&str>| part.filter(|part| !part.is_empty()).map(ToOwned::to_owned);
+        Ok(Self { source, path: path.to_owned(), key: told(key), version: told(version) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(text: &str, path: &str, key: Option<&str>, version: Option<&str>) {
+        let reference: SecretRef = text.parse().expect("a reference");
+        let told = (reference.path.as_str(), reference.key.as_deref(), reference.version.as_deref());
+        assert_eq!(told, (path, key, version), "{text}");
+        assert_eq!(reference.to_string().parse(), Ok(reference), "{text} does not survive being written");
+    }
+
+    #[test]
+    fn references_are_read_from_one_line() {
+        check("env:KEYWATCH_TOKEN", "KEYWATCH_TOKEN", None, None);
+        check("file:/run/secrets/me@host#token", "/run/secrets/me@host", Some("token"), None);
+        check(
+            "aws-secrets-manager:shared/ai#token@AWSPREVIOUS",
+            "shared/ai",
+            Some("token"),
+            Some("AWSPREVIOUS"),
+        );
+        let arn = "arn:aws:secretsmanager:eu-west-1:111122223333:secret:app-a1b2c3";
+        check(&format!("aws-secrets-manager:{arn}#k"), arn, Some("k"), None);
+        check("aws-secrets-manager:me@example@", "me@example", None, None);
+        check("vault:secret/app#token@3", "secret/app", Some("token"), Some("3"));
+        let kv = "https://kv.vault.azure.net/secrets/app";
+        check(&format!("azure-key-vault:{kv}@0123"), kv, None, Some("0123"));
+        check("gcp-secret-manager:projects/p/secrets/s@7", "projects/p/secrets/s", None, Some("7"));
+    }
+
+    #[test]
+    fn what_names_no_secret_is_refused() {
+        for text in ["", "env", "env:", "keychain:x", "vault:#key", "vault:@3", "file:a\nb"] {
+            assert!(text.parse::<SecretRef>().is_err(), "{text:?}");
+        }
     }
 }

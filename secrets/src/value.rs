@@ -3,6 +3,11 @@
 use secrecy::{ExposeSecret, SecretString};
 use std::fmt;
 use std::sync::Arc;
+use zeroize::Zeroize;
+
+/// Largest secret Keywatch takes: 64 KiB, what AWS Secrets Manager and Google Secret Manager hold at
+/// most. What is larger is a file, not a credential.
+pub const VALUE_BYTES_MAX: usize = 64 * 1024;
 
 /// The value of a secret: shared, never copied, overwritten with zeros when the last holder lets it
 /// go. `Debug` shows nothing of it, and there is no `Display`.
@@ -10,10 +15,16 @@ use std::sync::Arc;
 pub struct SecretValue(Arc<SecretString>);
 
 impl SecretValue {
-    /// Takes a value into keeping.
+    /// Takes a value into keeping. Nothing of `value` is left behind where it lay.
     #[must_use]
-    pub fn new(value: String) -> Self {
-        Self(Arc::new(value.into()))
+    pub fn new(mut value: String) -> Self {
+        if value.capacity() == value.len() {
+            return Self(Arc::new(value.into()));
+        }
+        // Shrinking would hand the old memory back as it is: copy, then overwrite it.
+        let exact: Box<str> = value.as_str().into();
+        value.zeroize();
+        Self(Arc::new(exact.into()))
     }
 
     /// The value itself, for handing it to whoever asked for the credential and to nobody else.

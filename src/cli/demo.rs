@@ -56,6 +56,7 @@ impl Demo {
             egress: EgressPolicy { allow: vec![IpNet::from(IpAddr::from([127, 0, 0, 1]))], allow_http: true },
             metrics_listen: None,
             log,
+            cloudwatch: None,
             secrets: crate::config::secret_manager(),
             notices: Vec::new(),
         };

@@ -1,5 +1,6 @@
 //! Subcommands, and what the program says when one fails.
 
+mod cloudwatch;
 mod config;
 mod demo;
 mod given;
@@ -54,6 +55,9 @@ enum Command {
     /// Check the configuration
     #[command(subcommand)]
     Config(config::Config),
+    /// Make, compare or remove the CloudWatch alarm
+    #[command(subcommand)]
+    Cloudwatch(cloudwatch::CloudWatch),
 }
 
 /// Runs one command.
@@ -65,6 +69,7 @@ pub(crate) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Normalize(normalize) => normalize.run(),
         Command::Rules(rules) => rules.run(),
         Command::Config(config) => config.run(),
+        Command::Cloudwatch(cloudwatch) => cloudwatch.run(),
     }
 }
 

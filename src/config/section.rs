@@ -4,6 +4,7 @@
 //! at later, so that a configuration can be checked anywhere.
 
 mod address_data;
+mod cloudwatch;
 mod egress;
 mod lists;
 mod log;
@@ -14,6 +15,7 @@ mod root;
 mod source;
 
 pub(crate) use address_data::AddressFiles;
+pub(crate) use cloudwatch::CloudWatch;
 pub(crate) use egress::Egress;
 pub(crate) use lists::{Item, ListSource};
 pub(crate) use log::{Log, LogFormat};

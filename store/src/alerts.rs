@@ -7,8 +7,9 @@ use crate::bulk::Bulk;
 use crate::codes::Coded;
 use crate::key::{self, Hash, hash_of};
 use crate::tell;
-use crate::{AlertStatus, DeliveryKind, Subscriber};
-use keywatch_event::{Alert, AlertChange, Level};
+use crate::{AlertStatus, Choice, DeliveryKind, Resolution, Routing, decisions};
+use chrono::SecondsFormat;
+use keywatch_event::{Alert, AlertChange, Level, Subject};
 use sqlx::{Arguments, SqliteConnection};
 use std::sync::LazyLock;
 
@@ -20,17 +21,27 @@ static TOUCHED: LazyLock<Bulk> =
 /// Applies alert changes within a transaction.
 pub(crate) struct Telling<'t> {
     pub(crate) conn: &'t mut SqliteConnection,
-    pub(crate) receivers: &'t [Subscriber],
+    pub(crate) routing: &'t dyn Routing,
+    /// When the batch was taken in.
     pub(crate) now: i64,
+    /// When it is decided who is told.
+    pub(crate) decided_at: i64,
 }
 
 /// An alert as it is stored.
 #[derive(Clone, Debug, sqlx::FromRow)]
-struct Known {
-    seq: i64,
-    id: String,
-    revision: i64,
-    status: i64,
+pub(crate) struct Known {
+    pub(crate) seq: i64,
+    pub(crate) id: String,
+    pub(crate) revision: i64,
+    pub(crate) status: i64,
+    pub(crate) level: i64,
+    pub(crate) body: String,
+    /// Events it counts.
+    pub(crate) events: i64,
+    pub(crate) resolved_at: Option<i64>,
+    pub(crate) resolved_by: Option<String>,
+    pub(crate) resolution: Option<i64>,
 }
 
 /// Something to tell about one alert.
@@ -69,8 +80,10 @@ impl Telling<'_> {
         if known.status == AlertStatus::Withdrawn.code() {
             return self.reopen(&known, alert, hold_secs).await;
         }
-        if known.id == alert.id.0 {
-            self.store(&known, alert).await?;
+        if known.regresses_with(alert) {
+            self.regress(&known, alert).await?;
+        } else if known.id == alert.id.0 {
+            self.store(&known, alert, known.status).await?;
         }
         Ok(false)
     }
@@ -79,7 +92,7 @@ impl Telling<'_> {
         let body = body_of(alert)?;
         let seq = sqlx::query(
             "INSERT INTO alerts (id, rule, level, provider, principal, opened_at, status, revision,
-                received_at, changed_at, body) VALUES (?, ?, ?, ?, ?, ?, ?, 1, ?, ?, ?)",
+                received_at, changed_at, body, open_since) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 1, ?8, ?9, ?10, ?8)",
         )
         .bind(&alert.id.0)
         .bind(&alert.rule)
@@ -97,16 +110,31 @@ impl Telling<'_> {
         self.store_links(seq, alert).await?;
         self.note(seq, "opened", "").await?;
         let news = News { seq, id: &alert.id.0, revision: 1, level: alert.level, body: &body };
-        self.tell(&news, DeliveryKind::AlertOpened, self.due(hold_secs)).await?;
+        self.tell(&news, DeliveryKind::AlertOpened, hold_secs, None).await?;
         Ok(true)
     }
 
     async fn reopen(&mut self, known: &Known, alert: &Alert, hold_secs: u32) -> Result<bool, sqlx::Error> {
-        let (revision, body) = self.store(known, alert).await?;
+        let (revision, body) = self.store(known, alert, AlertStatus::Open.code()).await?;
         self.note(known.seq, "reopened", "").await?;
         let news = News { seq: known.seq, id: &alert.id.0, revision, level: alert.level, body: &body };
-        self.tell(&news, DeliveryKind::AlertOpened, self.due(hold_secs)).await?;
+        self.tell(&news, DeliveryKind::AlertOpened, hold_secs, None).await?;
         Ok(true)
+    }
+
+    /// Opens an alert again that somebody was done with: new evidence came, and everybody is told,
+    /// with the name of who had resolved it.
+    async fn regress(&mut self, known: &Known, alert: &Alert) -> Result<(), sqlx::Error> {
+        let (revision, body) = self.store(known, alert, AlertStatus::Open.code()).await?;
+        sqlx::query("UPDATE alerts SET regressed = 1 WHERE seq = ?")
+            .bind(known.seq)
+            .execute(&mut *self.conn)
+            .await?;
+        let note = known.resolved_words()?;
+        self.note(known.seq, "regressed", &note).await?;
+        let news = News { seq: known.seq, id: &alert.id.0, revision, level: alert.level, body: &body };
+        tell::refresh(self.conn, &news).await?;
+        self.tell(&news, DeliveryKind::AlertRegressed, 0, Some(&note)).await
     }
 
     /// Brings an alert up to date; `true` when it was not known, or withdrawn, and so opened.
@@ -124,12 +152,18 @@ impl Telling<'_> {
         if known.status == AlertStatus::Withdrawn.code() {
             return self.reopen(&known, alert, 0).await;
         }
-        let (revision, body) = self.store(&known, alert).await?;
+        if known.regresses_with(alert) {
+            self.regress(&known, alert).await?;
+            return Ok(false);
+        }
+        let (revision, body) = self.store(&known, alert, known.status).await?;
         let told = News { seq: known.seq, id: &alert.id.0, revision, level: alert.level, body: &body };
         tell::refresh(self.conn, &told).await?;
         if news {
             self.note(known.seq, "updated", &alert.why.text).await?;
-            self.tell(&told, DeliveryKind::AlertUpdated, self.now).await?;
+            if known.status != AlertStatus::Resolved.code() {
+                self.tell(&told, DeliveryKind::AlertUpdated, 0, None).await?;
+            }
         }
         Ok(false)
     }
@@ -149,24 +183,30 @@ impl Telling<'_> {
             .execute(&mut *self.conn)
             .await?;
         self.note(known.seq, "withdrawn", reason).await?;
-        tell::withdraw(
-            self.conn,
-            known.seq,
-            &tell::Withdrawal {
-                id: &known.id,
-                revision: known.revision + 1,
-                reason,
-                receivers: self.receivers,
-                now: self.now,
-            },
-        )
-        .await
+        let news = News { revision: known.revision + 1, ..known.news()? };
+        let following = tell::Following {
+            kind: DeliveryKind::AlertWithdrawn,
+            note: reason,
+            cancels: tell::Cancels::Everything,
+        };
+        self.follow(&news, &following).await
     }
 
-    async fn find(&mut self, id: &str) -> Result<Option<Known>, sqlx::Error> {
+    /// Tells those who know of an alert what became of it, and takes back what still waits.
+    pub(crate) async fn follow(
+        &mut self,
+        news: &News<'_>,
+        following: &tell::Following<'_>,
+    ) -> Result<(), sqlx::Error> {
+        let times = tell::Times { now: self.now, decided_at: self.decided_at };
+        tell::follow(self.conn, self.routing, news, following, times).await
+    }
+
+    pub(crate) async fn find(&mut self, id: &str) -> Result<Option<Known>, sqlx::Error> {
         sqlx::query_as(
-            "SELECT seq, id, revision, status FROM alerts
-             WHERE seq = coalesce((SELECT seq FROM alerts WHERE id = ?1),
+            "SELECT seq, id, revision, status, level, body, coalesce(body ->> '$.events', 0) AS events,
+                resolved_at, resolved_by, resolution
+             FROM alerts WHERE seq = coalesce((SELECT seq FROM alerts WHERE id = ?1),
                                   (SELECT alert FROM alert_aliases WHERE id = ?1))",
         )
         .bind(id)
@@ -174,20 +214,26 @@ impl Telling<'_> {
         .await
     }
 
-    /// Writes the alert as it now is and opens it; returns its new revision and body.
-    async fn store(&mut self, known: &Known, alert: &Alert) -> Result<(i64, String), sqlx::Error> {
+    /// Writes the alert as it now is, in this status; returns its new revision and body.
+    async fn store(
+        &mut self,
+        known: &Known,
+        alert: &Alert,
+        status: i64,
+    ) -> Result<(i64, String), sqlx::Error> {
         let (revision, body) = (known.revision + 1, body_of(alert)?);
         if known.id != alert.id.0 {
             self.rename(known, &alert.id.0).await?;
         }
         sqlx::query(
-            "UPDATE alerts SET level = ?, principal = ?, opened_at = ?, status = ?, revision = ?,
-                changed_at = ?, body = ? WHERE seq = ?",
+            "UPDATE alerts SET level = ?1, principal = ?2, opened_at = ?3, revision = ?5, changed_at = ?6,
+                body = ?7, open_since = CASE WHEN ?4 = 0 AND status <> 0 THEN ?6 ELSE open_since END,
+                status = ?4 WHERE seq = ?8",
         )
         .bind(alert.level.code())
         .bind(alert.principal.as_ref().map(|principal| &principal.id))
         .bind(alert.opened_at.unix_nanos())
-        .bind(AlertStatus::Open.code())
+        .bind(status)
         .bind(revision)
         .bind(self.now)
         .bind(&body)
@@ -259,27 +305,86 @@ impl Telling<'_> {
     }
 
     async fn note(&mut self, seq: i64, what: &str, detail: &str) -> Result<(), sqlx::Error> {
-        sqlx::query("INSERT INTO alert_history (alert, at, what, detail) VALUES (?, ?, ?, ?)")
+        self.note_by(seq, what, detail, None).await
+    }
+
+    /// An entry of the history; `who` when a person did it.
+    pub(crate) async fn note_by(
+        &mut self,
+        seq: i64,
+        what: &str,
+        detail: &str,
+        who: Option<&str>,
+    ) -> Result<(), sqlx::Error> {
+        sqlx::query("INSERT INTO alert_history (alert, at, what, detail, who) VALUES (?, ?, ?, ?, ?)")
             .bind(seq)
             .bind(self.now)
             .bind(what)
             .bind(detail)
+            .bind(who)
             .execute(&mut *self.conn)
             .await?;
         Ok(())
     }
 
-    async fn tell(&mut self, news: &News<'_>, kind: DeliveryKind, due_at: i64) -> Result<(), sqlx::Error> {
-        for receiver in self.receivers.iter().filter(|receiver| receiver.level_min <= news.level) {
-            let told =
-                tell::Told { receiver: &receiver.name, kind, created_at: self.now, due_at, note: None };
-            tell::write(self.conn, news, &told).await?;
+    /// Asks who is to be told, and writes every answer with its reason.
+    pub(crate) async fn tell(
+        &mut self,
+        news: &News<'_>,
+        kind: DeliveryKind,
+        hold_secs: u32,
+        note: Option<&str>,
+    ) -> Result<(), sqlx::Error> {
+        let subject = Subject::from_json(news.body);
+        for routed in self.routing.routes(&subject, crate::commit::at(self.decided_at)) {
+            let mut delivery = None;
+            if routed.told {
+                let wait_secs = routed.group.as_ref().map_or(0, |group| group.wait_secs).max(hold_secs);
+                let told = tell::Told {
+                    receiver: &routed.receiver,
+                    kind,
+                    created_at: self.now,
+                    decided_at: self.decided_at,
+                    due_at: self.now.saturating_add(i64::from(wait_secs) * 1_000_000_000),
+                    group: routed.group.as_ref(),
+                    note,
+                };
+                delivery = tell::write(self.conn, news, &told).await?;
+            }
+            let decided = decisions::Decided {
+                alert: news.seq,
+                receiver: &routed.receiver,
+                at: self.decided_at,
+                choice: if routed.told { Choice::Told } else { Choice::NotTold },
+                reason: &routed.reason,
+                delivery,
+            };
+            decisions::write(self.conn, &decided).await?;
         }
         Ok(())
     }
+}
 
-    const fn due(&self, hold_secs: u32) -> i64 {
-        self.now.saturating_add(hold_secs as i64 * 1_000_000_000)
+impl Known {
+    /// What is stored, as something to tell.
+    pub(crate) fn news(&self) -> Result<News<'_>, sqlx::Error> {
+        let level = Level::from_code(self.level)?;
+        Ok(News { seq: self.seq, id: &self.id, revision: self.revision, level, body: &self.body })
+    }
+
+    /// Whether somebody was done with it and `alert` has evidence nobody has seen yet.
+    fn regresses_with(&self, alert: &Alert) -> bool {
+        let events = i64::try_from(alert.events).unwrap_or(i64::MAX);
+        self.status == AlertStatus::Resolved.code() && events > self.events
+    }
+
+    /// Who had resolved it, when and why, for those who are told that it is back.
+    fn resolved_words(&self) -> Result<String, sqlx::Error> {
+        let who = self.resolved_by.as_deref().unwrap_or("nobody known");
+        let at = crate::commit::at(self.resolved_at.unwrap_or_default());
+        let at = at.to_rfc3339_opts(SecondsFormat::Secs, true);
+        let why = self.resolution.map(Resolution::from_code).transpose()?.unwrap_or(Resolution::Other);
+        Ok(format!("resolved by {who} at {at} as {}; new evidence came since", why.as_str()))
     }
 }
 

@@ -3,7 +3,7 @@
 //! Invariant: a code, once released, never changes and is never reused. They are written out, not
 //! taken from the order of declaration, so that reordering a vocabulary changes nothing stored.
 
-use crate::{AlertStatus, DeliveryKind, DeliveryState};
+use crate::{AlertStatus, Choice, DeliveryKind, DeliveryState, Resolution};
 use keywatch_event::{Class, Level, Outcome, PrincipalKind, Provider, SourceKind};
 
 /// A value with a code.
@@ -65,9 +65,19 @@ codes! { PrincipalKind {
 
 codes! { SourceKind { Addr = 0, Internal = 1, Service = 2, Opaque = 3, } }
 
-codes! { AlertStatus { Open = 0, Withdrawn = 1, } }
+codes! { AlertStatus { Open = 0, Withdrawn = 1, Acknowledged = 2, Resolved = 3, } }
 
-codes! { DeliveryKind { AlertOpened = 0, AlertUpdated = 1, AlertWithdrawn = 2, } }
+codes! { DeliveryKind {
+    AlertOpened = 0, AlertUpdated = 1, AlertWithdrawn = 2, AlertAcknowledged = 3, AlertResolved = 4,
+    AlertRegressed = 5, AlertReminder = 6, AlertEscalated = 7, AlertRefreshed = 8,
+} }
+
+// The OCSF 1.8 dictionary numbers these otherwise; receivers translate.
+codes! { Resolution {
+    FalsePositive = 0, Malicious = 1, Testing = 2, Benign = 3, Duplicate = 4, Other = 5,
+} }
+
+codes! { Choice { Told = 0, NotTold = 1, Held = 2, Muted = 3, TakenBack = 4, } }
 
 // The migrations name these in partial indexes.
 codes! { DeliveryState { Pending = 0, Delivered = 1, DeadLetter = 2, Cancelled = 3, } }
@@ -96,6 +106,8 @@ mod tests {
         check(AlertStatus::ALL);
         check(DeliveryKind::ALL);
         check(DeliveryState::ALL);
+        check(Resolution::ALL);
+        check(Choice::ALL);
     }
 
     #[test]

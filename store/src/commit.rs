@@ -9,7 +9,7 @@ use crate::key::{self, Identity};
 use crate::raw::{self, Layout, Packed};
 use crate::rows::{self, Fresh};
 use crate::store::Memory;
-use crate::{Committed, Incoming, Judge, PositionChange, Store, StoreError, Subscriber, rejects};
+use crate::{Committed, Incoming, Judge, PositionChange, Routing, Store, StoreError, rejects};
 use chrono::{DateTime, Utc};
 use hashbrown::HashSet;
 use keywatch_event::{Evaluation, Kept, Learned};
@@ -32,7 +32,7 @@ impl Store {
     ///
     /// `judge` is asked once, within the transaction, about the events not stored before; it has
     /// been asked even when the commit then fails. Every alert change worth telling becomes one
-    /// delivery per subscriber in `receivers` that wants its level.
+    /// delivery per receiver that `routing` names, and every answer of it is kept with its reason.
     ///
     /// # Errors
     /// [`StoreError::PositionMoved`] when a position is not what the batch expects, before the
@@ -43,7 +43,7 @@ impl Store {
         &self,
         incoming: &Incoming<'_>,
         judge: &mut (dyn Judge + Send),
-        receivers: &[Subscriber],
+        routing: &dyn Routing,
     ) -> Result<Committed, StoreError> {
         let failed = |source| self.failed("commit a batch", source);
         let now = nanos(incoming.received_at);
@@ -69,7 +69,9 @@ impl Store {
         count(conn, &counts).await.map_err(failed)?;
         write_learned(conn, &verdict.learned).await.map_err(failed)?;
         keep(conn, &verdict.kept).await.map_err(failed)?;
-        let opened = Telling { conn, receivers, now }.apply(&verdict.changes).await.map_err(failed)?;
+        let decided_at = nanos(routing.decided_at(incoming.received_at));
+        let telling = Telling { conn, routing, now, decided_at };
+        let opened = telling.apply(&verdict.changes).await.map_err(failed)?;
         work.commit().await.map_err(failed)?;
         Ok(Committed { fresh: fresh.len(), duplicates, rejects: rejects.fresh, opened })
     }

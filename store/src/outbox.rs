@@ -1,14 +1,13 @@
-//! The outbox: who is to be told what, leased, attempted and recorded.
+//! The outbox: what was attempted and what follows from it.
 //!
 //! Never sends anything. A delivery is at least once with a stable message id; deliveries of one
 //! alert to one receiver come in the order they were written.
 
 use crate::codes::Coded;
-use crate::commit::{at, nanos};
-use crate::{Store, StoreError};
+use crate::commit::nanos;
+use crate::{Store, StoreError, health};
 use chrono::{DateTime, Utc};
-use sqlx::sqlite::SqliteRow;
-use sqlx::{Row, SqliteConnection};
+use sqlx::SqliteConnection;
 
 /// What a delivery tells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -19,11 +18,33 @@ pub enum DeliveryKind {
     AlertUpdated,
     /// It was explained; no alert any more.
     AlertWithdrawn,
+    /// Somebody looks after it.
+    AlertAcknowledged,
+    /// Somebody is done with it.
+    AlertResolved,
+    /// New evidence came after somebody was done with it.
+    AlertRegressed,
+    /// It is still open.
+    AlertReminder,
+    /// Nobody has acknowledged it in time.
+    AlertEscalated,
+    /// It still stands, for a receiver that forgets what is not repeated.
+    AlertRefreshed,
 }
 
 impl DeliveryKind {
     /// Every kind.
-    pub const ALL: &'static [Self] = &[Self::AlertOpened, Self::AlertUpdated, Self::AlertWithdrawn];
+    pub const ALL: &'static [Self] = &[
+        Self::AlertOpened,
+        Self::AlertUpdated,
+        Self::AlertWithdrawn,
+        Self::AlertAcknowledged,
+        Self::AlertResolved,
+        Self::AlertRegressed,
+        Self::AlertReminder,
+        Self::AlertEscalated,
+        Self::AlertRefreshed,
+    ];
 
     /// The `type` of the message.
     #[must_use]
@@ -32,7 +53,20 @@ impl DeliveryKind {
             Self::AlertOpened => "alert.opened",
             Self::AlertUpdated => "alert.updated",
             Self::AlertWithdrawn => "alert.withdrawn",
+            Self::AlertAcknowledged => "alert.acknowledged",
+            Self::AlertResolved => "alert.resolved",
+            Self::AlertRegressed => "alert.regressed",
+            Self::AlertReminder => "alert.reminder",
+            Self::AlertEscalated => "alert.escalated",
+            Self::AlertRefreshed => "alert.refreshed",
         }
+    }
+
+    /// Whether it asks for somebody's attention: what silences, groups and caps are for. What
+    /// says that an alert is over, or looked after, only follows those.
+    #[must_use]
+    pub const fn asks_attention(self) -> bool {
+        !matches!(self, Self::AlertWithdrawn | Self::AlertAcknowledged | Self::AlertResolved)
     }
 }
 
@@ -65,29 +99,6 @@ impl DeliveryState {
     }
 }
 
-/// One delivery in the caller's hands until its lease ends.
-#[derive(Clone, Debug)]
-pub struct LeasedDelivery {
-    /// Number of the delivery.
-    pub id: i64,
-    /// Stable id the receiver sees: the same at every attempt; letters, digits and `_`.
-    pub message_id: String,
-    /// To whom.
-    pub receiver: String,
-    /// What is told.
-    pub kind: DeliveryKind,
-    /// Number of the attempt now to be made, from 1.
-    pub attempt: u32,
-    /// The alert in its public JSON form.
-    pub alert_json: String,
-    /// Why it was withdrawn, for [`DeliveryKind::AlertWithdrawn`].
-    pub note: Option<String>,
-    /// When the delivery was written.
-    pub created_at: DateTime<Utc>,
-    /// Proof of the lease, for [`Store::record_attempt`].
-    pub lease: String,
-}
-
 /// What an attempt saw.
 #[derive(Clone, Debug)]
 pub struct AttemptRecord {
@@ -117,60 +128,6 @@ pub enum AttemptOutcome {
 }
 
 impl Store {
-    /// Takes what is due for `receiver` into the caller's hands for `lease_secs`.
-    ///
-    /// Due is a pending delivery whose time has come and which nobody holds, or whose lease has
-    /// ended, and which no earlier pending delivery of the same alert precedes. Earliest due
-    /// first, then most urgent. Nothing while the receiver is paused.
-    ///
-    /// # Errors
-    /// [`StoreError`] when the database cannot be read or written.
-    pub async fn lease_due(
-        &self,
-        receiver: &str,
-        now: DateTime<Utc>,
-        lease_secs: u32,
-        limit: u32,
-    ) -> Result<Vec<LeasedDelivery>, StoreError> {
-        let failed = |source| self.failed("lease deliveries", source);
-        let now = nanos(now);
-        let until = now.saturating_add(i64::from(lease_secs) * 1_000_000_000);
-        let mut work = self.begin().await?;
-        let rows = sqlx::query(DUE)
-            .bind(receiver)
-            .bind(now)
-            .bind(i64::from(limit))
-            .fetch_all(&mut work.desk.conn)
-            .await
-            .map_err(failed)?;
-        let leased: Vec<LeasedDelivery> =
-            rows.iter().map(leased_from).collect::<Result<_, _>>().map_err(failed)?;
-        for delivery in &leased {
-            sqlx::query("UPDATE outbox SET leases = leases + 1, leased_until = ? WHERE id = ?")
-                .bind(until)
-                .bind(delivery.id)
-                .execute(&mut work.desk.conn)
-                .await
-                .map_err(failed)?;
-        }
-        work.commit().await.map_err(failed)?;
-        Ok(leased)
-    }
-
-    /// When [`Self::lease_due`] will next have something for `receiver`: its earliest due time or
-    /// end of lease. `None` when nothing is pending or the receiver is paused.
-    ///
-    /// # Errors
-    /// [`StoreError`] when the database cannot be read.
-    pub async fn next_due(&self, receiver: &str) -> Result<Option<DateTime<Utc>>, StoreError> {
-        let next: Option<i64> = sqlx::query_scalar(NEXT)
-            .bind(receiver)
-            .fetch_one(self.readers())
-            .await
-            .map_err(|source| self.failed("find the next delivery", source))?;
-        Ok(next.map(at))
-    }
-
     /// Records an attempt and what follows from it. `false` when the lease was lost: somebody
     /// else has the delivery now, and nothing was recorded.
     ///
@@ -198,7 +155,8 @@ impl Store {
         Ok(held.is_some())
     }
 
-    /// Sends a delivery again, under its own message id, with a fresh schedule. `false` when
+    /// Sends a delivery again, under its own message id, with a fresh schedule, and with it those
+    /// that went out in the same message. `false` when
     /// there is no such delivery or it is pending anyway.
     ///
     /// # Errors
@@ -207,8 +165,9 @@ impl Store {
         let failed = |source| self.failed("replay a delivery", source);
         let mut work = self.begin().await?;
         let done = sqlx::query(
-            "UPDATE outbox SET state = 0, due_at = ?, attempts = 0, leased_until = NULL, reason = NULL
-             WHERE id = ? AND state <> 0",
+            "UPDATE outbox SET state = 0, due_at = ?1, attempts = 0, leased_until = NULL, reason = NULL,
+                reported = 0
+             WHERE state <> 0 AND (id = ?2 OR bundle = (SELECT bundle FROM outbox WHERE id = ?2))",
         )
         .bind(nanos(now))
         .bind(id)
@@ -217,6 +176,26 @@ impl Store {
         .map_err(failed)?;
         work.commit().await.map_err(failed)?;
         Ok(done.rows_affected() > 0)
+    }
+
+    /// Sends everything again that was given up for `receiver`; yields how many messages.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database cannot be written.
+    pub async fn replay_all(&self, receiver: &str, now: DateTime<Utc>) -> Result<u64, StoreError> {
+        let failed = |source| self.failed("replay what was given up", source);
+        let mut work = self.begin().await?;
+        let done = sqlx::query(
+            "UPDATE outbox SET state = 0, due_at = ?, attempts = 0, leased_until = NULL, reason = NULL,
+                reported = 0 WHERE receiver = ? AND state = 2",
+        )
+        .bind(nanos(now))
+        .bind(receiver)
+        .execute(&mut work.desk.conn)
+        .await
+        .map_err(failed)?;
+        work.commit().await.map_err(failed)?;
+        Ok(done.rows_affected())
     }
 
     /// Lets a paused receiver receive again. `false` when it was not paused.
@@ -233,44 +212,8 @@ impl Store {
     }
 }
 
-/// `receiver`, `now`, `limit`.
-const DUE: &str = "
-    SELECT o.id, o.message_id, o.receiver, o.kind, o.attempts + 1, o.body, o.note, o.created_at, o.leases + 1
-    FROM outbox o
-    WHERE o.receiver = ?1 AND o.state = 0 AND o.due_at <= ?2
-      AND (o.leased_until IS NULL OR o.leased_until <= ?2)
-      AND NOT EXISTS (SELECT 1 FROM outbox p
-            WHERE p.alert = o.alert AND p.receiver = o.receiver AND p.id < o.id AND p.state = 0)
-      AND NOT EXISTS (SELECT 1 FROM paused_receivers WHERE receiver = ?1)
-    ORDER BY o.due_at, o.level DESC, o.id LIMIT ?3";
-
-/// `receiver`. The same conditions as [`DUE`], without the time.
-const NEXT: &str = "
-    SELECT min(max(o.due_at, coalesce(o.leased_until, o.due_at)))
-    FROM outbox o
-    WHERE o.receiver = ?1 AND o.state = 0
-      AND NOT EXISTS (SELECT 1 FROM outbox p
-            WHERE p.alert = o.alert AND p.receiver = o.receiver AND p.id < o.id AND p.state = 0)
-      AND NOT EXISTS (SELECT 1 FROM paused_receivers WHERE receiver = ?1)";
-
-fn leased_from(row: &SqliteRow) -> Result<LeasedDelivery, sqlx::Error> {
-    let id: i64 = row.try_get(0)?;
-    let leases: i64 = row.try_get(8)?;
-    Ok(LeasedDelivery {
-        id,
-        message_id: row.try_get(1)?,
-        receiver: row.try_get(2)?,
-        kind: DeliveryKind::from_code(row.try_get(3)?)?,
-        attempt: row.try_get(4)?,
-        alert_json: row.try_get(5)?,
-        note: row.try_get(6)?,
-        created_at: at(row.try_get(7)?),
-        lease: lease_text(id, leases),
-    })
-}
-
 /// Counting leases makes each one unique without a random number.
-fn lease_text(id: i64, leases: i64) -> String {
+pub(crate) fn lease_text(id: i64, leases: i64) -> String {
     format!("{id}-{leases}")
 }
 
@@ -314,7 +257,7 @@ async fn write_attempt(
     Ok(())
 }
 
-/// Gives the lease back and writes what follows from the attempt.
+/// Gives the lease back and writes what follows from the attempt, for every row of the message.
 async fn settle(
     conn: &mut SqliteConnection,
     held: &Held,
@@ -322,6 +265,8 @@ async fn settle(
     outcome: AttemptOutcome,
 ) -> Result<(), sqlx::Error> {
     let ended_at = nanos(attempt.started_at).saturating_add(i64::from(attempt.latency_ms) * 1_000_000);
+    let seen = health::Seen { receiver: &held.receiver, ended_at, error: attempt.error.as_deref() };
+    health::note(conn, &seen, &outcome).await?;
     let (state, due_at, delivered_at, reason) = match outcome {
         AttemptOutcome::Delivered => (DeliveryState::Delivered, None, Some(ended_at), None),
         AttemptOutcome::RetryAt(due) => (held.state, Some(nanos(due)), None, None),
@@ -338,7 +283,7 @@ async fn settle(
         "UPDATE outbox SET state = ?1, attempts = attempts + 1, leased_until = NULL,
             due_at = coalesce(?2, due_at), delivered_at = coalesce(?3, delivered_at),
             reason = CASE WHEN ?1 = 1 THEN NULL ELSE coalesce(?4, reason) END
-         WHERE id = ?5",
+         WHERE id = ?5 OR bundle = ?5",
     )
     .bind(state.code())
     .bind(due_at)

@@ -6,8 +6,7 @@
 use crate::alerts::News;
 use crate::codes::Coded;
 use crate::key::short_hash;
-use crate::{DeliveryKind, DeliveryState, Subscriber};
-use keywatch_event::Level;
+use crate::{Choice, DeliveryKind, DeliveryState, Gathering, Routing, decisions};
 use sqlx::SqliteConnection;
 
 /// One row to write.
@@ -16,23 +15,27 @@ pub(crate) struct Told<'t> {
     pub(crate) receiver: &'t str,
     pub(crate) kind: DeliveryKind,
     pub(crate) created_at: i64,
+    pub(crate) decided_at: i64,
     pub(crate) due_at: i64,
+    pub(crate) group: Option<&'t Gathering>,
     pub(crate) note: Option<&'t str>,
 }
 
-/// Writes one row, unless it would only repeat what a row nobody took yet will say anyway.
+/// Writes one row, unless it would only repeat what a row nobody took yet will say anyway. Yields
+/// the number of the row that was written.
 pub(crate) async fn write(
     conn: &mut SqliteConnection,
     news: &News<'_>,
     told: &Told<'_>,
-) -> Result<(), sqlx::Error> {
+) -> Result<Option<i64>, sqlx::Error> {
     let merge = told.kind == DeliveryKind::AlertUpdated;
-    sqlx::query(
+    let written = sqlx::query(
         "INSERT INTO outbox (message_id, alert, receiver, kind, state, level, body, created_at, due_at,
-            attempts, leases, note)
-         SELECT ?1, ?2, ?3, ?4, 0, ?5, ?6, ?7, ?8, 0, 0, ?9
+            attempts, leases, note, decided_at, group_key, group_secs)
+         SELECT ?1, ?2, ?3, ?4, 0, ?5, ?6, ?7, ?8, 0, 0, ?9, ?11, ?12, ?13
+         -- Kinds 2, 3 and 4 say that it is over or looked after: news has no place in those.
          WHERE NOT (?10 AND EXISTS (SELECT 1 FROM outbox WHERE alert = ?2 AND receiver = ?3 AND state = 0
-            AND leases = 0 AND kind <> ?11))",
+            AND leases = 0 AND kind NOT IN (2, 3, 4)))",
     )
     .bind(message_id(news, told))
     .bind(news.seq)
@@ -44,10 +47,12 @@ pub(crate) async fn write(
     .bind(told.due_at)
     .bind(told.note)
     .bind(merge)
-    .bind(DeliveryKind::AlertWithdrawn.code())
+    .bind(told.decided_at)
+    .bind(told.group.map(|group| group.key.as_str()))
+    .bind(told.group.map_or(0, |group| i64::from(group.interval_secs)))
     .execute(conn)
     .await?;
-    Ok(())
+    Ok((written.rows_affected() > 0).then(|| written.last_insert_rowid()))
 }
 
 /// Gives rows nobody took yet the alert as it now is.
@@ -64,60 +69,116 @@ pub(crate) async fn refresh(conn: &mut SqliteConnection, news: &News<'_>) -> Res
     Ok(())
 }
 
-/// Why and how an alert is taken back.
+/// What became of an alert, for those who know of it.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Withdrawal<'w> {
-    pub(crate) id: &'w str,
-    pub(crate) revision: i64,
-    pub(crate) reason: &'w str,
-    pub(crate) receivers: &'w [Subscriber],
+pub(crate) struct Following<'f> {
+    pub(crate) kind: DeliveryKind,
+    pub(crate) note: &'f str,
+    pub(crate) cancels: Cancels,
+}
+
+/// Which messages that still wait are taken back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Cancels {
+    /// All: nobody need look any more.
+    Everything,
+    /// What only repeats that nobody has looked.
+    Urging,
+}
+
+/// Now, and when it was decided.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Times {
     pub(crate) now: i64,
+    pub(crate) decided_at: i64,
 }
 
 /// Cancels what is still waiting, and tells those who know of the alert, or may know because an
-/// attempt was begun, that it is none any more.
-pub(crate) async fn withdraw(
+/// attempt was begun, what became of it.
+///
+/// A row that goes out together with others is not cancelled: its message was begun, and the
+/// others need it.
+pub(crate) async fn follow(
     conn: &mut SqliteConnection,
-    seq: i64,
-    withdrawal: &Withdrawal<'_>,
+    routing: &dyn Routing,
+    news: &News<'_>,
+    following: &Following<'_>,
+    times: Times,
 ) -> Result<(), sqlx::Error> {
     let known: Vec<(String, i64)> = sqlx::query_as(
         "SELECT receiver, max(CASE WHEN state = 0 THEN coalesce(leased_until, 0) ELSE 0 END)
          FROM outbox WHERE alert = ? AND leases > 0 GROUP BY receiver ORDER BY receiver",
     )
-    .bind(seq)
+    .bind(news.seq)
     .fetch_all(&mut *conn)
     .await?;
-    sqlx::query("UPDATE outbox SET state = ?, reason = ? WHERE alert = ? AND state = 0")
-        .bind(DeliveryState::Cancelled.code())
-        .bind(withdrawal.reason)
-        .bind(seq)
-        .execute(&mut *conn)
-        .await?;
-    let (level, body): (i64, String) = sqlx::query_as("SELECT level, body FROM alerts WHERE seq = ?")
-        .bind(seq)
-        .fetch_one(&mut *conn)
-        .await?;
-    let level = Level::from_code(level)?;
-    let news = News { seq, id: withdrawal.id, revision: withdrawal.revision, level, body: &body };
-    for (receiver, leased_until) in
-        known.iter().filter(|(name, _)| withdrawal.receivers.iter().any(|known| known.name == *name))
-    {
-        let kind = DeliveryKind::AlertWithdrawn;
-        let note = Some(withdrawal.reason);
-        // Not before an attempt under way has ended.
-        let due_at = withdrawal.now.max(*leased_until);
-        write(conn, &news, &Told { receiver, kind, created_at: withdrawal.now, due_at, note }).await?;
+    cancel(conn, news.seq, following, times).await?;
+    for (receiver, leased_until) in known.iter().filter(|(name, _)| routing.knows(name)) {
+        let told = Told {
+            receiver,
+            kind: following.kind,
+            created_at: times.now,
+            decided_at: times.decided_at,
+            // Not before an attempt under way has ended.
+            due_at: times.now.max(*leased_until),
+            group: None,
+            note: Some(following.note),
+        };
+        let delivery = write(conn, news, &told).await?;
+        let reason = "it was told of the alert before";
+        decide(conn, (news.seq, receiver, Choice::Told), reason, (times.decided_at, delivery)).await?;
     }
     Ok(())
 }
 
-/// The same alert, receiver, kind and revision give the same id.
+async fn cancel(
+    conn: &mut SqliteConnection,
+    alert: i64,
+    following: &Following<'_>,
+    times: Times,
+) -> Result<(), sqlx::Error> {
+    let cancelled: Vec<(i64, String)> = sqlx::query_as(
+        "UPDATE outbox SET state = ?1, reason = ?2
+         WHERE alert = ?3 AND state = 0 AND bundle IS NULL AND (?4 OR (leases = 0 AND kind IN (?5, ?6, ?7)))
+         RETURNING id, receiver",
+    )
+    .bind(DeliveryState::Cancelled.code())
+    .bind(following.note)
+    .bind(alert)
+    .bind(following.cancels == Cancels::Everything)
+    .bind(DeliveryKind::AlertReminder.code())
+    .bind(DeliveryKind::AlertEscalated.code())
+    .bind(DeliveryKind::AlertRefreshed.code())
+    .fetch_all(&mut *conn)
+    .await?;
+    for (id, receiver) in cancelled {
+        let what = (alert, receiver.as_str(), Choice::TakenBack);
+        decide(conn, what, following.note, (times.decided_at, Some(id))).await?;
+    }
+    Ok(())
+}
+
+async fn decide(
+    conn: &mut SqliteConnection,
+    (alert, receiver, choice): (i64, &str, Choice),
+    reason: &str,
+    (at, delivery): (i64, Option<i64>),
+) -> Result<(), sqlx::Error> {
+    decisions::write(conn, &decisions::Decided { alert, receiver, at, choice, reason, delivery }).await
+}
+
+/// The same alert, receiver, kind and revision give the same id; what is said again and again of
+/// one revision differs by when.
 fn message_id(news: &News<'_>, told: &Told<'_>) -> String {
     let revision = news.revision.to_string();
     let kind = told.kind.as_str();
-    let hash =
-        short_hash(&[news.id.as_bytes(), told.receiver.as_bytes(), kind.as_bytes(), revision.as_bytes()]);
+    let repeats = matches!(
+        told.kind,
+        DeliveryKind::AlertReminder | DeliveryKind::AlertEscalated | DeliveryKind::AlertRefreshed
+    );
+    let when = if repeats { told.created_at.to_string() } else { String::new() };
+    let parts = [news.id, told.receiver, kind, &revision, &when].map(str::as_bytes);
+    let hash = if repeats { short_hash(&parts) } else { short_hash(parts.get(..4).unwrap_or(&parts)) };
     // The first 13 of its 16 bytes.
     format!("msg_{:026x}", u128::from_be_bytes(hash) >> 24)
 }

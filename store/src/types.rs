@@ -1,7 +1,7 @@
 //! What goes into the store and what comes out: plain data.
 
 use chrono::{DateTime, Utc};
-use keywatch_event::{AuditEvent, Evaluation, Level, Place, Reject};
+use keywatch_event::{AuditEvent, Evaluation, Place, Reject};
 use std::ops::Range;
 
 /// A batch ready to commit: normalised events beside the raw bytes they borrow from.
@@ -46,23 +46,6 @@ pub trait Judge {
     /// `fresh` are indices into [`Incoming::events`], ascending: events not stored before and not
     /// repeated within the batch. The answer classifies exactly those, in that order.
     fn judge(&mut self, fresh: &[usize]) -> Evaluation;
-}
-
-/// Somebody who is told about alerts.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Subscriber {
-    /// The receiver's unique name.
-    pub name: String,
-    /// The least urgent alerts it is told about.
-    pub level_min: Level,
-}
-
-impl Subscriber {
-    /// A subscriber to every alert of `level_min` or above.
-    #[must_use]
-    pub fn new(name: &str, level_min: Level) -> Self {
-        Self { name: name.to_owned(), level_min }
-    }
 }
 
 /// What a commit did.

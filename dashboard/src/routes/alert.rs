@@ -4,6 +4,7 @@ use crate::app::{App, RuleInfo, Shared};
 use crate::failure::Failure;
 use crate::lines::{EventLine, Value, history};
 use crate::page::{self, Chrome};
+use crate::params::Choice;
 use crate::session::SignedIn;
 use crate::text::{When, grouped, head, lossless, pretty};
 use askama::Template;
@@ -13,7 +14,9 @@ use axum::extract::{Path, State};
 use axum::response::Response;
 use chrono::{DateTime, Utc};
 use keywatch_event::{EVIDENCE_MAX, lateness};
-use keywatch_store::{AlertDetail, AlertStatus, Attempt, Delivery, DeliveryState, EventRow};
+use keywatch_store::{
+    AlertDetail, AlertRow, AlertStatus, Attempt, DecisionRow, Delivery, DeliveryKind, DeliveryState, EventRow,
+};
 use serde::Deserialize;
 
 /// Bytes of a raw record shown under its evidence line; the event's page shows all of it.
@@ -94,8 +97,25 @@ struct TellingLine {
     excerpt: Option<String>,
 }
 
+/// Why one receiver was told, or was not.
+struct DecisionLine {
+    when: When,
+    receiver: String,
+    choice: &'static str,
+    reason: String,
+}
+
+/// How long it took to tell one receiver.
+struct TimeLine {
+    receiver: String,
+    received: String,
+    decided: String,
+    accepted: String,
+}
+
 struct HistoryLine {
     when: When,
+    who: String,
     what: String,
     detail: String,
 }
@@ -106,7 +126,16 @@ struct AlertPage {
     chrome: Chrome,
     id: String,
     level: &'static str,
-    withdrawn: bool,
+    status: AlertStatus,
+    status_words: String,
+    revision: u32,
+    here: String,
+    regressed: bool,
+    muted: Option<String>,
+    silence_url: String,
+    resolutions: Vec<Choice>,
+    decisions: Vec<DecisionLine>,
+    times: Vec<TimeLine>,
     action: Option<String>,
     rule: String,
     rule_info: Option<RuleInfo>,
@@ -162,7 +191,16 @@ fn view(
     AlertPage {
         chrome,
         level: row.level.as_str(),
-        withdrawn: row.status == AlertStatus::Withdrawn,
+        status: row.status,
+        status_words: status_words(&row),
+        revision: row.revision,
+        here: crate::lines::alert_url(&row.id),
+        regressed: row.regressed,
+        muted: row.muted.clone(),
+        silence_url: silence_url(&row),
+        resolutions: super::alerts::resolutions(),
+        decisions: detail.decisions.into_iter().map(|one| decision_line(one, now)).collect(),
+        times: times(&row, &detail.deliveries),
         action: json.action,
         rule_info: rule,
         why: json.why,
@@ -187,7 +225,12 @@ fn view(
             .into_iter()
             .map(|entry| {
                 let when = When::clock(entry.at, now);
-                HistoryLine { when, what: entry.what, detail: entry.detail }
+                HistoryLine {
+                    when,
+                    who: entry.who.unwrap_or_default(),
+                    what: entry.what,
+                    detail: entry.detail,
+                }
             })
             .collect(),
         tellings: detail.deliveries.iter().flat_map(|delivery| tellings(delivery, now)).collect(),
@@ -196,6 +239,61 @@ fn view(
         id: row.id,
         rule: row.rule,
     }
+}
+
+/// The status with who brought it about and when.
+fn status_words(row: &AlertRow) -> String {
+    let at = |at: DateTime<Utc>| crate::text::stamp(at);
+    match (row.status, &row.acknowledged, &row.resolved) {
+        (AlertStatus::Acknowledged, Some((who, when)), _) => format!("by {who}, {}", at(*when)),
+        (AlertStatus::Resolved, _, Some((who, when, why))) => {
+            format!("by {who} as {}, {}", why.as_str().replace('_', " "), at(*when))
+        }
+        (AlertStatus::Withdrawn, ..) => "a later event explained it".to_owned(),
+        (_, _, Some((who, when, why))) if row.regressed => {
+            let why = why.as_str().replace('_', " ");
+            format!("new evidence came after {who} had resolved it as {why}, {}", at(*when))
+        }
+        _ => String::new(),
+    }
+}
+
+/// A silence for alerts like this one, to be narrowed or widened.
+fn silence_url(row: &AlertRow) -> String {
+    let mut matchers = format!("rule={}", row.rule);
+    if let Some(principal) = &row.principal {
+        matchers = format!("{matchers}\nprincipal={principal}");
+    }
+    format!("/silences?matchers={}", crate::text::encoded(&matchers))
+}
+
+fn decision_line(one: DecisionRow, now: DateTime<Utc>) -> DecisionLine {
+    DecisionLine {
+        when: When::clock(one.at, now),
+        receiver: one.receiver,
+        choice: one.choice.as_str(),
+        reason: one.reason,
+    }
+}
+
+/// Times of the first message each receiver accepted.
+fn times(row: &AlertRow, deliveries: &[Delivery]) -> Vec<TimeLine> {
+    let opened = row.opened_at.to_chrono();
+    let between = |from: DateTime<Utc>, to: DateTime<Utc>| {
+        super::deliveries::span(u64::try_from((to - from).num_milliseconds()).unwrap_or(0))
+    };
+    let first =
+        deliveries.iter().map(|one| &one.delivery).filter(|one| one.kind == DeliveryKind::AlertOpened);
+    let lines = first.filter_map(|one| {
+        let (decided, accepted) = (one.decided_at?, one.delivered_at?);
+        Some(TimeLine {
+            receiver: one.receiver.clone(),
+            received: between(opened, one.created_at),
+            decided: between(one.created_at, decided),
+            accepted: between(decided, accepted),
+        })
+    });
+    lines.collect()
 }
 
 fn named(list: &crate::params::Params, secret: &SecretJson) -> Value {

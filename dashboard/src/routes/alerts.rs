@@ -15,12 +15,13 @@ use axum::http::Uri;
 use axum::response::Response;
 use chrono::{DateTime, Utc};
 use keywatch_event::{EventTime, Level, Provider, lateness};
-use keywatch_store::{AlertFilter, AlertRow, AlertStatus, Overview, Page, Span};
+use keywatch_store::{AlertFilter, AlertRow, AlertStatus, Overview, Page, Resolution, Span};
 
 const KNOWN: [&str; 10] =
     ["level", "rule", "provider", "principal", "secret", "status", "last", "since", "until", "after"];
 const FILTERS: [&str; 6] = ["level", "rule", "provider", "principal", "secret", "status"];
-const STATUSES: [&str; 3] = ["open", "withdrawn", "all"];
+/// `active` is what needs somebody: open and acknowledged.
+const STATUSES: [&str; 6] = ["active", "open", "acknowledged", "resolved", "withdrawn", "all"];
 /// Alerts the core table counts one by one; beyond that it says so.
 const COUNTED_MAX: u32 = 200;
 
@@ -45,7 +46,10 @@ struct AlertLine {
     events: String,
     opened: When,
     last: When,
-    withdrawn: bool,
+    status: Option<&'static str>,
+    regressed: bool,
+    muted: Option<String>,
+    chosen: String,
     late: Option<String>,
 }
 
@@ -72,6 +76,8 @@ struct AlertsPage {
     rule: String,
     principal: String,
     secret: String,
+    resolutions: Vec<Choice>,
+    here: String,
     rows: Vec<AlertLine>,
     next: Option<String>,
     first: Option<String>,
@@ -93,17 +99,19 @@ pub(crate) async fn list(
     let filter = filter(&params, range.span)?;
     let listed = app.store.alerts(&filter, params.page()?).await?;
     let overview = app.store.overview(now).await?;
-    let title = format!("{}, {}", status_words(filter.status), range.label);
+    let title = format!("{}, {}", status_words(&filter.statuses), range.label);
     page::html(&AlertsPage {
         chrome: Chrome::new(&app, who, "/", title),
         all_url: params.with("last", "all"),
         chips: params.chips(&FILTERS),
         levels: choices(Level::NAMES, params.text("level")),
-        statuses: choices(&STATUSES, params.text("status").or(Some("open"))),
+        statuses: choices(&STATUSES, params.text("status").or(Some("active"))),
         providers: choices(Provider::NAMES, params.text("provider")),
         rule: params.owned("rule").unwrap_or_default(),
         principal: params.owned("principal").unwrap_or_default(),
         secret: params.owned("secret").unwrap_or_default(),
+        resolutions: resolutions(),
+        here: params.without("after"),
         rows: listed.rows.iter().map(|row| line(row, &params, now)).collect(),
         next: params.next(listed.next),
         first: params.first(),
@@ -122,17 +130,26 @@ fn filter(params: &Params, span: Span) -> Result<AlertFilter, Failure> {
         provider: params.parsed("provider")?,
         principal: params.owned("principal"),
         secret: params.owned("secret"),
-        status: status(params)?,
+        statuses: statuses(params)?,
         span,
     })
 }
 
-fn status(params: &Params) -> Result<Option<AlertStatus>, Failure> {
-    match params.text("status") {
-        None | Some("open") => Ok(Some(AlertStatus::Open)),
-        Some("withdrawn") => Ok(Some(AlertStatus::Withdrawn)),
-        Some("all") => Ok(None),
-        Some(other) => {
+/// The reasons for which an alert can be resolved.
+pub(super) fn resolutions() -> Vec<Choice> {
+    let names: Vec<&'static str> = Resolution::ALL.iter().map(|why| why.as_str()).collect();
+    choices(&names, None)
+}
+
+fn statuses(params: &Params) -> Result<Vec<AlertStatus>, Failure> {
+    match params.text("status").unwrap_or("active") {
+        "active" => Ok(vec![AlertStatus::Open, AlertStatus::Acknowledged]),
+        "all" => Ok(Vec::new()),
+        other => {
+            let known = AlertStatus::ALL.iter().copied().find(|status| status.as_str() == other);
+            if let Some(status) = known {
+                return Ok(vec![status]);
+            }
             let shown = other.chars().take(64).collect::<String>();
             let problem = format!("`{shown}` is not one of {}", STATUSES.join(", "));
             Err(Failure::Parameter { name: "status".to_owned(), problem })
@@ -140,11 +157,14 @@ fn status(params: &Params) -> Result<Option<AlertStatus>, Failure> {
     }
 }
 
-const fn status_words(status: Option<AlertStatus>) -> &'static str {
-    match status {
-        Some(AlertStatus::Open) => "Open alerts",
-        Some(AlertStatus::Withdrawn) => "Withdrawn alerts",
-        None => "Alerts",
+const fn status_words(statuses: &[AlertStatus]) -> &'static str {
+    match statuses {
+        [AlertStatus::Open] => "Open alerts",
+        [AlertStatus::Acknowledged] => "Acknowledged alerts",
+        [AlertStatus::Resolved] => "Resolved alerts",
+        [AlertStatus::Withdrawn] => "Withdrawn alerts",
+        [_, ..] => "Open and acknowledged alerts",
+        [] => "Alerts",
     }
 }
 
@@ -162,7 +182,10 @@ fn line(row: &AlertRow, list: &Params, now: DateTime<Utc>) -> AlertLine {
         events: counted(row.events, "event", "events"),
         opened: When::event(row.opened_at, now),
         last: When::event(row.last_event_at, now),
-        withdrawn: row.status == AlertStatus::Withdrawn,
+        status: (row.status != AlertStatus::Open).then(|| row.status.as_str()),
+        regressed: row.regressed,
+        muted: row.muted.clone(),
+        chosen: format!("{}~{}", row.id, row.revision),
         late: view.late_secs.map(lateness),
     }
 }
@@ -184,8 +207,8 @@ async fn core(app: &App, overview: &Overview, now: DateTime<Utc>) -> Result<Vec<
 
 async fn alerts_of(app: &App, rule: &str, since: EventTime) -> Result<String, Failure> {
     let span = Span { since: Some(since), until: None };
-    let status = Some(AlertStatus::Open);
-    let filter = AlertFilter { rule: Some(rule.to_owned()), status, span, ..AlertFilter::default() };
+    let statuses = vec![AlertStatus::Open, AlertStatus::Acknowledged];
+    let filter = AlertFilter { rule: Some(rule.to_owned()), statuses, span, ..AlertFilter::default() };
     let listed = app.store.alerts(&filter, Page::first(COUNTED_MAX)).await?;
     let more = if listed.next.is_some() { "+" } else { "" };
     Ok(format!("{}{more}", listed.rows.len()))
@@ -209,7 +232,7 @@ mod tests {
     async fn the_last_day_is_the_default_and_the_title_says_so() {
         let bench = Bench::seeded().await;
         let body = bench.get("/").await.body;
-        assert!(body.contains("<h1>Open alerts, last 24 hours</h1>"), "{body}");
+        assert!(body.contains("<h1>Open and acknowledged alerts, last 24 hours</h1>"), "{body}");
         assert!(body.contains("href=\"/?last=all\""), "{body}");
         assert_eq!(titles(&bench, "/").await, [DELETED]);
         assert_eq!(titles(&bench, "/?last=all").await, [DELETED, OLD]);

@@ -5,18 +5,16 @@
 
 use crate::app::{App, Shared};
 use crate::failure::Failure;
+use crate::form::{Fields, Sent};
 use crate::guard::cookies;
 use crate::page;
 use crate::params::Params;
-use crate::session::{Refused, SignedIn, is_token, same};
+use crate::session::{Refused, SignedIn, is_token};
 use askama::Template;
 use axum::Extension;
-use axum::extract::rejection::FormRejection;
 use axum::extract::{Form, State};
 use axum::http::{HeaderMap, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Redirect, Response};
-
-type Fields = Result<Form<Vec<(String, String)>>, FormRejection>;
 
 #[derive(Template)]
 #[template(path = "login.html")]
@@ -62,10 +60,7 @@ pub(crate) async fn log_out(
     headers: HeaderMap,
     fields: Fields,
 ) -> Result<Response, Failure> {
-    let token = field(fields, "csrf")?;
-    if !same(token.as_bytes(), who.csrf.as_bytes()) {
-        return Err(Failure::CrossSite);
-    }
+    Sent::read(fields, &who)?;
     let mut sessions = app.sessions();
     for old in cookies(&headers, app.cookie_name()) {
         sessions.end(old);

@@ -6,15 +6,18 @@ mod assets;
 mod deliveries;
 mod event;
 mod events;
+mod handle;
 mod login;
 mod principal;
 mod principals;
 pub(crate) mod probes;
 mod reject;
 mod rejects;
+mod resend;
 mod rules;
 mod secret;
 mod secrets;
+mod silences;
 mod sources;
 #[cfg(test)]
 mod tests;
@@ -28,13 +31,19 @@ use axum::extract::{DefaultBodyLimit, Path};
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::{get, post};
 
-/// Largest form: two tokens of 64 characters, with room. More is no form of ours.
+/// Largest form: a page of chosen alerts, 100 of 50 bytes, or a silence with its reason. More is no
+/// form of ours.
 const FORM_BYTES_MAX: usize = 16 * 1024;
 
 /// Every page that needs a session, for the tests that walk all of them.
 #[cfg(test)]
-pub(crate) const PAGES: [&str; 15] = [
+pub(crate) const PAGES: [&str; 20] = [
     "/",
+    "/alerts",
+    "/deliveries/replay",
+    "/deliveries/resume",
+    "/silences",
+    "/silences/expire",
     "/alerts/{id}",
     "/events",
     "/events/{id}",
@@ -56,6 +65,7 @@ pub(crate) const PAGES: [&str; 15] = [
 pub(crate) fn router(app: Shared) -> Router {
     Router::new()
         .route("/", get(alerts::list))
+        .route("/alerts", post(handle::handle))
         .route("/alerts/{*id}", get(alert::page))
         .route("/events", get(events::list))
         .route("/events/{*id}", get(event::page))
@@ -64,6 +74,10 @@ pub(crate) fn router(app: Shared) -> Router {
         .route("/principals", get(principals::list))
         .route("/principals/{*id}", get(principal::page))
         .route("/deliveries", get(deliveries::list))
+        .route("/deliveries/replay", post(resend::replay))
+        .route("/deliveries/resume", post(resend::resume))
+        .route("/silences", get(silences::list).post(silences::make))
+        .route("/silences/expire", post(silences::expire))
         .route("/rejects", get(rejects::list))
         .route("/rejects/{*id}", get(reject::page))
         .route("/sources", get(sources::page))

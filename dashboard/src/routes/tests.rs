@@ -26,9 +26,10 @@ fn check_headers(url: &str, answer: &Answer) {
 /// Every address a signed-in person can reach in the seeded history, hostile ids included.
 fn addresses() -> Vec<String> {
     let hostile = encoded(HOSTILE);
-    let mut urls = ["/", "/?last=all&status=all", "/events", "/secrets", "/principals", "/deliveries"]
-        .map(str::to_owned)
-        .to_vec();
+    let mut urls =
+        ["/", "/?last=all&status=all", "/events", "/secrets", "/principals", "/deliveries", "/silences"]
+            .map(str::to_owned)
+            .to_vec();
     urls.extend(["/rejects", "/rejects/1", "/rejects/2", "/sources", "/rules"].map(str::to_owned));
     urls.extend(["alert-1", "alert-hostile", "alert-gone"].map(|id| format!("/alerts/{id}")));
     urls.extend([&hostile, "aws%3adelete-1"].map(|id| format!("/events/{id}")));

@@ -45,7 +45,7 @@ impl DemoReceiver {
     pub(super) fn secrets(&self) -> SecretManager {
         let secret = self.secret.clone();
         let environment = move |name: &str| (name == SECRET).then(|| secret.reveal().to_string());
-        SecretManager::new(Settings { environment: Arc::new(environment) })
+        SecretManager::new(Settings::new(Arc::new(environment)))
     }
 
     /// Answers until the demo ends.

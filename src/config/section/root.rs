@@ -1,6 +1,6 @@
 //! The whole configuration, and what has to fit together in it.
 
-use super::{AddressFiles, Egress, ListSource, Log, Metrics, PlannedAccess, Receiver, Source};
+use super::{AddressFiles, CloudWatch, Egress, ListSource, Log, Metrics, PlannedAccess, Receiver, Source};
 use crate::config::frame::{At, Origin, Problems, default, section};
 use ipnet::IpNet;
 use std::collections::BTreeMap;
@@ -67,6 +67,14 @@ section! {
         ///   listen: 127.0.0.1:9464
         /// ```
         metrics: Metrics,
+        /// The counts that go to Amazon CloudWatch, and the alarm over them.
+        ///
+        /// ```yaml
+        /// cloudwatch:
+        ///   region: eu-west-1
+        ///   alarm: {topic: "arn:aws:sns:eu-west-1:111122223333:security"}
+        /// ```
+        cloudwatch: Option<CloudWatch>,
         /// What is logged to standard error. `KEYWATCH_LOG`, `--log` and `--log-format` beat it.
         ///
         /// ```yaml

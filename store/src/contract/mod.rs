@@ -7,8 +7,11 @@ mod alerts;
 mod commit;
 mod durability;
 mod history;
+mod holding;
+mod lifecycle;
 mod outbox;
 mod queries;
+mod urging;
 
 use crate::{Committed, Incoming, IncomingEvent, Judge, PositionChange, Store, StoreError, Subscriber};
 use chrono::{DateTime, Utc};

@@ -267,8 +267,8 @@ async fn alerts_are_listed_newest_first_by_any_filter() {
         (AlertFilter { provider: Some(Provider::Gcp), ..any() }, &["3"]),
         (AlertFilter { principal: Some("role/app".to_owned()), ..any() }, &["2", "1"]),
         (AlertFilter { secret: Some("api".to_owned()), ..any() }, &["3"]),
-        (AlertFilter { status: Some(AlertStatus::Open), ..any() }, &["2", "1"]),
-        (AlertFilter { status: Some(AlertStatus::Withdrawn), ..any() }, &["3"]),
+        (AlertFilter { statuses: vec![AlertStatus::Open], ..any() }, &["2", "1"]),
+        (AlertFilter { statuses: vec![AlertStatus::Withdrawn], ..any() }, &["3"]),
         (AlertFilter { span: minutes(Some(2), Some(3)), ..any() }, &["2"]),
     ] {
         let rows = stage.store.alerts(&filter, Page::first(10)).await.unwrap().rows;

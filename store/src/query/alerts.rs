@@ -1,9 +1,13 @@
 //! Lists of alerts, and one alert with its history, deliveries and evidence.
 
-use super::{AlertDetail, AlertFilter, AlertRow, AlertStatus, Cursor, HistoryEntry, Listed, Page, unsigned};
+use super::{
+    AlertDetail, AlertFilter, AlertRow, AlertStatus, Cursor, DecisionRow, HistoryEntry, Listed, Page,
+    unsigned,
+};
 use crate::codes::Coded;
 use crate::commit::at;
-use crate::{Store, StoreError};
+use crate::{Choice, Resolution, Store, StoreError};
+use chrono::{DateTime, Utc};
 use keywatch_event::{EventTime, Level, Provider};
 use sqlx::sqlite::SqliteRow;
 use sqlx::{QueryBuilder, Row, Sqlite};
@@ -12,7 +16,9 @@ use sqlx::{QueryBuilder, Row, Sqlite};
 const SELECT: &str = "
     SELECT a.seq, a.opened_at, a.id, a.rule, a.level, a.status, a.provider, a.principal, a.received_at,
         a.changed_at, a.revision, a.body, a.body ->> '$.title', a.body ->> '$.opened_at',
-        a.body ->> '$.first_event_at', a.body ->> '$.last_event_at', a.body ->> '$.events'
+        a.body ->> '$.first_event_at', a.body ->> '$.last_event_at', a.body ->> '$.events', a.regressed,
+        a.acknowledged_by, a.acknowledged_at, a.resolved_by, a.resolved_at, a.resolution,
+        (SELECT held_by FROM outbox WHERE alert = a.seq AND state = 0 AND held_by IS NOT NULL LIMIT 1)
     FROM alerts a WHERE 1 = 1";
 
 impl Store {
@@ -51,17 +57,31 @@ impl Store {
             history: self.history(seq).await.map_err(failed)?,
             deliveries: self.deliveries_of(seq).await.map_err(failed)?,
             evidence: self.evidence(seq).await.map_err(failed)?,
+            decisions: self.decisions(seq).await.map_err(failed)?,
         }))
     }
 
     async fn history(&self, seq: i64) -> Result<Vec<HistoryEntry>, sqlx::Error> {
-        let rows: Vec<(i64, String, String)> =
-            sqlx::query_as("SELECT at, what, detail FROM alert_history WHERE alert = ? ORDER BY id")
+        let rows: Vec<(i64, String, String, Option<String>)> =
+            sqlx::query_as("SELECT at, what, detail, who FROM alert_history WHERE alert = ? ORDER BY id")
                 .bind(seq)
                 .fetch_all(self.readers())
                 .await?;
-        let entry = |(nanos, what, detail)| HistoryEntry { at: at(nanos), what, detail };
+        let entry = |(nanos, what, detail, who)| HistoryEntry { at: at(nanos), what, detail, who };
         Ok(rows.into_iter().map(entry).collect())
+    }
+
+    async fn decisions(&self, seq: i64) -> Result<Vec<DecisionRow>, sqlx::Error> {
+        let rows: Vec<(String, i64, i64, String)> = sqlx::query_as(
+            "SELECT receiver, at, choice, reason FROM decisions WHERE alert = ? ORDER BY receiver, id",
+        )
+        .bind(seq)
+        .fetch_all(self.readers())
+        .await?;
+        let decision = |(receiver, nanos, choice, reason)| {
+            Ok(DecisionRow { receiver, at: at(nanos), choice: Choice::from_code(choice)?, reason })
+        };
+        rows.into_iter().map(decision).collect()
     }
 }
 
@@ -72,12 +92,16 @@ fn select(filter: &AlertFilter, page: Page) -> QueryBuilder<Sqlite> {
             query.push(format!(" AND a.{column} = ")).push_bind(text.clone());
         }
     }
-    let codes = [("provider", filter.provider.map(Coded::code)), ("status", filter.status.map(Coded::code))];
-    for (column, code) in codes {
-        if let Some(code) = code {
-            // The plus keeps the status index out: a page comes from the time index.
-            query.push(format!(" AND +a.{column} = ")).push_bind(code);
+    if let Some(provider) = filter.provider {
+        query.push(" AND +a.provider = ").push_bind(provider.code());
+    }
+    if !filter.statuses.is_empty() {
+        // The plus keeps the status index out: a page comes from the time index.
+        let mut codes = query.push(" AND +a.status IN (").separated(", ");
+        for status in &filter.statuses {
+            codes.push_bind(status.code());
         }
+        query.push(")");
     }
     if let Some(level) = filter.level_min {
         query.push(" AND a.level >= ").push_bind(level.code());
@@ -121,8 +145,23 @@ fn alert_from(row: &SqliteRow) -> Result<AlertRow, sqlx::Error> {
         received_at: at(row.try_get(8)?),
         changed_at: at(row.try_get(9)?),
         revision: row.try_get(10)?,
+        muted: row.try_get(23)?,
+        regressed: row.try_get(17)?,
+        acknowledged: by_at(row, 18)?,
+        resolved: resolved(row)?,
         json: row.try_get(11)?,
     })
+}
+
+/// A name and the time in the column after it.
+fn by_at(row: &SqliteRow, column: usize) -> Result<Option<(String, DateTime<Utc>)>, sqlx::Error> {
+    let (who, when): (Option<String>, Option<i64>) = (row.try_get(column)?, row.try_get(column + 1)?);
+    Ok(who.zip(when.map(at)))
+}
+
+fn resolved(row: &SqliteRow) -> Result<Option<(String, DateTime<Utc>, Resolution)>, sqlx::Error> {
+    let why = row.try_get::<Option<i64>, _>(22)?.map(Resolution::from_code).transpose()?;
+    Ok(by_at(row, 20)?.zip(why).map(|((who, when), why)| (who, when, why)))
 }
 
 fn time_from(row: &SqliteRow, column: usize) -> Result<EventTime, sqlx::Error> {

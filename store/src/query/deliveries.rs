@@ -1,6 +1,9 @@
 //! Lists of deliveries with their attempts, and how receivers stand.
 
-use super::{Attempt, Cursor, Delivery, DeliveryFilter, DeliveryRow, Listed, Page, ReceiverRow, unsigned};
+use super::{
+    Attempt, Cursor, Delivery, DeliveryFilter, DeliveryRow, Failing, HeartbeatRow, Listed, Page, ReceiverRow,
+    unsigned,
+};
 use crate::codes::Coded;
 use crate::commit::at;
 use crate::{DeliveryKind, DeliveryState, Store, StoreError};
@@ -12,15 +15,21 @@ use sqlx::{QueryBuilder, Row, Sqlite};
 const SELECT: &str = "
     SELECT o.id, o.message_id, o.receiver, o.kind, o.state, a.id, a.body ->> '$.title', o.level, o.attempts,
         o.created_at, o.due_at,
-        coalesce(o.reason, (SELECT error FROM attempts WHERE delivery = o.id ORDER BY id DESC LIMIT 1))
+        coalesce(o.reason, (SELECT error FROM attempts WHERE delivery = coalesce(o.bundle, o.id)
+            ORDER BY id DESC LIMIT 1)),
+        o.decided_at, o.delivered_at, o.bundle
     FROM outbox o JOIN alerts a ON a.seq = o.alert WHERE 1 = 1";
 
 const RECEIVERS: &str = "
     SELECT n.receiver, p.at, p.reason, coalesce(sum(o.state = 0), 0), coalesce(sum(o.state = 2), 0),
-        coalesce(sum(o.state = 1), 0), max(o.delivered_at)
-    FROM (SELECT receiver FROM outbox UNION SELECT receiver FROM paused_receivers) n
+        coalesce(sum(o.state = 1), 0), max(o.delivered_at), f.since, f.failures, f.probe_at, f.error,
+        h.tried_at, h.accepted_at, h.error
+    FROM (SELECT receiver FROM outbox UNION SELECT receiver FROM paused_receivers
+        UNION SELECT receiver FROM heartbeats) n
     LEFT JOIN outbox o ON o.receiver = n.receiver
     LEFT JOIN paused_receivers p ON p.receiver = n.receiver
+    LEFT JOIN failing_receivers f ON f.receiver = n.receiver
+    LEFT JOIN heartbeats h ON h.receiver = n.receiver
     GROUP BY n.receiver ORDER BY n.receiver";
 
 impl Store {
@@ -81,7 +90,7 @@ impl Store {
         let mut found = Vec::with_capacity(rows.len());
         for row in &rows {
             let delivery = delivery_from(row)?;
-            let attempts = self.attempts(delivery.id).await?;
+            let attempts = self.attempts(delivery.bundle.unwrap_or(delivery.id)).await?;
             found.push(Delivery { delivery, attempts });
         }
         Ok(found)
@@ -113,6 +122,9 @@ fn delivery_from(row: &SqliteRow) -> Result<DeliveryRow, sqlx::Error> {
         created_at: at(row.try_get(9)?),
         due_at: at(row.try_get(10)?),
         reason: row.try_get(11)?,
+        decided_at: row.try_get::<Option<i64>, _>(12)?.map(at),
+        delivered_at: row.try_get::<Option<i64>, _>(13)?.map(at),
+        bundle: row.try_get(14)?,
     })
 }
 
@@ -136,5 +148,19 @@ fn receiver_from(row: &SqliteRow) -> Result<ReceiverRow, sqlx::Error> {
         dead: unsigned(row.try_get(4)?),
         delivered: unsigned(row.try_get(5)?),
         last_delivered_at: row.try_get::<Option<i64>, _>(6)?.map(at),
+        failing: failing_from(row)?,
+        heartbeat: heartbeat_from(row)?,
     })
+}
+
+fn failing_from(row: &SqliteRow) -> Result<Option<Failing>, sqlx::Error> {
+    let Some(since) = row.try_get::<Option<i64>, _>(7)? else { return Ok(None) };
+    let probe_at = row.try_get::<Option<i64>, _>(9)?.map(at);
+    Ok(Some(Failing { since: at(since), failures: row.try_get(8)?, probe_at, error: row.try_get(10)? }))
+}
+
+fn heartbeat_from(row: &SqliteRow) -> Result<Option<HeartbeatRow>, sqlx::Error> {
+    let Some(tried_at) = row.try_get::<Option<i64>, _>(11)? else { return Ok(None) };
+    let accepted_at = row.try_get::<Option<i64>, _>(12)?.map(at);
+    Ok(Some(HeartbeatRow { tried_at: at(tried_at), accepted_at, error: row.try_get(13)? }))
 }

@@ -25,8 +25,8 @@ pub struct AlertFilter {
     pub principal: Option<String>,
     /// Touching this secret id.
     pub secret: Option<String>,
-    /// In this status.
-    pub status: Option<AlertStatus>,
+    /// In one of these statuses; without any, in every status.
+    pub statuses: Vec<AlertStatus>,
     /// Opened within (event time).
     pub span: Span,
 }
@@ -68,23 +68,29 @@ pub struct DeliveryFilter {
 }
 
 /// Where an alert stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum AlertStatus {
     /// It needs somebody.
     Open,
+    /// Somebody looks after it.
+    Acknowledged,
+    /// Somebody is done with it.
+    Resolved,
     /// A later event explained it.
     Withdrawn,
 }
 
 impl AlertStatus {
     /// Every status.
-    pub const ALL: &'static [Self] = &[Self::Open, Self::Withdrawn];
+    pub const ALL: &'static [Self] = &[Self::Open, Self::Acknowledged, Self::Resolved, Self::Withdrawn];
 
     /// The word used in links and on pages.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Open => "open",
+            Self::Acknowledged => "acknowledged",
+            Self::Resolved => "resolved",
             Self::Withdrawn => "withdrawn",
         }
     }

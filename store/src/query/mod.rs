@@ -12,6 +12,7 @@ mod meter;
 mod overview;
 mod rejects;
 mod rows;
+mod times;
 
 use keywatch_event::Place;
 use sqlx::Row;
@@ -22,6 +23,7 @@ use std::str::FromStr;
 pub use filter::*;
 pub use meter::*;
 pub use rows::*;
+pub use times::{AlertTimes, Percentiles};
 
 /// Most rows a page holds; larger limits are lowered to it.
 pub const PAGE_MAX: u32 = 1000;

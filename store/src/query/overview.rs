@@ -47,12 +47,12 @@ impl Store {
                 .fetch_optional(&mut *conn)
                 .await?;
         Ok(Overview {
-            alerts_day: alerts(conn, now - DAY * HOUR_NANOS, now).await?,
-            alerts_week: alerts(conn, now - WEEK * HOUR_NANOS, now).await?,
+            alerts_day: alerts(conn, KEPT, (now - DAY * HOUR_NANOS, now)).await?,
+            alerts_week: alerts(conn, KEPT, (now - WEEK * HOUR_NANOS, now)).await?,
             events_day: sum(&hours, hour - DAY, hour),
             events_week: sum(&hours, hour - WEEK, hour),
             hours: (hour - DAY + 1..=hour).map(|hour| hour_count(&hours, hour)).collect(),
-            open_alerts: alerts(conn, i64::MIN, i64::MAX).await?,
+            open_alerts: alerts(conn, UNDONE, (i64::MIN, i64::MAX)).await?,
             totals: totals(conn).await?,
             latest_received_at: received.map(at),
             latest_event_at: latest.map(|(nanos, digits)| EventTime::from_unix_nanos(nanos, digits)),
@@ -94,16 +94,23 @@ fn hour_count(hours: &[(i64, Level, u64)], hour: i64) -> HourCount {
     HourCount { hour: start, events: sum(hours, hour - 1, hour) }
 }
 
-/// Open alerts that opened after `from` up to and including `to`.
-async fn alerts(conn: &mut SqliteConnection, from: i64, to: i64) -> Result<LevelCounts, sqlx::Error> {
-    let rows: Vec<(i64, i64)> = sqlx::query_as(
-        "SELECT level, count(*) FROM alerts WHERE status = 0 AND opened_at > ? AND opened_at <= ?
-         GROUP BY level",
-    )
-    .bind(from)
-    .bind(to)
-    .fetch_all(conn)
-    .await?;
+/// Codes of every status but withdrawn.
+const KEPT: &str = "0, 2, 3";
+/// Codes of what nobody is done with: open and acknowledged.
+const UNDONE: &str = "0, 2";
+
+/// Alerts in these statuses that opened after `from` up to and including `to`.
+async fn alerts(
+    conn: &mut SqliteConnection,
+    statuses: &'static str,
+    (from, to): (i64, i64),
+) -> Result<LevelCounts, sqlx::Error> {
+    let query = format!(
+        "SELECT level, count(*) FROM alerts WHERE status IN ({statuses}) AND opened_at > ? AND opened_at <= ?
+         GROUP BY level"
+    );
+    let rows: Vec<(i64, i64)> =
+        sqlx::query_as(sqlx::AssertSqlSafe(query)).bind(from).bind(to).fetch_all(conn).await?;
     let mut counts = LevelCounts::default();
     for (level, count) in rows {
         counts.add(Level::from_code(level)?, unsigned(count));

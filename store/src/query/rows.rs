@@ -1,7 +1,7 @@
 //! The rows queries answer with.
 
 use super::AlertStatus;
-use crate::{DeliveryKind, DeliveryState};
+use crate::{Choice, DeliveryKind, DeliveryState, Resolution};
 use chrono::{DateTime, Utc};
 use keywatch_event::{Class, EventTime, Level, Outcome, Place, PrincipalKind, Provider, SourceKind};
 
@@ -36,6 +36,14 @@ pub struct AlertRow {
     pub changed_at: DateTime<Utc>,
     /// Counts its changes, from 1.
     pub revision: u32,
+    /// The silence that keeps a receiver from being told of it.
+    pub muted: Option<String>,
+    /// Whether new evidence came after somebody had resolved it.
+    pub regressed: bool,
+    /// Who looks after it, and since when.
+    pub acknowledged: Option<(String, DateTime<Utc>)>,
+    /// Who was done with it, when, and why.
+    pub resolved: Option<(String, DateTime<Utc>, Resolution)>,
     /// The alert in its public JSON form.
     pub json: String,
 }
@@ -53,6 +61,21 @@ pub struct AlertDetail {
     pub deliveries: Vec<Delivery>,
     /// Its evidence, earliest first.
     pub evidence: Vec<EventRow>,
+    /// Why each receiver was told, or was not, oldest first.
+    pub decisions: Vec<DecisionRow>,
+}
+
+/// One decision about one alert and one receiver.
+#[derive(Clone, Debug)]
+pub struct DecisionRow {
+    /// To whom.
+    pub receiver: String,
+    /// When it was decided.
+    pub at: DateTime<Utc>,
+    /// What was decided.
+    pub choice: Choice,
+    /// Why, in words.
+    pub reason: String,
 }
 
 /// One thing that happened to an alert.
@@ -60,8 +83,11 @@ pub struct AlertDetail {
 pub struct HistoryEntry {
     /// When.
     pub at: DateTime<Utc>,
-    /// `opened`, `updated`, `renamed`, `withdrawn`, `reopened`.
+    /// `opened`, `updated`, `renamed`, `withdrawn`, `reopened`, `acknowledged`, `resolved`,
+    /// `regressed`.
     pub what: String,
+    /// The person who did it; nobody for what the rules said.
+    pub who: Option<String>,
     /// In words; may be empty.
     pub detail: String,
 }
@@ -232,6 +258,10 @@ pub struct ReceiverRow {
     pub name: String,
     /// Since when it is paused, and why.
     pub paused: Option<(DateTime<Utc>, String)>,
+    /// How it fails, when it does.
+    pub failing: Option<Failing>,
+    /// Its last heartbeat, when it gets any.
+    pub heartbeat: Option<HeartbeatRow>,
     /// Deliveries waiting.
     pub pending: u64,
     /// Deliveries given up.
@@ -240,6 +270,30 @@ pub struct ReceiverRow {
     pub delivered: u64,
     /// When one last succeeded.
     pub last_delivered_at: Option<DateTime<Utc>>,
+}
+
+/// A receiver that fails.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failing {
+    /// When it last answered as it should, or was first tried.
+    pub since: DateTime<Utc>,
+    /// How often in a row it failed.
+    pub failures: u32,
+    /// When it is tried next, once it fails so often that it is only probed.
+    pub probe_at: Option<DateTime<Utc>>,
+    /// The last error.
+    pub error: String,
+}
+
+/// The last heartbeat to one receiver.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HeartbeatRow {
+    /// When one was last sent.
+    pub tried_at: DateTime<Utc>,
+    /// When one was last accepted.
+    pub accepted_at: Option<DateTime<Utc>>,
+    /// Why the last one was not.
+    pub error: Option<String>,
 }
 
 /// What the first page shows.
@@ -255,7 +309,7 @@ pub struct Overview {
     pub events_week: LevelCounts,
     /// The last 24 hours, oldest first, empty hours included.
     pub hours: Vec<HourCount>,
-    /// Alerts that are open, whenever opened.
+    /// Alerts that are open or acknowledged, whenever opened.
     pub open_alerts: LevelCounts,
     /// Everything that is stored.
     pub totals: Totals,
@@ -348,8 +402,14 @@ pub struct DeliveryRow {
     pub level: Level,
     /// Attempts made since it was written or last replayed.
     pub attempts: u32,
-    /// When it was written.
+    /// When the batch it came of was taken in.
     pub created_at: DateTime<Utc>,
+    /// When it was decided that the receiver is told.
+    pub decided_at: Option<DateTime<Utc>>,
+    /// When the receiver said yes.
+    pub delivered_at: Option<DateTime<Utc>>,
+    /// The delivery under whose message id it went out, when it was told together with others.
+    pub bundle: Option<i64>,
     /// When the next attempt is due; of no meaning unless pending.
     pub due_at: DateTime<Utc>,
     /// Why it was given up or taken back, or the latest error.

@@ -1,0 +1,82 @@
+//! The places secrets lie in, one file each.
+
+mod aws;
+mod azure;
+mod environment;
+mod file;
+mod gcp;
+mod http;
+mod kept;
+mod own;
+mod vault;
+
+use crate::document::Document;
+use crate::failure::Failure;
+use crate::{SecretRef, Settings, Source};
+use async_trait::async_trait;
+use own::OwnCredentials;
+use std::time::Duration;
+
+/// A place secrets lie in.
+#[async_trait]
+pub(crate) trait Backend: Send + Sync {
+    /// Asks once for the secret a reference means, whatever field of it is wanted.
+    async fn fetch(&self, reference: &SecretRef) -> Result<Document, Failure>;
+
+    /// Keeps the login alive, when there is one. How long until that is due again.
+    async fn tend(&self) -> Option<Duration> {
+        None
+    }
+
+    /// Forgets every login.
+    fn forget(&self) {}
+}
+
+/// Every place, built once.
+pub(crate) struct Backends {
+    environment: Box<dyn Backend>,
+    file: Box<dyn Backend>,
+    aws: Box<dyn Backend>,
+    gcp: Box<dyn Backend>,
+    azure: Box<dyn Backend>,
+    vault: Box<dyn Backend>,
+}
+
+impl Backends {
+    /// The places as the settings say. None of them is asked anything yet.
+    pub(crate) fn new(settings: &Settings) -> Self {
+        let own = || OwnCredentials::new(&settings.environment);
+        Self {
+            environment: Box::new(environment::Variables::new(&settings.environment)),
+            file: Box::new(file::Files),
+            aws: Box::new(aws::SecretsManager::new(settings.aws.clone(), own())),
+            gcp: Box::new(gcp::SecretManager::new(settings.gcp.clone(), own())),
+            azure: Box::new(azure::KeyVault::new(settings.azure.clone(), own())),
+            vault: Box::new(vault::Vault::new(settings.vault.clone(), own(), settings.clock.clone())),
+        }
+    }
+
+    /// The same place for every source.
+    #[cfg(test)]
+    pub(crate) fn all(make: impl Fn() -> Box<dyn Backend>) -> Self {
+        Self { environment: make(), file: make(), aws: make(), gcp: make(), azure: make(), vault: make() }
+    }
+
+    /// The place a source names.
+    pub(crate) fn of(&self, source: Source) -> &dyn Backend {
+        let backend = match source {
+            Source::Env => &self.environment,
+            Source::File => &self.file,
+            Source::AwsSecretsManager => &self.aws,
+            Source::GcpSecretManager => &self.gcp,
+            Source::AzureKeyVault => &self.azure,
+            Source::Vault => &self.vault,
+        };
+        backend.as_ref()
+    }
+
+    /// Forgets every login.
+    pub(crate) fn forget(&self) {
+        Source::ALL.iter().for_each(|source| self.of(*source).forget());
+    }
+}
