@@ -8,7 +8,7 @@
 use aws_config::{BehaviorVersion, Region};
 use aws_sdk_cloudwatch::config::Credentials;
 use aws_sdk_cloudwatch::primitives::DateTime as AwsTime;
-use aws_sdk_cloudwatch::types::{ComparisonOperator, Statistic};
+use aws_sdk_cloudwatch::types::{ComparisonOperator, Dimension, Statistic};
 use chrono::{DateTime, TimeDelta, Utc};
 use keywatch_cloudwatch::alarm::{Alarm, Difference, Done};
 use keywatch_cloudwatch::{Client, CloudWatchError, Publisher, Sent, Settings};
@@ -195,12 +195,14 @@ async fn commit(store: &Store, ids: std::ops::Range<u32>, now: DateTime<Utc>) {
     store.commit(&incoming, &mut Says, &[]).await.unwrap();
 }
 
-/// What CloudWatch has added up.
+/// What CloudWatch has added up of one level. (Without a dimension ministack adds up all of them,
+/// which CloudWatch does not.)
 async fn sum(sdk: &aws_sdk_cloudwatch::Client, now: DateTime<Utc>) -> f64 {
     let statistics = sdk
         .get_metric_statistics()
         .namespace("MyApp/Security")
         .metric_name("SecretAccessCount")
+        .dimensions(Dimension::builder().name("Level").value("warning").build())
         .start_time(AwsTime::from_secs(now.timestamp() - 7200))
         .end_time(AwsTime::from_secs(now.timestamp() + 7200))
         .period(60)
