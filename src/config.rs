@@ -10,6 +10,7 @@ pub(crate) mod frame;
 mod layers;
 mod lists;
 mod receivers;
+mod references;
 pub(crate) mod section;
 mod supplied;
 #[cfg(test)]
@@ -22,8 +23,10 @@ pub(crate) use supplied::Supplied;
 use frame::{At, Problems};
 use keywatch_alerting::{EgressPolicy, Receiver};
 use keywatch_rules::Problem;
-use keywatch_secrets::{SecretManager, Settings};
+use keywatch_secrets::{SecretManager, SecretRef, Settings};
+pub(crate) use references::Named;
 use section::{CloudWatch, Log, Root};
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -50,6 +53,8 @@ pub(crate) struct Config {
     pub(crate) cloudwatch: Option<CloudWatch>,
     /// Resolves the references in all the others.
     pub(crate) secrets: SecretManager,
+    /// Every reference to a secret.
+    pub(crate) named: Vec<Named>,
     /// What is no mistake but looks like one.
     pub(crate) notices: Vec<String>,
 }
@@ -77,6 +82,7 @@ pub(crate) fn load(layers: &Layers) -> Result<Config, ConfigProblems> {
     let config = layers.reading(&problems).map(|reading| Config {
         path: layers.names().first().map(PathBuf::from),
         notices: reading.notices,
+        named: references::references(&reading.tree),
         ..Config::collect(&reading.root, &problems)
     });
     finished(config, problems)
@@ -96,6 +102,30 @@ pub(crate) fn cloudwatch(layers: &Layers) -> Result<Option<CloudWatch>, ConfigPr
     let problems = Problems::default();
     let section = layers.reading(&problems).map(|reading| reading.root.cloudwatch);
     finished(section, problems)
+}
+
+/// Resolves references to secrets with what this machine has, when there is no configuration.
+pub(crate) fn secret_manager() -> SecretManager {
+    SecretManager::new(Settings::new(Arc::new(environment)))
+}
+
+/// What a configuration says about secrets.
+#[derive(Debug)]
+pub(crate) struct Secrets {
+    /// Resolves references.
+    pub(crate) manager: SecretManager,
+    /// Every reference in the configuration.
+    pub(crate) named: Vec<Named>,
+}
+
+/// What a configuration says about secrets: for commands that look at nothing else.
+pub(crate) fn load_secrets(layers: &Layers) -> Result<Secrets, ConfigProblems> {
+    let problems = Problems::default();
+    let secrets = layers.reading(&problems).map(|Reading { root, tree, .. }| Secrets {
+        manager: SecretManager::new(root.secret_manager.settings(Arc::new(environment))),
+        named: references::references(&tree),
+    });
+    finished(secrets, problems)
 }
 
 /// The result, unless there are problems.
@@ -123,11 +153,18 @@ impl Config {
             metrics_listen: root.metrics.listen,
             log: root.log.clone(),
             cloudwatch: root.cloudwatch.clone(),
-            secrets: secret_manager(),
+            secrets: SecretManager::new(root.secret_manager.settings(Arc::new(environment))),
+            named: Vec::new(),
             notices: Vec::new(),
         };
         config.check_receivers(root, problems);
         config
+    }
+
+    /// Every secret that is needed, each once.
+    pub(crate) fn secrets_needed(&self) -> Vec<SecretRef> {
+        let needed: BTreeSet<_> = self.named.iter().map(|named| named.reference.clone()).collect();
+        needed.into_iter().collect()
     }
 
     /// What the delivery code itself finds wrong with a receiver, at the receiver's place.
@@ -150,11 +187,6 @@ impl From<&section::Source> for FileSource {
         let paths = source.files.iter().map(|file| file.value.clone()).collect();
         Self { name: source.name.value.clone(), paths }
     }
-}
-
-/// Resolves references to secrets with what this machine has.
-pub(crate) fn secret_manager() -> SecretManager {
-    SecretManager::new(Settings::new(Arc::new(environment)))
 }
 
 #[cfg(test)]

@@ -11,3 +11,4 @@ mod kills;
 mod monitoring;
 mod peers;
 mod rules;
+mod secrets;

@@ -20,7 +20,7 @@ const SLOTS_MAX: usize = 256;
 /// the same failure, and the backend hears of nobody.
 const FAILURE_PAUSE: Duration = Duration::from_secs(5);
 /// A secret somebody creates is noticed within a minute.
-const FAILURE_PAUSE_MAX: Duration = Duration::from_secs(60);
+const FAILURE_PAUSE_MAX: Duration = Duration::from_mins(1);
 
 /// First wait after a fetch because of a refusal that brought nothing new; it doubles up to the TTL.
 /// A receiver that refuses everything thus costs ten fetches in its first 17 minutes, then one per TTL.

@@ -80,9 +80,9 @@ impl Document {
 
     fn parsed(&self, key: &str) -> Result<Fields<'_>, Failure> {
         // The parser's own words may quote the text.
-        serde_json::from_str(self.text.expose()).or_else(|_| {
+        serde_json::from_str(self.text.expose()).map_err(|_unsaid| {
             let detail = format!("the field `{key}` is asked for, but it holds no JSON object");
-            Err(Failure::unusable(detail, "store an object, or leave the field out of the reference"))
+            Failure::unusable(detail, "store an object, or leave the field out of the reference")
         })
     }
 }

@@ -7,7 +7,7 @@ use crate::error::SecretErrors;
 use crate::failure::Failure;
 use crate::{SecretError, SecretRef, SecretValue, Settings, patience};
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
 
@@ -18,16 +18,21 @@ const CHECKS_AT_ONCE: usize = 8;
 /// Shortest and longest wait between two looks at a login: a lease of seconds is renewed at use, and
 /// a login that was made meanwhile is seen within a minute.
 const TEND_PAUSE_MIN: Duration = Duration::from_secs(5);
-const TEND_PAUSE_MAX: Duration = Duration::from_secs(60);
+const TEND_PAUSE_MAX: Duration = Duration::from_mins(1);
 
 /// Resolves references to secrets. Cheap to clone; clones share one cache.
 #[derive(Clone)]
 pub struct SecretManager(Arc<Inner>);
 
 struct Inner {
+    parts: RwLock<Arc<Parts>>,
+    cache: Cache,
+}
+
+/// What a reload replaces. A fetch that is under way ends with those it began with.
+struct Parts {
     settings: Settings,
     backends: Backends,
-    cache: Cache,
 }
 
 /// What became of looking for a secret.
@@ -46,12 +51,21 @@ impl SecretManager {
     #[must_use]
     pub fn new(settings: Settings) -> Self {
         let backends = Backends::new(&settings);
-        Self(Arc::new(Inner { settings, backends, cache: Cache::default() }))
+        Self::with_backends(settings, backends)
     }
 
-    #[cfg(test)]
     pub(crate) fn with_backends(settings: Settings, backends: Backends) -> Self {
-        Self(Arc::new(Inner { settings, backends, cache: Cache::default() }))
+        let parts = RwLock::new(Arc::new(Parts { settings, backends }));
+        Self(Arc::new(Inner { parts, cache: Cache::default() }))
+    }
+
+    /// Goes on as `other` would: with its settings and its logins, and without any value that was
+    /// fetched before. Every clone does.
+    pub fn take_over(&self, other: &Self) {
+        let parts = other.parts();
+        *self.0.parts.write().unwrap_or_else(PoisonError::into_inner) = parts;
+        self.0.cache.clear();
+        other.0.cache.clear();
     }
 
     /// The value of a secret: from memory when it was fetched within the TTL, else from its
@@ -63,7 +77,7 @@ impl SecretManager {
     pub async fn get(&self, reference: &SecretRef) -> Result<SecretValue, SecretError> {
         let slot = self.0.cache.slot(reference, self.now());
         let document = self.document(reference, &slot).await;
-        self.value_of(document, reference, &slot)
+        value_of(document, reference, &slot)
     }
 
     /// Says that whoever was shown `refused` did not accept it, and yields what has taken its
@@ -89,7 +103,7 @@ impl SecretManager {
             }
             self.asked_again(reference, refused, &slot).await
         };
-        self.value_of(document, reference, &slot)
+        value_of(document, reference, &slot)
     }
 
     /// Looks for every secret named, several at once, and tells of all of them, in their order.
@@ -132,18 +146,18 @@ impl SecretManager {
 
     /// Keeps logins that run out alive until it is dropped. Without it they are renewed when the
     /// next secret is fetched, which for a token of a short life may be too late.
-    pub async fn tend(&self) {
+    pub async fn tend(&self) -> std::convert::Infallible {
         loop {
-            let vault = self.0.backends.of(crate::Source::Vault);
-            let due = vault.tend().await.unwrap_or(TEND_PAUSE_MAX);
-            self.0.settings.clock.sleep(due.clamp(TEND_PAUSE_MIN, TEND_PAUSE_MAX)).await;
+            let parts = self.parts();
+            let due = parts.backends.of(crate::Source::Vault).tend().await.unwrap_or(TEND_PAUSE_MAX);
+            parts.settings.clock.sleep(due.clamp(TEND_PAUSE_MIN, TEND_PAUSE_MAX)).await;
         }
     }
 
     /// Forgets every value and every login, overwriting what nobody else holds.
     pub fn clear(&self) {
         self.0.cache.clear();
-        self.0.backends.forget();
+        self.parts().backends.forget();
     }
 
     async fn check(&self, reference: SecretRef) -> Checked {
@@ -152,12 +166,16 @@ impl SecretManager {
         Checked { reference, took: self.now().duration_since(began), error }
     }
 
+    fn parts(&self) -> Arc<Parts> {
+        Arc::clone(&self.0.parts.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
     fn now(&self) -> Instant {
-        self.0.settings.clock.now()
+        self.parts().settings.clock.now()
     }
 
     fn limits(&self) -> Limits {
-        Limits::of(&self.0.settings)
+        Limits::of(&self.parts().settings)
     }
 
     async fn document(&self, reference: &SecretRef, slot: &Slot) -> Result<Arc<Document>, Failure> {
@@ -174,8 +192,9 @@ impl SecretManager {
 
     /// Asks the backend and takes in what it says. The caller has the flight.
     async fn fetch(&self, reference: &SecretRef, slot: &Slot) -> Result<Arc<Document>, Failure> {
-        let backend = self.0.backends.of(reference.source);
-        let fetched = patience::fetch(backend, reference, &self.0.settings).await;
+        let parts = self.parts();
+        let backend = parts.backends.of(reference.source);
+        let fetched = patience::fetch(backend, reference, &parts.settings).await;
         let now = self.now();
         if let Err(failure) = &fetched {
             let held = slot.held(self.limits(), now).is_some();
@@ -216,18 +235,18 @@ impl SecretManager {
         tracing::info!(secret = %reference, changed = news, "a credential was refused; fetched it anew");
         document
     }
+}
 
-    fn value_of(
-        &self,
-        document: Result<Arc<Document>, Failure>,
-        reference: &SecretRef,
-        slot: &Slot,
-    ) -> Result<SecretValue, SecretError> {
-        let value = document.and_then(|document| document.value(reference));
-        let value = value.map_err(|failure| failure.of(reference));
-        slot.record_field(reference.key.as_deref(), value.as_ref().err());
-        value
-    }
+#[expect(clippy::result_large_err, reason = "the error callers see; made once per failed look")]
+fn value_of(
+    document: Result<Arc<Document>, Failure>,
+    reference: &SecretRef,
+    slot: &Slot,
+) -> Result<SecretValue, SecretError> {
+    let value = document.and_then(|document| document.value(reference));
+    let value = value.map_err(|failure| failure.of(reference));
+    slot.record_field(reference.key.as_deref(), value.as_ref().err());
+    value
 }
 
 fn tell(reference: &SecretRef, failure: &Failure, held: bool) {

@@ -217,17 +217,17 @@ impl Settings {
     /// Shortest time a value is used without asking again: less would be asking each time.
     pub const TTL_MIN: Duration = Duration::from_secs(10);
     /// Longest time: a rotated secret that nobody refuses is noticed within an hour.
-    pub const TTL_MAX: Duration = Duration::from_secs(3600);
+    pub const TTL_MAX: Duration = Duration::from_hours(1);
     /// How long a value is used unless told.
-    pub const TTL: Duration = Duration::from_secs(300);
+    pub const TTL: Duration = Duration::from_mins(5);
     /// Longest time a value outlives its TTL while the backend cannot be asked.
-    pub const STALE_MAX: Duration = Duration::from_secs(24 * 3600);
+    pub const STALE_MAX: Duration = Duration::from_hours(24);
     /// How long it does unless told.
-    pub const STALE: Duration = Duration::from_secs(3600);
+    pub const STALE: Duration = Duration::from_hours(1);
     /// How long one question may take unless told.
     pub const TIMEOUT: Duration = Duration::from_secs(10);
     /// Longest time one question may take.
-    pub const TIMEOUT_MAX: Duration = Duration::from_secs(60);
+    pub const TIMEOUT_MAX: Duration = Duration::from_mins(1);
 
     /// The settings of a program nobody told anything.
     #[must_use]
@@ -348,7 +348,7 @@ mod tests {
     fn every_problem_is_told_at_once() {
         let mut settings = plain();
         settings.ttl = Duration::from_secs(9);
-        settings.stale_for = Duration::from_secs(90_000);
+        settings.stale_for = Duration::from_hours(25);
         settings.timeout = Duration::ZERO;
         settings.gcp.endpoint = Url::parse("http://user:pw@secrets.example.org/?a=b").ok();
         settings.vault.address = Url::parse("http://vault.example.org:8200").ok();

@@ -58,6 +58,7 @@ impl Demo {
             log,
             cloudwatch: None,
             secrets: crate::config::secret_manager(),
+            named: Vec::new(),
             notices: Vec::new(),
         };
         let runtime = tokio::runtime::Runtime::new().context("cannot start the runtime")?;

@@ -8,11 +8,13 @@ mod normalize;
 mod output;
 mod rules;
 mod scan;
+mod secret;
 mod serve;
 
 use crate::config::ConfigProblems;
 use crate::rulebook::RuleError;
 use clap::{Parser, Subcommand};
+use keywatch_secrets::SecretErrors;
 use std::io::Write;
 use std::process::ExitCode;
 
@@ -58,6 +60,9 @@ enum Command {
     /// Make, compare or remove the CloudWatch alarm
     #[command(subcommand)]
     Cloudwatch(cloudwatch::CloudWatch),
+    /// Fetch one secret, or see whether all of them can be had
+    #[command(subcommand)]
+    Secret(secret::Secret),
 }
 
 /// Runs one command.
@@ -70,6 +75,7 @@ pub(crate) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Rules(rules) => rules.run(),
         Command::Config(config) => config.run(),
         Command::Cloudwatch(cloudwatch) => cloudwatch.run(),
+        Command::Secret(secret) => secret.run(),
     }
 }
 
@@ -81,7 +87,7 @@ pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
     say(&format!("keywatch: {error:#}"));
     if error.is::<RuleError>() {
         ExitCode::from(RULE_ERROR)
-    } else if error.is::<ConfigProblems>() {
+    } else if error.is::<ConfigProblems>() || error.is::<SecretErrors>() {
         ExitCode::from(CONFIG_ERROR)
     } else {
         ExitCode::from(OTHER_ERROR)

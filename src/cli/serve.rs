@@ -45,11 +45,18 @@ impl Serve {
         let runtime = tokio::runtime::Runtime::new().context("cannot start the runtime")?;
         runtime.block_on(async {
             let stop = app::ended_by_signal()?;
-            app::run(config, stop, |running| {
+            let secrets = config.secrets.clone();
+            secrets.require_all(&config.secrets_needed()).await?;
+            let serving = app::run(config, stop, |running| {
                 say(&format!("keywatch: dashboard on {}", running.base_url));
                 say(&format!("keywatch: sign in once, within 15 minutes: {}", running.login_link));
-            })
-            .await
+            });
+            let ended = tokio::select! {
+                ended = serving => ended,
+                never = secrets.tend() => match never {},
+            };
+            secrets.clear();
+            ended
         })?;
         Ok(ExitCode::SUCCESS)
     }

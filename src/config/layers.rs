@@ -45,7 +45,6 @@ pub(crate) struct Reading {
     /// What was written.
     pub(crate) root: Root,
     /// The same as a tree, with the place of every value.
-    #[expect(dead_code, reason = "`config show` will print it")]
     pub(crate) tree: Node,
     /// What is no mistake but looks like one.
     pub(crate) notices: Vec<String>,

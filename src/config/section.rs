@@ -12,6 +12,7 @@ mod metrics;
 mod planned_access;
 mod receiver;
 mod root;
+mod secret_manager;
 mod source;
 
 pub(crate) use address_data::AddressFiles;
@@ -23,4 +24,5 @@ pub(crate) use metrics::Metrics;
 pub(crate) use planned_access::PlannedAccess;
 pub(crate) use receiver::{Receiver, Webhook};
 pub(crate) use root::Root;
+pub(crate) use secret_manager::SecretManager;
 pub(crate) use source::Source;

@@ -65,17 +65,17 @@ async fn bytes(path: &Path) -> std::io::Result<Zeroizing<Vec<u8>>> {
 
 fn refusal(path: &Path, error: &std::io::Error) -> Failure {
     let path = path.display();
-    match error.kind() {
-        ErrorKind::NotFound => Failure::missing("there is no such file", format!("create {path}")),
-        ErrorKind::PermissionDenied => Failure::denied(
-            "the file may not be read",
-            format!("let the user Keywatch runs as read {path}, for instance with `chgrp` and mode 0640"),
-        ),
-        ErrorKind::IsADirectory => {
-            Failure::unusable("it is a directory", "name the file in it that holds the credential")
-        }
-        kind => {
-            Failure::unavailable(format!("the file cannot be read ({kind})"), format!("see what ails {path}"))
-        }
+    let kind = error.kind();
+    if kind == ErrorKind::NotFound {
+        return Failure::missing("there is no such file", format!("create {path}"));
     }
+    if kind == ErrorKind::PermissionDenied {
+        let remedy =
+            format!("let the user Keywatch runs as read {path}, for instance with `chgrp` and mode 0640");
+        return Failure::denied("the file may not be read", remedy);
+    }
+    if kind == ErrorKind::IsADirectory {
+        return Failure::unusable("it is a directory", "name the file in it that holds the credential");
+    }
+    Failure::unavailable(format!("the file cannot be read ({kind})"), format!("see what ails {path}"))
 }

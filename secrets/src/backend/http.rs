@@ -60,9 +60,9 @@ impl Http {
             builder = builder.tls_certs_merge(certificates(path)?);
         }
         let client = builder.build();
-        client.map(Self).or_else(|_| {
+        client.map(Self).map_err(|_unsaid| {
             let remedy = "see whether the system's certificates are installed (`ca-certificates`)";
-            Err(Failure::unavailable("no TLS client could be made", remedy).at_once_useless())
+            Failure::unavailable("no TLS client could be made", remedy).at_once_useless()
         })
     }
 

@@ -24,14 +24,14 @@ impl<T: Clone> Kept<T> {
         &self,
         make: impl AsyncFnOnce() -> Result<T, Failure>,
     ) -> Result<T, Failure> {
-        let mut made = self.made.lock().await;
+        let mut place = self.made.lock().await;
         let era = self.era.load(Ordering::SeqCst);
-        if let Some((_, kept)) = made.as_ref().filter(|(of, _)| *of == era) {
+        if let Some((_, kept)) = place.as_ref().filter(|(of, _)| *of == era) {
             return Ok(kept.clone());
         }
-        *made = None;
+        *place = None;
         let fresh = make().await?;
-        *made = Some((era, fresh.clone()));
+        *place = Some((era, fresh.clone()));
         Ok(fresh)
     }
 

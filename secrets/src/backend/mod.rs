@@ -77,6 +77,8 @@ impl Backends {
 
     /// Forgets every login.
     pub(crate) fn forget(&self) {
-        Source::ALL.iter().for_each(|source| self.of(*source).forget());
+        for source in Source::ALL {
+            self.of(*source).forget();
+        }
     }
 }

@@ -83,7 +83,7 @@ impl Backend for Told {
 }
 
 const SECOND: Duration = Duration::from_secs(1);
-const MINUTE: Duration = Duration::from_secs(60);
+const MINUTE: Duration = Duration::from_mins(1);
 
 fn app() -> SecretRef {
     "vault:secret/app".parse().expect("a reference")
@@ -103,7 +103,7 @@ async fn a_value_is_fetched_once_per_ttl() {
     let manager = told.manager();
     assert_eq!(text(&manager, &app()).await, "one");
     told.now_says(Some("two"));
-    told.pass(5 * MINUTE - SECOND);
+    told.pass(4 * MINUTE + 59 * SECOND);
     assert_eq!((text(&manager, &app()).await.as_str(), told.asked()), ("one", 1));
     told.pass(2 * SECOND);
     assert_eq!((text(&manager, &app()).await.as_str(), told.asked()), ("two", 2));
@@ -306,6 +306,20 @@ async fn clearing_forgets_everything_even_what_is_under_way() {
     assert_eq!(caller.join_all().await, ["two"]);
     assert!(manager.health().is_empty(), "what was fetched before the clearing is not kept");
     assert_eq!(value.expose(), "one", "whoever holds a value keeps it");
+}
+
+#[tokio::test]
+async fn a_manager_that_takes_over_another_goes_on_as_that_one_in_every_clone() {
+    let (old, new) = (Told::with("old"), Told::with("new"));
+    let (manager, other) = (old.manager(), new.manager());
+    let clone = manager.clone();
+    assert_eq!(text(&clone, &app()).await, "old");
+    manager.take_over(&other);
+    assert!(clone.health().is_empty(), "nothing of before is left");
+    assert_eq!(text(&clone, &app()).await, "new");
+    drop(other);
+    manager.clear();
+    assert_eq!((text(&clone, &app()).await.as_str(), old.asked(), new.asked()), ("new", 1, 2));
 }
 
 #[tokio::test]

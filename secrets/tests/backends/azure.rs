@@ -174,12 +174,13 @@ async fn a_refused_client_secret_names_entras_code_and_its_replacement_is_read()
 
 #[tokio::test]
 async fn a_vault_whose_challenge_names_another_cloud_is_shown_no_token() {
-    let server = Server::start(|asked| match asked.path.starts_with("/tenant-1") {
-        true => entra(asked),
-        false => {
-            let challenge = r#"Bearer authorization="https://login.localhost/tenant-1", resource="https://management.example.org""#;
-            Reply::With(401, ("WWW-Authenticate", challenge.to_owned()), String::new())
+    let server = Server::start(|asked| {
+        if asked.path.starts_with("/tenant-1") {
+            return entra(asked);
         }
+        let challenge =
+            r#"Bearer authorization="https://login.localhost/tenant-1", resource="https://management.example.org""#;
+        Reply::With(401, ("WWW-Authenticate", challenge.to_owned()), String::new())
     })
     .await;
     let manager = SecretManager::new(at(&server, client("env:CLIENT_SECRET"), RIGHT));

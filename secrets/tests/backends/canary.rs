@@ -23,7 +23,7 @@ struct Log(Arc<Mutex<Vec<u8>>>);
 
 impl Write for Log {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
+        self.0.lock().expect("a log").extend_from_slice(bytes);
         Ok(bytes.len())
     }
 
@@ -135,7 +135,7 @@ async fn told_of(server: &Server) -> (String, usize) {
 
 #[track_caller]
 fn check(said: &str, log: &Log, words: &str) {
-    let logged = String::from_utf8_lossy(&log.0.lock().unwrap()).into_owned();
+    let logged = String::from_utf8_lossy(&log.0.lock().expect("a log")).into_owned();
     assert!(logged.contains(words), "the log was collected");
     for spelling in [CANARY, &STANDARD.encode(CANARY)] {
         let place = |text: &str| text.lines().find(|line| line.contains(spelling)).map(ToOwned::to_owned);

@@ -20,10 +20,8 @@ fn at(endpoint: &str) -> Settings {
 }
 
 fn payload(name: &str, data: &[u8], sum: Option<u32>) -> Reply {
-    let mut payload = json!({"data": STANDARD.encode(data)});
-    if let Some(sum) = sum {
-        payload["dataCrc32c"] = json!(sum.to_string());
-    }
+    let sum = sum.map(|sum| sum.to_string());
+    let payload = json!({"data": STANDARD.encode(data), "dataCrc32c": sum});
     Reply::Json(200, json!({"name": name, "payload": payload}).to_string())
 }
 

@@ -27,10 +27,8 @@ pub(crate) fn reference(text: &str) -> SecretRef {
 }
 
 pub(crate) async fn value(manager: &SecretManager, text: &str) -> String {
-    match manager.get(&reference(text)).await {
-        Ok(value) => value.expose().to_owned(),
-        Err(error) => panic!("{error}"),
-    }
+    let value = manager.get(&reference(text)).await;
+    value.map_err(|error| error.to_string()).expect("a value").expose().to_owned()
 }
 
 /// The error a reference leads to, of the kind expected, with all the words expected.
@@ -40,10 +38,7 @@ pub(crate) async fn refusal(
     trouble: Trouble,
     words: &[&str],
 ) -> SecretError {
-    let error = match manager.get(&reference(text)).await {
-        Ok(_) => panic!("{text} has a value"),
-        Err(error) => error,
-    };
+    let error = manager.get(&reference(text)).await.expect_err(text);
     let said = error.to_string();
     assert_eq!(error.trouble, trouble, "{said}");
     for word in words {
@@ -87,7 +82,7 @@ impl Drop for Peer {
 
 /// Waits until something holds.
 pub(crate) async fn until<F: Future<Output = bool>>(what: &str, holds: impl Fn() -> F) {
-    let deadline = Instant::now() + Duration::from_secs(60);
+    let deadline = Instant::now() + Duration::from_mins(1);
     while !holds().await {
         assert!(Instant::now() < deadline, "{what}: not within a minute");
         tokio::time::sleep(Duration::from_millis(50)).await;

@@ -41,10 +41,15 @@ async fn files_that_hold_no_credential_are_told_apart() {
         format!("file:{}", path.display())
     };
     refusal(&manager, &write("binary", b"\xff\xfe"), Trouble::Unusable, &["no UTF-8 text"]).await;
-    refusal(&manager, &write("large", &[b'x'; 65_537]), Trouble::Unusable, &["larger than the 65536 bytes"])
-        .await;
+    refusal(
+        &manager,
+        &write("large", &vec![b'x'; 65_537]),
+        Trouble::Unusable,
+        &["larger than the 65536 bytes"],
+    )
+    .await;
     refusal(&manager, &write("empty", b"\n"), Trouble::Unusable, &["is empty"]).await;
-    assert_eq!(value(&manager, &write("full", &[b'x'; 65_536])).await.len(), 65_536);
+    assert_eq!(value(&manager, &write("full", &vec![b'x'; 65_536])).await.len(), 65_536);
     let here = format!("file:{}", folder.path().display());
     refusal(&manager, &here, Trouble::Unusable, &["is a directory"]).await;
 }
@@ -54,7 +59,7 @@ async fn a_file_that_may_not_be_read_says_so() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("token");
     std::fs::write(&path, "t0k").expect("written");
-    std::fs::set_permissions(&path, PermissionsExt::from_mode(0)).expect("taken away");
+    std::fs::set_permissions(&path, PermissionsExt::from_mode(0o000)).expect("taken away");
     if std::fs::read(&path).is_ok() {
         // Root reads everything.
         return;

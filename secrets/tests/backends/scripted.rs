@@ -62,7 +62,7 @@ impl Server {
     }
 
     pub(crate) fn seen(&self) -> Vec<Asked> {
-        self.seen.lock().unwrap().clone()
+        self.seen.lock().expect("a list").clone()
     }
 
     /// How often something below a path was asked for.
@@ -82,7 +82,7 @@ async fn accept(listener: TcpListener, seen: Arc<Mutex<Vec<Asked>>>, answer: Arc
 /// One question, one answer: whoever wants more connects again.
 async fn talk(mut stream: TcpStream, seen: Arc<Mutex<Vec<Asked>>>, answer: Arc<Answerer>) {
     let Some(asked) = question(&mut stream).await else { return };
-    seen.lock().unwrap().push(asked.clone());
+    seen.lock().expect("a list").push(asked.clone());
     let written = match answer(&asked) {
         Reply::Json(status, body) => {
             stream.write_all(response(status, None, &body, body.len()).as_bytes()).await
@@ -126,11 +126,10 @@ async fn question(stream: &mut TcpStream) -> Option<Asked> {
         if let Some(end) = bytes.windows(4).position(|window| window == b"\r\n\r\n") {
             break end;
         }
-        let mut chunk = [0; 4096];
-        let count = stream.read(&mut chunk).await.ok().filter(|count| *count > 0)?;
-        bytes.extend_from_slice(&chunk[..count]);
+        stream.read_buf(&mut bytes).await.ok().filter(|count| *count > 0)?;
     };
-    let head = String::from_utf8_lossy(&bytes[..end]).into_owned();
+    let mut body = bytes.split_off(end + 4);
+    let head = String::from_utf8_lossy(&bytes).into_owned();
     let mut lines = head.split("\r\n");
     let mut first = lines.next()?.split(' ');
     let path = first.nth(1)?.to_owned();
@@ -139,11 +138,8 @@ async fn question(stream: &mut TcpStream) -> Option<Asked> {
         .map(|(name, value)| (name.to_ascii_lowercase(), value.to_owned()))
         .collect();
     let length: usize = headers.get("content-length").and_then(|length| length.parse().ok()).unwrap_or(0);
-    let mut body = bytes.split_off(end + 4);
     while body.len() < length {
-        let mut chunk = [0; 4096];
-        let count = stream.read(&mut chunk).await.ok().filter(|count| *count > 0)?;
-        body.extend_from_slice(&chunk[..count]);
+        stream.read_buf(&mut body).await.ok().filter(|count| *count > 0)?;
     }
     Some(Asked { path, headers, body: String::from_utf8_lossy(&body).into_owned() })
 }

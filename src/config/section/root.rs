@@ -1,6 +1,9 @@
 //! The whole configuration, and what has to fit together in it.
 
-use super::{AddressFiles, CloudWatch, Egress, ListSource, Log, Metrics, PlannedAccess, Receiver, Source};
+use super::{
+    AddressFiles, CloudWatch, Egress, ListSource, Log, Metrics, PlannedAccess, Receiver, SecretManager,
+    Source,
+};
 use crate::config::frame::{At, Origin, Problems, default, section};
 use ipnet::IpNet;
 use std::collections::BTreeMap;
@@ -89,6 +92,20 @@ section! {
         ///   allow_http: false
         /// ```
         egress: Egress,
+        /// How secrets are fetched that a reference names: for how long they are kept, and how each
+        /// backend is reached. What a backend itself has to be shown lies in a variable or a file.
+        ///
+        /// ```yaml
+        /// secret_manager:
+        ///   ttl: 5m
+        ///   aws: {region: eu-west-1}
+        ///   vault:
+        ///     address: https://vault.example.com:8200
+        ///     app_role:
+        ///       role_id: 4f1c5a52-7a3c-8b0e-3f0a-2d9a4b8e6c11
+        ///       secret_id: {source: file, path: /etc/keywatch/vault-secret-id}
+        /// ```
+        secret_manager: SecretManager,
         /// Your own Sigma rules beside the shipped ones: files, or folders such as a checkout of
         /// SigmaHQ.
         ///

@@ -19,7 +19,8 @@ pub(super) fn failure(error: &Answer, reference: &SecretRef, role: Option<&Assum
         }
         SdkError::ResponseError(_) => (unread(error), false),
         SdkError::TimeoutError(_) => (unanswered("no answer in time"), false),
-        _ => unsent(error, role),
+        // The library may add kinds; what was not answered was not answered.
+        SdkError::ConstructionFailure(_) | SdkError::DispatchFailure(_) | _ => unsent(error, role),
     }
 }
 
@@ -107,7 +108,7 @@ fn unanswered(what: &str) -> Failure {
 }
 
 fn unread(error: &Answer) -> Failure {
-    if chain(error).any(|cause| cause.is::<http_body_util::LengthLimitError>()) {
+    if chain(error).any(<dyn Error>::is::<http_body_util::LengthLimitError>) {
         return Failure::unusable(
             "the answer is larger than any of Secrets Manager",
             "see whether secret_manager.aws.endpoint is Secrets Manager's",

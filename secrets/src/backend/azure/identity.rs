@@ -41,19 +41,19 @@ pub(super) async fn of(
                 token_file_path: token_file.clone(),
             };
             let made = WorkloadIdentityCredential::new(Some(options));
-            made.map(|made| made as Arc<dyn TokenCredential>).or_else(|_| {
+            made.map(|made| made as Arc<dyn TokenCredential>).map_err(|_unsaid| {
                 let remedy = "see whether the pod has the label azure.workload.identity/use and a service account \
                               with a client id, or set tenant_id, client_id and token_file";
-                Err(Failure::denied("the pod has no workload identity", remedy))
+                Failure::denied("the pod has no workload identity", remedy)
             })
         }
         AzureIdentity::Client { tenant_id, client_id, secret } => {
             let secret = Secret::new(own.read(secret).await?.expose().to_owned());
             let options = ClientSecretCredentialOptions { client_options };
             let made = ClientSecretCredential::new(tenant_id, client_id.clone(), secret, Some(options));
-            made.map(|made| made as Arc<dyn TokenCredential>).or_else(|_| {
+            made.map(|made| made as Arc<dyn TokenCredential>).map_err(|_unsaid| {
                 let remedy = "see tenant_id, client_id and authority in secret_manager.azure";
-                Err(Failure::unusable("the application of Azure is not told correctly", remedy))
+                Failure::unusable("the application of Azure is not told correctly", remedy)
             })
         }
     }
@@ -65,8 +65,8 @@ fn machine(
 ) -> Result<Arc<dyn TokenCredential>, Failure> {
     let options = ManagedIdentityCredentialOptions { user_assigned_id: identity, client_options };
     let made = ManagedIdentityCredential::new(Some(options));
-    made.map(|made| made as Arc<dyn TokenCredential>).or_else(|_| {
+    made.map(|made| made as Arc<dyn TokenCredential>).map_err(|_unsaid| {
         let remedy = "use a client secret or a workload identity on this host";
-        Err(Failure::unusable("Microsoft's library knows no managed identity of this kind of host", remedy))
+        Failure::unusable("Microsoft's library knows no managed identity of this kind of host", remedy)
     })
 }

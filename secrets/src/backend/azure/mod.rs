@@ -72,9 +72,9 @@ impl KeyVault {
         let client_options = options(&login.transport);
         let options = SecretClientOptions { client_options, ..SecretClientOptions::default() };
         let made = SecretClient::new(&as_https(&name.vault), Arc::clone(&login.credential), Some(options));
-        let client = Arc::new(made.or_else(|_| {
+        let client = Arc::new(made.map_err(|_unsaid| {
             let detail = format!("{} is no address of a vault", shown(&name.vault));
-            Err(Failure::unusable(detail, "write https://NAME.vault.azure.net"))
+            Failure::unusable(detail, "write https://NAME.vault.azure.net")
         })?);
         if clients.len() >= CLIENTS_MAX {
             clients.clear();

@@ -31,7 +31,9 @@ pub(super) fn failure(error: &Error, name: &Name) -> Failure {
             "its challenge is not one of a vault at this address; no token was shown to it",
             "see whether the address is a vault's: https://NAME.vault.azure.net",
         ),
-        _ => Failure::unavailable("no answer from Key Vault", "see whether the vault is reachable from here"),
+        ErrorKind::Connection | ErrorKind::Io | ErrorKind::Credential => {
+            Failure::unavailable("no answer from Key Vault", "see whether the vault is reachable from here")
+        }
     }
 }
 

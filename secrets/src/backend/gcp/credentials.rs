@@ -18,10 +18,10 @@ pub(super) async fn of(settings: &GcpSettings, own: &OwnCredentials) -> Result<C
         return Ok(anonymous::Builder::new().build());
     }
     let Some(reference) = &settings.credentials else {
-        return Builder::default().build().or_else(|_| {
+        return Builder::default().build().map_err(|_unsaid| {
             let remedy = "give Keywatch's machine or pod a service account, set GOOGLE_APPLICATION_CREDENTIALS, \
                           or name secret_manager.gcp.credentials";
-            Err(Failure::denied("Keywatch has no Google credentials", remedy))
+            Failure::denied("Keywatch has no Google credentials", remedy)
         });
     };
     let text = own.read(reference).await?;

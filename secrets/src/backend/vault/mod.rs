@@ -169,9 +169,10 @@ fn absent(answer: &Answer, mount: &Mount, reference: &SecretRef) -> Failure {
     }
     let key = reference.key.as_deref().unwrap_or("value");
     let what = if reference.version.is_some() { "no such secret or version" } else { "no such secret" };
-    let mut remedy = format!("create it: `vault kv put {} {key}=-`", reference.path);
-    if mount.version == KvVersion::Two && mount.rest.starts_with("data/") {
-        remedy = "leave `data/` out of the path: Keywatch knows that this mount keeps versions".to_owned();
-    }
+    let remedy = if mount.version == KvVersion::Two && mount.rest.starts_with("data/") {
+        "leave `data/` out of the path: Keywatch knows that this mount keeps versions".to_owned()
+    } else {
+        format!("create it: `vault kv put {} {key}=-`", reference.path)
+    };
     Failure::missing(format!("there is {what} in the mount `{}`", mount.path), remedy)
 }

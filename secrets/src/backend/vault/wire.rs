@@ -105,7 +105,7 @@ fn url(address: &Url, call: &Call) -> Result<Url, Failure> {
     let mut url = address.clone();
     let bad =
         || Failure::unusable(format!("{} is no address of Vault", shown(address)), "write https://host:8200");
-    let mut path = url.path_segments_mut().or_else(|()| Err(bad()))?;
+    let mut path = url.path_segments_mut().map_err(|()| bad())?;
     path.pop_if_empty().push("v1").extend(&call.segments);
     drop(path);
     if let Some((key, value)) = &call.query {
@@ -115,11 +115,8 @@ fn url(address: &Url, call: &Call) -> Result<Url, Failure> {
 }
 
 fn header(token: &SecretValue) -> Result<HeaderValue, Failure> {
-    let header = HeaderValue::from_str(token.expose()).or_else(|_| {
-        Err(Failure::unusable(
-            "the token holds characters no token has",
-            "see what the token's reference names",
-        ))
+    let header = HeaderValue::from_str(token.expose()).map_err(|_unsaid| {
+        Failure::unusable("the token holds characters no token has", "see what the token's reference names")
     });
     header.map(|mut header| {
         header.set_sensitive(true);
