@@ -70,6 +70,24 @@ pub enum Refusal {
         /// What the address is for.
         kind: &'static str,
     },
+    /// Unencrypted mail to another machine.
+    #[error(
+        "{host} would be sent mail without encryption; use tls or starttls, or a mail server on this machine whose network is listed under egress.allow"
+    )]
+    PlainMail {
+        /// Who was to be reached.
+        host: String,
+    },
+    /// A port that mail servers do not have.
+    #[error(
+        "{host} would be sent mail on port {port}; use 465, 587, 25 or 2525, or list its network under egress.allow"
+    )]
+    MailPort {
+        /// Who was to be reached.
+        host: String,
+        /// The port.
+        port: u16,
+    },
     /// An address on the internet, reached in a way that is for listed networks only.
     #[error(
         "{host} is at {address}, which egress.allow does not name; only listed networks are reached on other ports than 443 or without encryption"
@@ -95,6 +113,10 @@ pub enum Refusal {
         detail: String,
     },
 }
+
+/// Where mail servers listen: relay, submission over TLS, submission, and the port of providers
+/// whose customers cannot reach the others.
+const MAIL_PORTS: [u16; 4] = [25, 465, 587, 2525];
 
 impl EgressPolicy {
     /// Everything about an address that can be judged without resolving it: scheme, user name,
@@ -135,6 +157,40 @@ impl EgressPolicy {
         }
         let refused = addresses.iter().find_map(|&address| self.check_address(url, address));
         refused.map_or(Ok(()), Err)
+    }
+
+    /// What can be judged of a mail server without resolving it: its port, and its host when that
+    /// is an address. `plain` when the connection is not encrypted.
+    #[must_use]
+    pub fn check_mail(&self, host: &str, port: u16, plain: bool) -> Vec<Refusal> {
+        if host.is_empty() {
+            return vec![Refusal::NoHost];
+        }
+        let mut refusals = Vec::new();
+        if plain && self.allow.is_empty() {
+            refusals.push(Refusal::PlainMail { host: host.to_owned() });
+        } else if self.allow.is_empty() && !MAIL_PORTS.contains(&port) {
+            refusals.push(Refusal::MailPort { host: host.to_owned(), port });
+        }
+        if let Ok(address) = host.parse() {
+            refusals.extend(self.check_mail_address(host, address, port, plain));
+        }
+        refusals
+    }
+
+    /// Unencrypted mail stays on this machine.
+    fn check_mail_address(&self, host: &str, address: IpAddr, port: u16, plain: bool) -> Option<Refusal> {
+        let host = || host.to_owned();
+        if plain && !address.to_canonical().is_loopback() {
+            return Some(Refusal::PlainMail { host: host() });
+        }
+        if self.lists(address) {
+            return None;
+        }
+        if let Some(kind) = special_use(address) {
+            return Some(Refusal::Special { host: host(), address, kind });
+        }
+        (!MAIL_PORTS.contains(&port)).then(|| Refusal::NotListed { host: host(), address })
     }
 
     fn check_address(&self, url: &Url, address: IpAddr) -> Option<Refusal> {
@@ -214,6 +270,29 @@ impl Egress {
         };
         self.policy.check_addresses(url, &addresses)?;
         Ok(addresses)
+    }
+
+    /// Resolves a mail server now and yields its addresses when all of them may be reached; these
+    /// are to be dialled.
+    ///
+    /// # Errors
+    /// The first [`Refusal`].
+    pub async fn check_mail(&self, host: &str, port: u16, plain: bool) -> Result<Vec<IpAddr>, Refusal> {
+        if let Some(refusal) = self.policy.check_mail(host, port, plain).into_iter().next() {
+            return Err(refusal);
+        }
+        let addresses = match host.parse() {
+            Ok(address) => vec![address],
+            Err(_name) => {
+                let found = self.lookup.lookup(host.to_owned()).await;
+                found.map_err(|error| Refusal::Lookup { host: host.to_owned(), detail: error.to_string() })?
+            }
+        };
+        if addresses.is_empty() {
+            return Err(Refusal::NoAddress { host: host.to_owned() });
+        }
+        let refused = |&address| self.policy.check_mail_address(host, address, port, plain);
+        addresses.iter().find_map(refused).map_or(Ok(addresses.clone()), Err)
     }
 
     async fn resolve(&self, url: &Url) -> Result<Vec<IpAddr>, Refusal> {

@@ -9,6 +9,7 @@ mod clock;
 mod deliver;
 mod egress;
 mod notification;
+pub mod ocsf;
 mod probe;
 mod receiver;
 pub mod render;
@@ -16,9 +17,11 @@ mod reply;
 pub mod schedule;
 mod sender;
 mod sign;
+mod story;
 #[cfg(test)]
 mod testing;
 mod text;
+mod view;
 
 pub use clock::{Clock, OsRandom, Random};
 pub use deliver::{DeliverError, Deliverer, STOP_TIMEOUT, Wake};
@@ -26,7 +29,8 @@ pub use egress::{Egress, EgressPolicy, Lookup, Refusal, Resolved, SystemLookup, 
 pub use notification::{Notification, NotificationKind};
 pub use probe::{TestReport, check_credentials, send_test};
 pub use receiver::{
-    Address, Authorization, CONCURRENCY, Fault, Problem, Receiver, ReceiverKind, SECRETS, Webhook, validate,
+    AccessKey, Address, Alertmanager, Authorization, CONCURRENCY, Email, Fault, MailTls, Ocsf, PAGERDUTY_URL,
+    PagerDuty, Problem, Receiver, ReceiverKind, Role, SECRETS, Slack, Sns, Teams, Webhook, validate,
 };
 pub use reply::{Reply, Verdict};
 pub use sender::{Outbound, SEND_TIMEOUT, Sender, Shown};

@@ -3,9 +3,23 @@
 //! A receiver holds no credential, only references to them; what it holds may be printed.
 
 mod address;
+mod alertmanager;
+mod email;
+mod ocsf;
+mod pagerduty;
+mod slack;
+pub(crate) mod sns;
+mod teams;
 pub(crate) mod webhook;
 
 pub use address::{Address, Authorization};
+pub use alertmanager::Alertmanager;
+pub use email::{Email, MailTls};
+pub use ocsf::Ocsf;
+pub use pagerduty::{PAGERDUTY_URL, PagerDuty};
+pub use slack::Slack;
+pub use sns::{AccessKey, Role, Sns};
+pub use teams::Teams;
 pub use webhook::Webhook;
 
 use crate::egress::{EgressPolicy, Refusal};
@@ -46,14 +60,65 @@ pub struct Receiver {
 pub enum ReceiverKind {
     /// A signed POST: Standard Webhooks 1.0.
     Webhook(Webhook),
+    /// An Amazon SNS topic.
+    Sns(Sns),
+    /// A Slack channel.
+    Slack(Slack),
+    /// A channel or chat of Microsoft Teams.
+    Teams(Teams),
+    /// A PagerDuty service.
+    PagerDuty(PagerDuty),
+    /// A Prometheus Alertmanager.
+    Alertmanager(Alertmanager),
+    /// People behind a mail server.
+    Email(Email),
+    /// An endpoint that takes OCSF findings as CloudEvents.
+    Ocsf(Ocsf),
+}
+
+/// What every kind of receiver says of itself.
+pub(crate) trait Described {
+    /// Whom it reaches, without anything that could be a credential.
+    fn target(&self) -> String;
+
+    /// Every credential it is reached with.
+    fn credentials(&self) -> Vec<&SecretRef>;
+
+    /// What is wrong with it, as far as can be told without asking anybody.
+    fn faults(&self, policy: &EgressPolicy) -> Vec<Fault>;
+
+    /// Why the credentials in hand are not what they should be.
+    fn unusable(&self, _held: &Held) -> Option<String> {
+        None
+    }
 }
 
 impl ReceiverKind {
+    fn described(&self) -> &dyn Described {
+        match self {
+            Self::Webhook(kind) => kind,
+            Self::Sns(kind) => kind,
+            Self::Slack(kind) => kind,
+            Self::Teams(kind) => kind,
+            Self::PagerDuty(kind) => kind,
+            Self::Alertmanager(kind) => kind,
+            Self::Email(kind) => kind,
+            Self::Ocsf(kind) => kind,
+        }
+    }
+
     /// Its name in a configuration.
     #[must_use]
     pub const fn as_str(&self) -> &'static str {
         match self {
             Self::Webhook(_) => "webhook",
+            Self::Sns(_) => "sns",
+            Self::Slack(_) => "slack",
+            Self::Teams(_) => "teams",
+            Self::PagerDuty(_) => "pagerduty",
+            Self::Alertmanager(_) => "alertmanager",
+            Self::Email(_) => "email",
+            Self::Ocsf(_) => "ocsf",
         }
     }
 }
@@ -75,17 +140,20 @@ impl Receiver {
     /// Every credential it is reached with.
     #[must_use]
     pub fn credentials(&self) -> Vec<&SecretRef> {
-        match &self.kind {
-            ReceiverKind::Webhook(webhook) => webhook.credentials(),
-        }
+        self.kind.described().credentials()
     }
 
     /// Why its credentials are not what they should be, without sending anything; `None` when
     /// they are.
     pub(crate) fn unusable(&self, held: &Held) -> Option<String> {
-        match &self.kind {
-            ReceiverKind::Webhook(webhook) => webhook.unusable(held),
-        }
+        self.kind.described().unusable(held)
+    }
+
+    /// Whom it reaches, for people: a host, a topic, or the name of the secret that holds the
+    /// address.
+    #[must_use]
+    pub fn target(&self) -> String {
+        self.kind.described().target()
     }
 
     /// How often what still stands must be said again
@@ -94,7 +162,14 @@ impl Receiver {
     #[must_use]
     pub const fn refresh_every(&self) -> Option<Duration> {
         match &self.kind {
-            ReceiverKind::Webhook(_) => None,
+            ReceiverKind::Alertmanager(_) => Some(alertmanager::REFRESH_EVERY),
+            ReceiverKind::Webhook(_)
+            | ReceiverKind::Sns(_)
+            | ReceiverKind::Slack(_)
+            | ReceiverKind::Teams(_)
+            | ReceiverKind::PagerDuty(_)
+            | ReceiverKind::Email(_)
+            | ReceiverKind::Ocsf(_) => None,
         }
     }
 }
@@ -172,9 +247,7 @@ fn faults_of(receiver: &Receiver, policy: &EgressPolicy) -> Vec<Fault> {
     if !(1..=NAME_CHARS_MAX).contains(&length) || !receiver.name.chars().all(plain) {
         faults.push(Fault::Name);
     }
-    match &receiver.kind {
-        ReceiverKind::Webhook(webhook) => faults.extend(webhook.faults(policy)),
-    }
+    faults.extend(receiver.kind.described().faults(policy));
     if !CONCURRENCY.contains(&receiver.concurrency) {
         faults.push(Fault::Concurrency(receiver.concurrency));
     }

@@ -16,6 +16,10 @@ pub const BODY_BYTES_MAX: usize = 20_000;
 /// alert's own `events` still counts everything; the dashboard shows everything.
 const CUTS: [(&str, usize); 4] = [("evidence", 5), ("secrets", 10), ("evidence", 1), ("secrets", 1)];
 
+/// Above this, texts are shortened before anything is left out: every look at whether it fits now
+/// costs its size, and there are up to 120 of them.
+const HUGE_BYTES: usize = 16 * BODY_BYTES_MAX;
+
 /// Left for what stands around the alerts of a group: labels, a note, a link.
 const GROUP_SPARE_BYTES: usize = 2000;
 
@@ -104,7 +108,11 @@ fn fits(payload: &Payload<'_, Value>) -> bool {
 }
 
 fn trim(payload: &mut Payload<'_, Value>) {
-    if !fits(payload) {
+    let bytes = serde_json::to_vec(payload).map_or(0, |bytes| bytes.len());
+    if bytes > HUGE_BYTES {
+        shorten(&mut payload.data, SHORTENINGS[0]);
+    }
+    if bytes >= BODY_BYTES_MAX {
         trim_group(&mut payload.data);
     }
     for (list, keep) in CUTS {

@@ -7,6 +7,8 @@
 
 mod credentials;
 mod http;
+mod mail;
+mod sns;
 mod trust;
 
 pub(crate) use credentials::{Held, Unsendable};
@@ -19,6 +21,8 @@ use crate::reply::Reply;
 use chrono::{DateTime, Utc};
 use http::Http;
 use keywatch_secrets::SecretManager;
+use mail::Mailer;
+use sns::Topic;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
@@ -75,6 +79,8 @@ impl From<Reply> for Carried {
 /// The ways messages leave.
 enum Channel {
     Http(Box<Http>),
+    Sns(Box<Topic>),
+    Mail(Box<Mailer>),
 }
 
 /// Sends to one receiver.
@@ -173,6 +179,9 @@ impl Sender {
     async fn carry(&self, parcel: &Parcel<'_>) -> Carried {
         let mut carried = match &self.channel {
             Channel::Http(http) => http.carry(parcel).await,
+            // Boxed: their clients make futures of many kilobytes.
+            Channel::Sns(topic) => Box::pin(topic.carry(parcel)).await,
+            Channel::Mail(mailer) => Box::pin(mailer.carry(parcel)).await,
         };
         let reply = &mut carried.reply;
         // A receiver may repeat what it was shown.
@@ -185,13 +194,20 @@ impl Sender {
 
 impl Channel {
     fn of(receiver: &Receiver, outbound: &Outbound) -> Result<Self, Fault> {
-        match &receiver.kind {
-            ReceiverKind::Webhook(webhook) => Self::http(receiver, outbound, Arc::new(webhook.clone())),
-        }
-    }
-
-    fn http(receiver: &Receiver, outbound: &Outbound, format: Arc<dyn Format>) -> Result<Self, Fault> {
-        Ok(Self::Http(Box::new(Http::new(receiver, &outbound.egress, format)?)))
+        let egress = &outbound.egress;
+        let format: Arc<dyn Format> = match &receiver.kind {
+            ReceiverKind::Webhook(kind) => Arc::new(kind.clone()),
+            ReceiverKind::Slack(kind) => Arc::new(kind.clone()),
+            ReceiverKind::Teams(kind) => Arc::new(kind.clone()),
+            ReceiverKind::PagerDuty(kind) => Arc::new(kind.clone()),
+            ReceiverKind::Alertmanager(kind) => Arc::new(kind.clone()),
+            ReceiverKind::Ocsf(kind) => Arc::new(kind.clone()),
+            ReceiverKind::Sns(sns) => return Ok(Self::Sns(Box::new(Topic::new(sns, egress)))),
+            ReceiverKind::Email(email) => {
+                return Ok(Self::Mail(Box::new(Mailer::new(receiver, email, egress)?)));
+            }
+        };
+        Ok(Self::Http(Box::new(Http::new(receiver, egress, format)?)))
     }
 }
 

@@ -5,7 +5,7 @@ use crate::clock::{Clock, Random};
 use crate::egress::{Egress, EgressPolicy};
 use crate::notification::{Notification, NotificationKind};
 use crate::receiver::{Address, Receiver, ReceiverKind, Webhook};
-use crate::sender::Outbound;
+use crate::sender::{Answer, Held, Outbound};
 use crate::sign::SigningSecret;
 use axum::Router;
 use axum::body::Bytes;
@@ -13,7 +13,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, HeaderName, StatusCode};
 use axum::response::{IntoResponse, Response};
 use chrono::{DateTime, TimeDelta, Utc};
-use keywatch_secrets::{SecretManager, SecretRef, Settings};
+use keywatch_secrets::{SecretManager, SecretRef, SecretValue, Settings};
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -116,6 +116,81 @@ pub(crate) fn notification() -> Notification {
     }
 }
 
+/// A critical alert with everything an alert can have, and a page to read on.
+pub(crate) fn telling() -> Notification {
+    let secrets: Vec<_> = (0..7)
+        .map(|n| serde_json::json!({"id": format!("arn:s{n}"), "name": format!("prod/s{n}")}))
+        .collect();
+    let alert = serde_json::json!({
+        "id": "a1", "rule": "KW-004", "title": "Secrets are destroyed", "level": "critical",
+        "action": "Immediate review", "opened_at": "2026-01-31T11:59:00Z",
+        "first_event_at": "2026-01-31T11:55:00Z", "last_event_at": "2026-01-31T11:59:30Z", "late_secs": 1000,
+        "principal": {"id": "arn:aws:iam::111122223333:role/deploy", "kind": "role", "name": "deploy"},
+        "source": {"ip": "203.0.113.9", "kind": "addr", "raw": "203.0.113.9"},
+        "secrets": secrets, "provider": "aws", "account": "111122223333", "store": "sm", "events": 3,
+        "evidence": [{"event": "aws:1:e1", "time": "2026-01-31T11:55:00Z", "place": "trail#1"}],
+        "why": {"text": "3 deletions in 5 minutes, normal is 0", "observed": 3.0, "threshold": 1.0},
+        "tags": ["attack.t1555.006", "attack.impact"],
+    });
+    let link = Some("https://keywatch.example/alerts/a1".to_owned());
+    Notification { alerts: vec![alert.to_string()], link, ..notification() }
+}
+
+/// An alert about which an attacker could choose every text: markup and mentions of every
+/// receiver, line breaks, hidden characters, and a megabyte of them.
+pub(crate) fn hostile() -> Notification {
+    let nasty = "<!channel> <script>alert(1)</script> [x](https://evil.example) <@U1> *b* `c` @everyone\r\nBcc: x@evil.example\r\n\r\n\0\u{1b}[31m\u{202e}gpj.exe\u{200b} \"'& ".to_owned();
+    let long = nasty.clone() + &"<!channel>\u{202e}\0".repeat(75_000);
+    let secrets: Vec<_> = (0..100).map(|_| serde_json::json!({"id": nasty, "name": nasty})).collect();
+    let evidence: Vec<_> =
+        (0..20).map(|_| serde_json::json!({"event": nasty, "time": nasty, "place": nasty})).collect();
+    let alert = serde_json::json!({
+        "id": long, "rule": long, "title": long, "level": "critical", "action": long, "opened_at": nasty,
+        "first_event_at": nasty, "last_event_at": nasty,
+        "principal": {"id": long, "kind": nasty, "name": long},
+        "source": {"ip": nasty, "kind": "opaque", "raw": long},
+        "secrets": secrets, "provider": nasty, "account": long, "store": long, "events": u64::MAX,
+        "evidence": evidence, "why": {"text": long, "observed": 1e300, "threshold": -1.0},
+        "tags": vec![nasty.clone(); 50],
+    });
+    let link = Some("https://keywatch.example/alerts/a1".to_owned());
+    Notification { alerts: vec![alert.to_string()], note: Some(long), link, ..notification() }
+}
+
+/// An answer of a receiver.
+pub(crate) fn answer(status: u16, text: &str) -> Answer {
+    Answer { status: reqwest::StatusCode::from_u16(status).unwrap(), text: text.to_owned() }
+}
+
+/// Credentials in hand: variables by name.
+pub(crate) fn held(values: &[(&str, &str)]) -> Held {
+    let value = |&(name, text): &(&str, &str)| (variable(name), SecretValue::new(text.to_owned()));
+    Held::made_up(values.iter().map(value).collect())
+}
+
+/// Fails unless every message is what the recorded schema `name` of the vendor's allows. The judge
+/// is a package `cargo xtask setup` installs; without it the test says so and goes on.
+#[expect(clippy::disallowed_methods, reason = "a test finds its peers through the environment")]
+#[expect(clippy::print_stderr, reason = "a test that did less has to say so")]
+pub(crate) fn check_schema(name: &str, messages: &[serde_json::Value]) {
+    use std::io::Write;
+    use std::process::{Command, Stdio};
+    let Ok(setup) = std::env::var("KEYWATCH_SETUP") else {
+        eprintln!("KEYWATCH_SETUP is not set: no message was held against a schema; run cargo xtask test");
+        return;
+    };
+    let home = env!("CARGO_MANIFEST_DIR");
+    let mut judge = Command::new(format!("{setup}/venv/bin/python"))
+        .args([format!("{home}/../tests/peers/schema.py"), format!("{home}/tests/schemas/{name}.json")])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("cargo xtask setup installs Python");
+    judge.stdin.take().unwrap().write_all(&serde_json::to_vec(messages).unwrap()).unwrap();
+    let judged = judge.wait_with_output().unwrap();
+    assert!(judged.status.success(), "{name}: {}", String::from_utf8_lossy(&judged.stdout));
+}
+
 /// 2026-01-31T12:00:00Z.
 pub(crate) fn noon() -> DateTime<Utc> {
     DateTime::from_timestamp(1_769_860_800, 0).unwrap()
@@ -189,7 +264,7 @@ impl Endpoint {
         let (sender, seen) = unbounded_channel();
         let address = listener.local_addr().unwrap();
         let script = Script { act: Box::new(act), count: AtomicUsize::new(0), seen: sender };
-        let router = Router::new().fallback(answer).with_state(Arc::new(script));
+        let router = Router::new().fallback(respond).with_state(Arc::new(script));
         let mut server = JoinSet::new();
         server.spawn(async move { axum::serve(listener, router).await.unwrap() });
         Self { address, seen, _server: server }
@@ -214,7 +289,7 @@ impl Endpoint {
     }
 }
 
-async fn answer(State(script): State<Arc<Script>>, headers: HeaderMap, body: Bytes) -> Response {
+async fn respond(State(script): State<Arc<Script>>, headers: HeaderMap, body: Bytes) -> Response {
     let number = script.count.fetch_add(1, Ordering::SeqCst);
     script.seen.send(Seen { headers, body }).unwrap();
     match (script.act)(number) {

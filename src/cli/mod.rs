@@ -6,6 +6,7 @@ mod demo;
 mod given;
 mod normalize;
 mod output;
+mod receiver;
 mod rules;
 mod scan;
 mod secret;
@@ -54,6 +55,9 @@ enum Command {
     /// List, check and test rules
     #[command(subcommand)]
     Rules(rules::Rules),
+    /// List receivers and try them out
+    #[command(subcommand)]
+    Receiver(receiver::Receiver),
     /// Check the configuration
     #[command(subcommand)]
     Config(config::Config),
@@ -73,6 +77,7 @@ pub(crate) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Scan(scan) => scan.run(),
         Command::Normalize(normalize) => normalize.run(),
         Command::Rules(rules) => rules.run(),
+        Command::Receiver(receiver) => receiver.run(),
         Command::Config(config) => config.run(),
         Command::Cloudwatch(cloudwatch) => cloudwatch.run(),
         Command::Secret(secret) => secret.run(),

@@ -22,7 +22,7 @@ pub(crate) use lists::{Item, ListSource};
 pub(crate) use log::{Log, LogFormat};
 pub(crate) use metrics::Metrics;
 pub(crate) use planned_access::PlannedAccess;
-pub(crate) use receiver::{Receiver, Webhook};
+pub(crate) use receiver::{Auth, Email, MailSecurity, Receiver, Sns, SnsKey, Webhook};
 pub(crate) use root::Root;
 pub(crate) use secret_manager::SecretManager;
 pub(crate) use source::Source;

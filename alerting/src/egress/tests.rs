@@ -181,3 +181,31 @@ async fn the_dialled_addresses_are_the_checked_ones_and_of_this_host_only() {
     assert_eq!(dialled, Ok(vec!["1.1.1.1:0".parse().unwrap()]));
     assert!(resolver.resolve("other.example".parse().unwrap()).await.is_err());
 }
+
+#[tokio::test]
+async fn mail_goes_to_mail_ports_encrypted_and_unencrypted_only_to_this_machine() {
+    let local = policy(&["127.0.0.0/8", "10.0.0.0/8"], false);
+    for (policy, address, port, plain, allowed) in [
+        (EgressPolicy::default(), "1.1.1.1", 587, false, true),
+        (EgressPolicy::default(), "1.1.1.1", 465, false, true),
+        (EgressPolicy::default(), "1.1.1.1", 443, false, false),
+        (EgressPolicy::default(), "1.1.1.1", 587, true, false),
+        (EgressPolicy::default(), "127.0.0.1", 25, true, false),
+        (EgressPolicy::default(), "169.254.169.254", 587, false, false),
+        (local.clone(), "127.0.0.1", 8025, true, true),
+        (local.clone(), "10.0.0.1", 8025, false, true),
+        (local.clone(), "10.0.0.1", 25, true, false),
+        (local.clone(), "1.1.1.1", 8025, false, false),
+        (local, "192.168.0.1", 587, false, false),
+    ] {
+        let named = egress(policy.clone(), &[&[address]]).check_mail("mail.example", port, plain).await;
+        assert_eq!(named.is_ok(), allowed, "{address}:{port} plain={plain} by name: {named:?}");
+        let written = Egress::new(policy).check_mail(address, port, plain).await;
+        assert_eq!(written.is_ok(), allowed, "{address}:{port} plain={plain} as an address: {written:?}");
+    }
+    let mixed = egress(EgressPolicy::default(), &[&["1.1.1.1", "10.0.0.7"]]);
+    assert!(
+        mixed.check_mail("mail.example", 587, false).await.is_err(),
+        "a private address among public ones"
+    );
+}

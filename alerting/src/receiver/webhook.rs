@@ -3,7 +3,7 @@
 //! The body is the same at every attempt; the timestamp and with it the signature are fresh.
 //! <https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md>
 
-use super::{Address, Authorization, Fault, SECRETS};
+use super::{Address, Authorization, Described, Fault, SECRETS};
 use crate::egress::EgressPolicy;
 use crate::notification::Notification;
 use crate::render;
@@ -24,13 +24,17 @@ pub struct Webhook {
     pub auth: Option<Authorization>,
 }
 
-impl Webhook {
-    pub(super) fn credentials(&self) -> Vec<&SecretRef> {
+impl Described for Webhook {
+    fn target(&self) -> String {
+        format!("{:?}", self.address)
+    }
+
+    fn credentials(&self) -> Vec<&SecretRef> {
         let auth = self.auth.as_ref().map(Authorization::credential);
         self.address.credential().into_iter().chain(&self.signing).chain(auth).collect()
     }
 
-    pub(super) fn faults(&self, policy: &EgressPolicy) -> Vec<Fault> {
+    fn faults(&self, policy: &EgressPolicy) -> Vec<Fault> {
         let mut faults = self.address.faults(policy);
         if !SECRETS.contains(&self.signing.len()) {
             faults.push(Fault::Secrets(self.signing.len()));
@@ -38,18 +42,36 @@ impl Webhook {
         faults
     }
 
-    pub(super) fn unusable(&self, held: &Held) -> Option<String> {
-        let faults = [self.keys(held).err(), self.address.url(held).err()];
+    fn unusable(&self, held: &Held) -> Option<String> {
+        let faults = [keys(&self.signing, held).err(), self.address.url(held).err()];
         faults.into_iter().flatten().next().map(|fault| fault.to_string())
     }
+}
 
-    fn keys(&self, held: &Held) -> Result<Vec<SigningSecret>, Unsendable> {
-        let key = |reference: &SecretRef| {
-            let parsed = SigningSecret::parse(held.text(reference)?);
-            parsed.map_err(|error| Unsendable(format!("the secret {reference} cannot be used: {error}")))
-        };
-        self.signing.iter().map(key).collect()
-    }
+/// The keys behind references.
+pub(super) fn keys(references: &[SecretRef], held: &Held) -> Result<Vec<SigningSecret>, Unsendable> {
+    let key = |reference: &SecretRef| {
+        let parsed = SigningSecret::parse(held.text(reference)?);
+        parsed.map_err(|error| Unsendable(format!("the secret {reference} cannot be used: {error}")))
+    };
+    references.iter().map(key).collect()
+}
+
+/// The headers of Standard Webhooks 1.0 for `body`.
+pub(super) fn signed(
+    keys: &[SigningSecret],
+    id: &str,
+    at: DateTime<Utc>,
+    body: &[u8],
+) -> Result<Vec<Header>, Unsendable> {
+    let timestamp = at.timestamp();
+    let signature =
+        sign::signature(keys, id, timestamp, body).map_err(|error| Unsendable(error.to_string()))?;
+    Ok(vec![
+        Header::open("webhook-id", id.to_owned()),
+        Header::open("webhook-timestamp", timestamp.to_string()),
+        Header::open("webhook-signature", signature),
+    ])
 }
 
 impl Format for Webhook {
@@ -59,15 +81,8 @@ impl Format for Webhook {
         at: DateTime<Utc>,
         held: &Held,
     ) -> Result<Vec<Request>, Unsendable> {
-        let body = render::body(notification).map_err(|error| Unsendable(error.to_string()))?;
-        let timestamp = at.timestamp();
-        let signature = sign::signature(&self.keys(held)?, &notification.id, timestamp, &body)
-            .map_err(|error| Unsendable(error.to_string()))?;
-        let mut headers = vec![
-            Header::open("webhook-id", notification.id.clone()),
-            Header::open("webhook-timestamp", timestamp.to_string()),
-            Header::open("webhook-signature", signature),
-        ];
+        let body = render::body(notification)?;
+        let mut headers = signed(&keys(&self.signing, held)?, &notification.id, at, &body)?;
         if let Some(auth) = &self.auth {
             headers.push(Header::secret("authorization", auth.header(held)?));
         }
@@ -85,6 +100,11 @@ impl Format for Webhook {
                 return Judgement::new(Verdict::TryAgain, error).credentials_refused();
             }
             300..=399 => "; redirects are not followed, so configure the final address",
+            // A secret address that leads nowhere may have been replaced.
+            404 if self.address.credential().is_some() => {
+                let error = answer.told("; check that the url in the secret is the current one");
+                return Judgement::new(Verdict::TryAgain, error).credentials_refused();
+            }
             404 => "; check the path of its url",
             _ => "",
         };

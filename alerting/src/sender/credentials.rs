@@ -2,6 +2,7 @@
 //! after it.
 
 use crate::receiver::Receiver;
+use crate::render::RenderError;
 use keywatch_secrets::{SecretError, SecretManager, SecretRef, SecretValue};
 
 /// What stands where a credential was.
@@ -14,11 +15,23 @@ const REDACTED_BYTES_MIN: usize = 4;
 #[error("{0}")]
 pub(crate) struct Unsendable(pub(crate) String);
 
+impl From<RenderError> for Unsendable {
+    fn from(error: RenderError) -> Self {
+        Self(error.to_string())
+    }
+}
+
 /// Credentials in hand.
 #[derive(Debug, Default)]
 pub(crate) struct Held(Vec<(SecretRef, SecretValue)>);
 
 impl Held {
+    /// Credentials a test made up.
+    #[cfg(test)]
+    pub(crate) fn made_up(values: Vec<(SecretRef, SecretValue)>) -> Self {
+        Self(values)
+    }
+
     /// Fetches every credential of `receiver`.
     pub(crate) async fn fetch(receiver: &Receiver, secrets: &SecretManager) -> Result<Self, String> {
         let mut held = Vec::new();

@@ -72,6 +72,8 @@ impl Header {
 /// An answer as far as it was read.
 pub(crate) struct Answer {
     pub(crate) status: StatusCode,
+    /// Its beginning, without control characters; empty when there was none.
+    pub(crate) text: String,
 }
 
 impl Answer {
@@ -215,7 +217,7 @@ impl Http {
         // However the reading ends, what has come is the excerpt.
         let _ended = timeout_at(until, read_beginning(&mut response, &mut bytes)).await;
         let excerpt = readable(&bytes);
-        let answer = Answer { status };
+        let answer = Answer { status, text: excerpt.clone().unwrap_or_default() };
         let Judgement { verdict, error, credentials_refused } = self.format.judge(&answer);
         Reply {
             verdict,
@@ -230,8 +232,14 @@ impl Http {
 }
 
 impl Request {
+    /// A POST of JSON.
+    pub(crate) fn json(url: Url, body: &serde_json::Value) -> Self {
+        let body = body.to_string().into_bytes();
+        Self { url, content_type: "application/json", headers: Vec::new(), body }
+    }
+
     /// As people may see it.
-    fn shown(&self, held: &Held) -> Shown {
+    pub(crate) fn shown(&self, held: &Held) -> Shown {
         let mut headers = vec![
             ("content-type".to_owned(), self.content_type.to_owned()),
             ("user-agent".to_owned(), USER_AGENT.to_owned()),
@@ -241,7 +249,8 @@ impl Request {
             headers.push((header.name.to_owned(), value));
         }
         Shown {
-            target: held.redacted(&format!("POST {}", self.url)),
+            // The path of an address is a credential with many receivers.
+            target: held.redacted(&format!("POST {}/…", self.url.origin().ascii_serialization())),
             headers,
             body: held.redacted(&String::from_utf8_lossy(&self.body)),
         }

@@ -10,7 +10,6 @@ use crate::testing::{
     Act, Break, Broken, DEADLINE, Endpoint, TestClock, loopback, noon, notification, outbound, receiver,
     secret_of, secrets, secrets_from, status, variable, verify, with_header,
 };
-use reqwest::StatusCode;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -53,7 +52,7 @@ fn every_status_is_success_goodbye_or_to_be_tried_again() {
     let address = Address::Plain("https://siem.example/".to_owned());
     let webhook = Webhook { address, signing: vec![], auth: None };
     for code in 200..=599_u16 {
-        let answer = Answer { status: StatusCode::from_u16(code).unwrap() };
+        let answer = crate::testing::answer(code, "");
         let Judgement { verdict, error, .. } = webhook.judge(&answer);
         let want = match code {
             200..=299 => Verdict::Delivered,
@@ -267,8 +266,8 @@ async fn a_refused_credential_that_has_not_changed_is_shown_once_and_tried_later
 }
 
 #[tokio::test]
-async fn an_address_that_is_a_credential_is_followed_when_it_changes_and_never_shown() {
-    let mut first = Endpoint::start(|_| status(200, "")).await;
+async fn an_address_that_is_a_credential_is_followed_when_it_was_replaced_and_never_shown() {
+    let mut first = Endpoint::start(|number| status(if number == 0 { 200 } else { 404 }, "")).await;
     let mut second = Endpoint::start(|_| status(200, "")).await;
     let urls = [first.url(), second.url()];
     let moved = Arc::new(AtomicBool::new(false));

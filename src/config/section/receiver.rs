@@ -1,11 +1,21 @@
 //! Who is told about alerts.
 
-use crate::config::frame::{At, CredentialUrl, Origin, Problems, default, need, section};
+mod email;
+mod http;
+mod sns;
+
+pub(crate) use email::{Email, MailSecurity};
+use http::{Alertmanager, Ocsf, PagerDuty, Slack, Teams};
+pub(crate) use http::{Auth, Webhook};
+pub(crate) use sns::{Sns, SnsKey};
+
+use crate::config::frame::{At, default, need, section};
 use keywatch_event::Level;
-use keywatch_secrets::SecretRef;
+use std::path::PathBuf;
 
 section! {
-    /// One receiver of alerts.
+    /// One receiver of alerts: exactly one of the kinds below. `docs/receivers.md` shows each of
+    /// them.
     pub(crate) struct Receiver {
         /// Its name, under which its deliveries are kept.
         name: At<String> = need("give the receiver a name of its own"),
@@ -13,29 +23,27 @@ section! {
         level: Level = default("warning"),
         /// How many messages may be under way to it at a time.
         concurrency: usize [1..=64] = default("4"),
+        /// How many messages it may be sent a minute; as many as there are unless told.
+        rate_per_minute: Option<u64> [1..=6000],
+        /// A file of PEM certificates that are trusted besides the system's, for a receiver with
+        /// certificates of your own authority. SNS uses the system's only.
+        ca_file: Option<PathBuf>,
         /// A signed webhook (Standard Webhooks 1.0).
         webhook: Option<Webhook>,
+        /// An Amazon SNS topic.
+        sns: Option<Sns>,
+        /// A Slack channel, through an incoming webhook.
+        slack: Option<Slack>,
+        /// A channel or chat of Microsoft Teams, through a workflow.
+        teams: Option<Teams>,
+        /// A PagerDuty service, through Events API v2.
+        pagerduty: Option<PagerDuty>,
+        /// A Prometheus Alertmanager, through its API v2.
+        alertmanager: Option<Alertmanager>,
+        /// People, by e-mail.
+        email: Option<Email>,
+        /// A data lake or SIEM: OCSF 1.8 findings as CloudEvents.
+        ocsf: Option<Ocsf>,
     }
-    one_of: [webhook];
-}
-
-section! {
-    /// A signed webhook (Standard Webhooks 1.0).
-    pub(crate) struct Webhook {
-        /// Where to POST.
-        url: At<CredentialUrl> = need("write the https:// address to POST to"),
-        /// What messages are signed with: `whsec_` and 24 to 64 random bytes in base64.
-        secret: Option<At<SecretRef>>,
-        /// Several of them while secrets are exchanged.
-        secrets: Vec<At<SecretRef>>,
-    }
-    check: check;
-}
-
-fn check(webhook: &Webhook, at: &Origin, problems: &Problems) {
-    if webhook.secret.is_none() && webhook.secrets.is_empty() {
-        let remedy =
-            "write `secret: {source: file, path: …}` or `{source: env, path: NAME}`; every message is signed";
-        problems.add(at, "`secret` is missing", remedy);
-    }
+    one_of: [webhook, sns, slack, teams, pagerduty, alertmanager, email, ocsf];
 }

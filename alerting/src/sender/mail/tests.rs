@@ -1,0 +1,107 @@
+//! One mail server after the other that misbehaves, over real sockets.
+
+use crate::receiver::{Email, MailTls, Receiver, ReceiverKind};
+use crate::reply::{Reply, Verdict};
+use crate::sender::Sender;
+use crate::testing::{DEADLINE, noon, notification, outbound};
+use std::time::Duration;
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinSet;
+
+/// How a server behaves when it is greeted with `verb`: the answer, or none for ever.
+#[derive(Clone, Copy)]
+struct Twist {
+    verb: &'static str,
+    answer: Option<&'static str>,
+}
+
+async fn speak(stream: TcpStream, twist: Twist) -> Option<()> {
+    let (read, mut write) = stream.into_split();
+    let mut lines = BufReader::new(read).lines();
+    let mut data = false;
+    say(&mut write, "GREETING", "220 test", twist).await?;
+    while let Ok(Some(line)) = lines.next_line().await {
+        if data && line != "." {
+            continue;
+        }
+        let verb =
+            if data { "END".to_owned() } else { line.chars().take(4).collect::<String>().to_uppercase() };
+        data = verb == "DATA";
+        let usual = if data { "354 go on" } else { "250 fine" };
+        say(&mut write, &verb, usual, twist).await?;
+    }
+    Some(())
+}
+
+async fn say(write: &mut (impl AsyncWriteExt + Unpin), verb: &str, usual: &str, twist: Twist) -> Option<()> {
+    let answer = if verb == twist.verb { twist.answer } else { Some(usual) };
+    let Some(answer) = answer else { return std::future::pending().await };
+    // An empty answer closes the connection.
+    (!answer.is_empty()).then_some(())?;
+    write.write_all(format!("{answer}\r\n").as_bytes()).await.ok()
+}
+
+async fn reply_of(verb: &'static str, answer: Option<&'static str>, limit: Duration) -> Reply {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let mut server = JoinSet::new();
+    server.spawn(async move {
+        loop {
+            let (stream, _) = listener.accept().await.unwrap();
+            // Its end is the end of the conversation.
+            let _over = speak(stream, Twist { verb, answer }).await;
+        }
+    });
+    Sender::new(&email(port), &outbound()).unwrap().with_timeout(limit).send(&notification(), noon()).await
+}
+
+fn email(port: u16) -> Receiver {
+    let email = Email {
+        host: "127.0.0.1".to_owned(),
+        port,
+        tls: MailTls::None,
+        login: None,
+        from: "keywatch@example.org".to_owned(),
+        to: vec!["soc@example.org".to_owned()],
+    };
+    Receiver::new("mail", ReceiverKind::Email(email))
+}
+
+#[tokio::test]
+async fn what_a_mail_server_answers_decides_what_follows() {
+    for (verb, answer, verdict, status) in [
+        ("NONE", "", Verdict::Delivered, Some(250)),
+        ("GREETING", "421 busy", Verdict::TryAgain, Some(421)),
+        ("MAIL", "451 later", Verdict::TryAgain, Some(451)),
+        ("RCPT", "450 greylisted", Verdict::TryAgain, Some(450)),
+        ("RCPT", "550 no such user", Verdict::GiveUp, Some(550)),
+        ("MAIL", "530 log in first", Verdict::TryAgain, Some(530)),
+        ("END", "552 too large", Verdict::GiveUp, Some(552)),
+        ("END", "452 disk full", Verdict::TryAgain, Some(452)),
+        ("END", "", Verdict::TryAgain, None),
+        ("DATA", "", Verdict::TryAgain, None),
+    ] {
+        let reply = reply_of(verb, Some(answer), DEADLINE).await;
+        assert_eq!((reply.verdict, reply.status), (verdict, status), "{verb} {answer}: {reply:?}");
+        assert_eq!(reply.credentials_refused, status == Some(530), "{verb} {answer}");
+    }
+}
+
+#[tokio::test]
+async fn a_mail_server_that_hangs_costs_no_more_than_the_time_limit() {
+    for verb in ["GREETING", "RCPT", "END"] {
+        let reply = reply_of(verb, None, Duration::from_millis(300)).await;
+        assert_eq!((reply.verdict, reply.status), (Verdict::TryAgain, None), "{verb}: {reply:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_mail_server_that_cannot_be_reached_is_a_failure_that_is_tried_again() {
+    let free = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = free.local_addr().unwrap().port();
+    drop(free);
+    let reply = Sender::new(&email(port), &outbound()).unwrap().send(&notification(), noon()).await;
+    assert_eq!((reply.verdict, reply.status), (Verdict::TryAgain, None), "{reply:?}");
+    assert!(reply.error.unwrap().contains("127.0.0.1"));
+}

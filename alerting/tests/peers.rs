@@ -1,0 +1,260 @@
+//! Receivers against software Keywatch did not write: an SMTP server, an HTTPS server, SNS with
+//! its subscribers, and a second implementation of ed25519.
+//!
+//! `KEYWATCH_SETUP` names the folder that `cargo xtask setup` fills; without it these tests say so
+//! and do nothing.
+
+use chrono::{DateTime, Utc};
+use keywatch_alerting::{
+    AccessKey, Address, Egress, EgressPolicy, Email, MailTls, Notification, NotificationKind, Outbound,
+    Receiver, ReceiverKind, Reply, Sender, Sns, Verdict, Webhook,
+};
+use keywatch_secrets::{SecretManager, Settings};
+use serde_json::{Value, json};
+use std::io::{BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::sync::Arc;
+
+const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwMfKQ9r8GKYo=";
+
+#[expect(clippy::disallowed_methods, reason = "a test finds its peers through the environment")]
+#[expect(clippy::print_stderr, reason = "a test that did nothing has to say so")]
+fn setup() -> Option<PathBuf> {
+    let found = std::env::var("KEYWATCH_SETUP").ok().map(PathBuf::from);
+    if found.is_none() {
+        eprintln!("KEYWATCH_SETUP is not set: nothing was tested; run cargo xtask test");
+    }
+    found
+}
+
+/// A peer that ends with the test.
+struct Peer {
+    child: Child,
+    ask: ChildStdin,
+    lines: BufReader<ChildStdout>,
+    folder: tempfile::TempDir,
+}
+
+impl Peer {
+    fn start(setup: &Path, kind: &str, mode: &[&str]) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        std::fs::write(folder.path().join("password"), "first").expect("a password");
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/peers/receivers.py");
+        let mut child = Command::new(setup.join("venv/bin/python"))
+            .arg(script)
+            .arg(kind)
+            .arg(folder.path())
+            .args(mode)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("cargo xtask setup installs Python");
+        let ask = child.stdin.take().expect("a pipe");
+        let lines = BufReader::new(child.stdout.take().expect("a pipe"));
+        Self { child, ask, lines, folder }
+    }
+
+    /// The next thing it says; the test fails when it has ended.
+    fn says(&mut self) -> Value {
+        let mut line = String::new();
+        self.lines.read_line(&mut line).expect("the peer speaks UTF-8");
+        serde_json::from_str(&line).expect("the peer still runs and says JSON")
+    }
+
+    fn port(&mut self) -> u16 {
+        let port = self.says().get("port").and_then(Value::as_u64);
+        port.and_then(|port| port.try_into().ok()).expect("a port")
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+}
+
+impl Drop for Peer {
+    fn drop(&mut self) {
+        // Either error means that it has ended already.
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+fn at() -> DateTime<Utc> {
+    DateTime::from_timestamp(1_769_860_800, 0).expect("a time")
+}
+
+fn notification(id: &str) -> Notification {
+    let alert = json!({
+        "id": "a1", "rule": "KW-004", "title": "Secrets are destroyed \r\nBcc: x@evil.example", "level": "critical",
+        "action": "Immediate review", "opened_at": "2026-01-31T11:59:00Z", "provider": "aws",
+        "account": "111122223333", "store": "sm", "events": 3, "secrets": [], "evidence": [],
+        "why": {"text": "3 deletions in 5 minutes", "observed": 3.0, "threshold": 1.0}, "tags": [],
+    });
+    Notification {
+        id: id.to_owned(),
+        kind: NotificationKind::Opened,
+        created_at: at(),
+        alerts: vec![alert.to_string()],
+        group: vec![],
+        note: None,
+        link: Some("https://keywatch.example/alerts/a1".to_owned()),
+    }
+}
+
+/// To loopback, with the secrets of the tests.
+fn outbound() -> Outbound {
+    let environment = |name: &str| match name {
+        "SECRET" => Some(SECRET.to_owned()),
+        "KEY_ID" => Some("AKIATEST".to_owned()),
+        "KEY" => Some("test".to_owned()),
+        _ => None,
+    };
+    let policy = EgressPolicy { allow: vec!["127.0.0.0/8".parse().expect("a network")], allow_http: true };
+    Outbound {
+        egress: Egress::new(policy),
+        secrets: SecretManager::new(Settings::new(Arc::new(environment))),
+    }
+}
+
+async fn send(receiver: &Receiver, notification: &Notification) -> Reply {
+    Sender::new(receiver, &outbound()).expect("a sender").send(notification, at()).await
+}
+
+fn email(port: u16, tls: MailTls) -> Receiver {
+    let email = Email {
+        host: "127.0.0.1".to_owned(),
+        port,
+        tls,
+        login: None,
+        from: "Keywatch <keywatch@example.org>".to_owned(),
+        to: vec!["soc@example.org".to_owned()],
+    };
+    Receiver::new("mail", ReceiverKind::Email(email))
+}
+
+#[tokio::test]
+async fn mail_arrives_without_with_and_after_tls_and_adds_no_header() {
+    let Some(setup) = setup() else { return };
+    for (mode, tls) in [("plain", MailTls::None), ("starttls", MailTls::StartTls), ("tls", MailTls::Tls)] {
+        let mut server = Peer::start(&setup, "mail", &[mode]);
+        let port = server.port();
+        let trusting = Receiver { ca_file: Some(server.path("ca.pem")), ..email(port, tls) };
+        let reply = send(&trusting, &notification("msg_1")).await;
+        assert_eq!((reply.verdict, reply.status), (Verdict::Delivered, Some(250)), "{mode}: {reply:?}");
+        let seen = server.says();
+        assert_eq!(seen["encrypted"], json!(tls != MailTls::None), "{mode}");
+        assert_eq!(seen["recipients"], json!(["soc@example.org"]), "{mode}: a field added a recipient");
+        let data = seen["data"].as_str().expect("text");
+        let head = data.split("\r\n\r\n").next().expect("a head");
+        assert!(head.contains("Message-ID: <msg_1@example.org>"), "{head}");
+        assert!(!head.lines().any(|line| line.starts_with("Bcc")), "{head}");
+    }
+}
+
+#[tokio::test]
+async fn a_mail_server_with_a_certificate_nobody_vouches_for_gets_nothing() {
+    let Some(setup) = setup() else { return };
+    let mut server = Peer::start(&setup, "mail", &["starttls"]);
+    let reply = send(&email(server.port(), MailTls::StartTls), &notification("msg_1")).await;
+    assert_eq!((reply.verdict, reply.status), (Verdict::TryAgain, None), "{reply:?}");
+}
+
+#[tokio::test]
+async fn a_password_that_was_rotated_is_fetched_anew_and_the_mail_arrives() {
+    let Some(setup) = setup() else { return };
+    let mut server = Peer::start(&setup, "mail", &["login"]);
+    let port = server.port();
+    let ours = server.path("ours");
+    std::fs::write(&ours, "first").expect("written");
+    let password = format!("file:{}", ours.display()).parse().expect("a reference");
+    let mut receiver = email(port, MailTls::StartTls);
+    receiver.ca_file = Some(server.path("ca.pem"));
+    if let ReceiverKind::Email(email) = &mut receiver.kind {
+        email.login = Some(("keywatch".to_owned(), password));
+    }
+    let sender = Sender::new(&receiver, &outbound()).expect("a sender");
+    let first = sender.send(&notification("msg_1"), at()).await;
+    assert_eq!(first.verdict, Verdict::Delivered, "{first:?}");
+    assert_eq!(server.says()["user"], "keywatch");
+
+    std::fs::write(server.path("password"), "second").expect("rotated there");
+    std::fs::write(&ours, "second").expect("rotated here");
+    let second = sender.send(&notification("msg_2"), at()).await;
+    assert_eq!(second.verdict, Verdict::Delivered, "{second:?}");
+    assert!(server.says().get("refused").is_some(), "the first password was tried");
+    assert_eq!(server.says()["user"], "keywatch");
+
+    std::fs::write(server.path("password"), "third").expect("rotated there only");
+    let third = sender.send(&notification("msg_3"), at()).await;
+    assert_eq!((third.verdict, third.status), (Verdict::TryAgain, Some(535)), "{third:?}");
+    assert!(!format!("{third:?}").contains("second"), "{third:?}");
+}
+
+fn webhook(port: u16, ca_file: Option<PathBuf>) -> Receiver {
+    let address = Address::Plain(format!("https://127.0.0.1:{port}/hook"));
+    let signing = vec!["env:SECRET".parse().expect("a reference")];
+    let kind = ReceiverKind::Webhook(Webhook { address, signing, auth: None });
+    Receiver { ca_file, ..Receiver::new("siem", kind) }
+}
+
+#[tokio::test]
+async fn a_certificate_of_the_operators_own_authority_is_trusted_when_named() {
+    let Some(setup) = setup() else { return };
+    let mut server = Peer::start(&setup, "https", &["good"]);
+    let port = server.port();
+    let reply = send(&webhook(port, Some(server.path("ca.pem"))), &notification("msg_1")).await;
+    assert_eq!(reply.verdict, Verdict::Delivered, "{reply:?}");
+    assert_eq!(server.says()["path"], "/hook");
+    let reply = send(&webhook(port, None), &notification("msg_1")).await;
+    assert_eq!((reply.verdict, reply.status), (Verdict::TryAgain, None), "{reply:?}");
+}
+
+#[tokio::test]
+async fn an_expired_certificate_is_told_and_gets_nothing() {
+    let Some(setup) = setup() else { return };
+    let mut server = Peer::start(&setup, "https", &["expired"]);
+    let reply = send(&webhook(server.port(), Some(server.path("ca.pem"))), &notification("msg_1")).await;
+    assert_eq!((reply.verdict, reply.status), (Verdict::TryAgain, None), "{reply:?}");
+    assert!(reply.error.expect("an error").to_lowercase().contains("expired"));
+}
+
+#[tokio::test]
+async fn a_topic_reaches_its_subscribers_with_attributes_and_in_order() {
+    let Some(setup) = setup() else { return };
+    let mut cloud = Peer::start(&setup, "sns", &[]);
+    let ready = cloud.says();
+    let text = |key: &str| ready[key].as_str().expect("text").to_owned();
+    let topic = |topic_arn: String| {
+        let key = |name: &str| format!("env:{name}").parse().expect("a reference");
+        let access_key = Some(AccessKey { id: key("KEY_ID"), secret: key("KEY") });
+        let sns = Sns { topic_arn, endpoint: Some(text("endpoint")), role: None, access_key };
+        Receiver::new("topic", ReceiverKind::Sns(sns))
+    };
+    for (arn, id) in [("topic", "msg_1"), ("fifo", "msg_2"), ("fifo", "msg_2")] {
+        let reply = send(&topic(text(arn)), &notification(id)).await;
+        assert_eq!(reply.verdict, Verdict::Delivered, "{arn}: {reply:?}");
+    }
+    let hook = cloud.says()["http"].clone();
+    assert_eq!(hook["Subject"], "CRITICAL: Secrets are destroyed ??Bcc: x@evil.example");
+    assert_eq!(hook["MessageAttributes"]["level"]["Value"], "critical");
+    let body: Value = serde_json::from_str(hook["Message"].as_str().expect("text")).expect("JSON");
+    assert_eq!((&body["type"], &body["data"]["id"]), (&json!("alert.opened"), &json!("a1")));
+
+    writeln!(cloud.ask, "receive").expect("it listens");
+    let mut queued = Vec::new();
+    loop {
+        let said = cloud.says();
+        if said.get("done").is_some() {
+            break;
+        }
+        queued.push(said);
+    }
+    let of = |name: &str| queued.iter().filter(|one| one["queue"] == name).count();
+    assert_eq!((of("alerts"), of("alerts.fifo")), (1, 1), "the repeated message is one: {queued:#?}");
+
+    let nowhere = topic("arn:aws:sns:eu-west-1:000000000000:nowhere".to_owned());
+    let reply = send(&nowhere, &notification("msg_3")).await;
+    assert_eq!((reply.verdict, reply.status), (Verdict::TryAgain, Some(404)), "{reply:?}");
+    assert!(reply.error.expect("an error").contains("create the topic"));
+}
