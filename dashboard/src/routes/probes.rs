@@ -48,11 +48,14 @@ mod tests {
 
     #[tokio::test]
     async fn probes_answer_to_any_name_and_without_a_session() {
-        let bench = Bench::empty().await;
+        let bench = Bench::seeded().await;
         for path in super::PATHS {
             let answer = bench.ask(Bench::request("GET", path, "", &[("host", "10.0.0.1:8420")])).await;
             assert_eq!(answer.status, StatusCode::OK, "{path}: {}", answer.body);
         }
+        let idle = Bench::empty().await.ask(Bench::request("GET", "/readyz", "", &[])).await;
+        assert_eq!(idle.status, StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(idle.body, "not ready: no rules are loaded");
         let posted = bench.ask(Bench::request("POST", "/metrics", "", &[("host", "10.0.0.1:8420")])).await;
         assert_eq!(posted.status, StatusCode::METHOD_NOT_ALLOWED);
     }
