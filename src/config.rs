@@ -9,6 +9,7 @@ mod describe;
 pub(crate) mod frame;
 mod layers;
 mod lists;
+mod policy;
 mod receivers;
 mod references;
 pub(crate) mod section;
@@ -21,6 +22,7 @@ pub(crate) use layers::{Layers, Reading, environment};
 pub(crate) use supplied::Supplied;
 
 use frame::{At, Problems};
+use keywatch_alerting::policy::Policy;
 use keywatch_alerting::{EgressPolicy, Receiver};
 use keywatch_rules::Problem;
 use keywatch_secrets::{SecretManager, SecretRef, Settings};
@@ -51,6 +53,8 @@ pub(crate) struct Config {
     pub(crate) metrics_listen: Option<SocketAddr>,
     pub(crate) log: Log,
     pub(crate) cloudwatch: Option<CloudWatch>,
+    /// Who is told of what, when.
+    pub(crate) policy: Policy,
     /// Resolves the references in all the others.
     pub(crate) secrets: SecretManager,
     /// Every reference to a secret.
@@ -140,6 +144,7 @@ fn finished<T>(result: Option<T>, problems: Problems) -> Result<T, ConfigProblem
 impl Config {
     /// What the sections mean, with the files they refer to.
     pub(crate) fn collect(root: &Root, problems: &Problems) -> Self {
+        let receivers: Vec<Receiver> = root.receivers.iter().filter_map(receivers::receiver).collect();
         let config = Self {
             path: None,
             database: root.database.clone(),
@@ -148,7 +153,8 @@ impl Config {
             https: root.https,
             supplied: Supplied::collect(root, problems),
             sources: root.sources.iter().map(Into::into).collect(),
-            receivers: root.receivers.iter().filter_map(receivers::receiver).collect(),
+            policy: policy::policy(root, &receivers),
+            receivers,
             egress: (&root.egress).into(),
             metrics_listen: root.metrics.listen,
             log: root.log.clone(),
