@@ -9,6 +9,8 @@ mod telling;
 
 use crate::clock;
 use crate::config::Config;
+use crate::config::section::{Log, LogFormat};
+use crate::metrics::Figures;
 use crate::pipeline::Pipeline;
 use crate::{cli, rulebook};
 use anyhow::Context;
@@ -24,6 +26,7 @@ use keywatch_store::Store;
 use live::Surroundings;
 use sources::Sources;
 use std::future::Future;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
@@ -68,11 +71,13 @@ pub(crate) async fn run(
         )
     })?;
     let base_url = format!("http://{}", listener.local_addr()?);
+    let figures = Figures::start(store.clone(), shown.informant(), sources.informant()).await?;
     let (ask, asked) = mpsc::channel(1);
-    let parts = (&store, &shown, &sources, delivery.desk());
+    let parts = Parts { store: &store, shown: &shown, sources: &sources, figures: &figures, desk: delivery.desk() };
     let dashboard = dashboard(&config, parts, ask);
     let (shut, shutting) = watch::channel(false);
     let mut tasks: JoinSet<anyhow::Result<()>> = JoinSet::new();
+    watch_from_outside(&config, (&store, &shown), dashboard.probes(), &shutting, &mut tasks).await?;
     let (router, until) = (dashboard.router(), shutting.clone());
     tasks.spawn(async move {
         keywatch_dashboard::serve(listener, router, stopped(until)).await;
@@ -88,6 +93,7 @@ pub(crate) async fn run(
         delivery: &mut delivery,
         asked,
         shown: &shown,
+        figures: &figures,
         limits,
         config,
         evicted: 0,
@@ -110,15 +116,65 @@ async fn surroundings(config: &Config, store: &Store) -> anyhow::Result<Surround
     })
 }
 
+/// Lets others watch: probes at an address of their own, and figures sent to CloudWatch.
+async fn watch_from_outside(
+    config: &Config,
+    (store, shown): (&Store, &Shown),
+    probes: axum::Router,
+    shutting: &watch::Receiver<bool>,
+    tasks: &mut JoinSet<anyhow::Result<()>>,
+) -> anyhow::Result<()> {
+    if let Some(at) = config.metrics_listen {
+        answer_probes(at, probes, shutting.clone(), tasks).await?;
+    }
+    if let Some(section) = &config.cloudwatch {
+        let publisher = crate::cloudwatch::publisher(section, store, &shown.names()).await?;
+        let until = shutting.clone();
+        tasks.spawn(async move {
+            publisher.run(until).await;
+            Ok(())
+        });
+    }
+    Ok(())
+}
+
+/// Answers probes at an address of their own.
+async fn answer_probes(
+    at: SocketAddr,
+    probes: axum::Router,
+    shutting: watch::Receiver<bool>,
+    tasks: &mut JoinSet<anyhow::Result<()>>,
+) -> anyhow::Result<()> {
+    let listener = TcpListener::bind(at).await;
+    let listener =
+        listener.with_context(|| format!("cannot listen on {at}; choose another `metrics.listen`"))?;
+    tasks.spawn(async move {
+        keywatch_dashboard::serve(listener, probes, stopped(shutting)).await;
+        Ok(())
+    });
+    Ok(())
+}
+
 fn joined(problems: &[keywatch_alerting::Problem]) -> String {
     problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
 }
 
+/// What the dashboard shows.
+struct Parts<'p> {
+    store: &'p Store,
+    shown: &'p Shown,
+    sources: &'p Sources,
+    figures: &'p Figures,
+    desk: Desk,
+}
+
 fn dashboard(
     config: &Config,
-    (store, shown, sources, desk): (&Store, &Shown, &Sources, Desk),
+    parts: Parts<'_>,
     ask: mpsc::Sender<oneshot::Sender<()>>,
 ) -> Dashboard {
+    let Parts { store, shown, sources, figures, desk } = parts;
+    let figures = figures.clone();
     let normalizer = Normalizer::new();
     let normalize = move |raw: &[u8], received_at: EventTime| {
         let event = normalizer.normalize(raw, received_at).ok()??;
@@ -130,6 +186,10 @@ fn dashboard(
         normalize: Arc::new(normalize),
         sources: sources.informant(),
         reload: Arc::new(move || Box::pin(reload(ask.clone()))),
+        metrics: Arc::new(move || {
+            let figures = figures.clone();
+            Box::pin(async move { figures.text().await })
+        }),
         routing: Arc::new(desk.clone()),
         silences: {
             let desk = desk.clone();
@@ -181,11 +241,25 @@ pub(crate) fn ended_by_signal() -> anyhow::Result<impl Future<Output = ()>> {
     })
 }
 
-/// Logs go to standard error; `KEYWATCH_LOG` sets what is logged (`info`, `keywatch=debug` …).
-pub(crate) fn start_logging(usual: &str) {
+/// A level alone is that of Keywatch's own parts. Libraries stay at `warn` unless they are named:
+/// at `trace` some of them write what they send, credentials included.
+fn directives(asked: &str) -> String {
+    let is_level = asked.parse::<tracing::Level>().is_ok() || asked == "off";
+    if is_level { format!("warn,keywatch={asked}") } else { asked.to_owned() }
+}
+
+/// Logs go to standard error. `log` says what and how; `KEYWATCH_LOG` (`info`, `keywatch=debug` …)
+/// beats its level, and what cannot be read counts as `info`.
+///
+/// Control characters of what is logged are escaped in both formats, so no message becomes two lines.
+pub(crate) fn start_logging(log: &Log) {
     use tracing_subscriber::EnvFilter;
-    let asked = crate::config::environment("KEYWATCH_LOG");
+    let asked = crate::config::environment("KEYWATCH_LOG").unwrap_or_else(|| log.level.clone());
     let filter =
-        EnvFilter::try_new(asked.as_deref().unwrap_or(usual)).unwrap_or_else(|_| EnvFilter::new("info"));
-    let _already = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).try_init();
+        EnvFilter::try_new(directives(&asked)).unwrap_or_else(|_| EnvFilter::new("warn,keywatch=info"));
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let _already = match log.format {
+        LogFormat::Text => builder.try_init(),
+        LogFormat::Json => builder.json().flatten_event(true).with_ansi(false).try_init(),
+    };
 }

@@ -30,7 +30,7 @@ use keywatch_alerting::{EgressPolicy, Receiver};
 use keywatch_rules::Problem;
 use keywatch_secrets::{SecretManager, SecretRef, Settings};
 pub(crate) use references::Named;
-use section::Root;
+use section::{CloudWatch, Log, Root};
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -54,6 +54,10 @@ pub(crate) struct Config {
     pub(crate) live: Vec<live::LiveSource>,
     pub(crate) receivers: Vec<Receiver>,
     pub(crate) egress: EgressPolicy,
+    /// Where figures are read besides the dashboard's address.
+    pub(crate) metrics_listen: Option<SocketAddr>,
+    pub(crate) log: Log,
+    pub(crate) cloudwatch: Option<CloudWatch>,
     /// Who is told of what, when.
     pub(crate) policy: Policy,
     /// Resolves the references in all the others.
@@ -100,6 +104,13 @@ pub(crate) fn load_supplied(layers: &Layers) -> Result<(Supplied, PathBuf), Conf
     let reading = layers.reading(&problems);
     let supplied = reading.map(|Reading { root, .. }| (Supplied::collect(&root, &problems), root.database));
     finished(supplied, problems)
+}
+
+/// What goes to CloudWatch, for the command that needs no more.
+pub(crate) fn cloudwatch(layers: &Layers) -> Result<Option<CloudWatch>, ConfigProblems> {
+    let problems = Problems::default();
+    let section = layers.reading(&problems).map(|reading| reading.root.cloudwatch);
+    finished(section, problems)
 }
 
 /// Resolves references to secrets with what this machine has, when there is no configuration.
@@ -177,6 +188,9 @@ impl Config {
             policy: policy::policy(root, &receivers),
             receivers,
             egress: (&root.egress).into(),
+            metrics_listen: root.metrics.listen,
+            log: root.log.clone(),
+            cloudwatch: root.cloudwatch.clone(),
             secrets: SecretManager::new(root.secret_manager.settings(Arc::new(environment))),
             named: Vec::new(),
             notices: Vec::new(),

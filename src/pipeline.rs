@@ -7,14 +7,15 @@
 mod bench;
 mod past;
 
-use bench::{Bench, Said};
+use bench::{Bench, Said, Tally};
 use chrono::{DateTime, Utc};
-use keywatch_event::{EventTime, Reject};
-use keywatch_ingest::Batch;
+use keywatch_event::{EventTime, Level, Provider, Reject};
 use keywatch_ingest::provider::Normalizer;
+use keywatch_ingest::{Batch, scrub};
 use keywatch_rules::{Engine, Gauges, RuleSet, Settings};
 use keywatch_store::{Committed, Incoming, IncomingEvent, PositionChange, Routing, Store, StoreError};
 use past::Past;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 /// Most stored events that windows are rebuilt from at a start: as many as the engine keeps.
@@ -31,12 +32,16 @@ pub(crate) struct Pipeline {
 }
 
 /// What a batch came to.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Stepped {
     /// What the store did.
     pub(crate) committed: Committed,
     /// Event time of the batch's newest event.
     pub(crate) newest: Option<EventTime>,
+    /// New events, by provider and level.
+    pub(crate) levels: HashMap<(Provider, Level), u64>,
+    /// Records that could not be read, by kind.
+    pub(crate) rejects: BTreeMap<&'static str, u64>,
 }
 
 impl Pipeline {
@@ -73,6 +78,8 @@ impl Pipeline {
 
     /// Takes one batch to the end: when this returns, it is on disk with all that follows from it.
     pub(crate) async fn step(&mut self, batch: &Batch, now: DateTime<Utc>) -> Result<Stepped, StoreError> {
+        let clean = scrub::clean(batch);
+        let batch = clean.as_ref().unwrap_or(batch);
         let mut rejects = batch.rejects.clone();
         let events = self.normalize(batch, EventTime::from(now), &mut rejects);
         // An event whose own time was not believed says nothing about how far the source has come.
@@ -99,11 +106,19 @@ impl Pipeline {
             received_at: now,
         };
         let normalizer = &self.normalizer;
-        let mut judge =
-            Bench { engine: &mut self.engine, normalizer, incoming: &incoming, floor, past, late: 0 };
+        let mut judge = Bench {
+            engine: &mut self.engine,
+            normalizer,
+            incoming: &incoming,
+            floor,
+            past,
+            said: Tally::default(),
+        };
         let committed = self.store.commit(&incoming, &mut judge, &*self.routing).await?;
-        self.late += judge.late;
-        Ok(Stepped { committed, newest })
+        self.late += judge.said.late;
+        let mut kinds = BTreeMap::new();
+        rejects.iter().for_each(|reject| *kinds.entry(reject.reason.kind()).or_insert(0) += 1);
+        Ok(Stepped { committed, newest, levels: judge.said.levels, rejects: kinds })
     }
 
     /// Asks the rules that wait for something that does not happen; commits what they say, as a

@@ -4,11 +4,13 @@ mod architecture;
 mod aws;
 mod backtest;
 mod bad_input;
+mod canary;
 mod commands;
 mod config;
 #[expect(dead_code, reason = "the benchmark uses the rest")]
 mod harness;
 mod kills;
+mod monitoring;
 mod peers;
 mod reload;
 mod rules;

@@ -19,6 +19,9 @@ pub type Normalize = Arc<dyn Fn(&[u8], EventTime) -> Option<String> + Send + Syn
 /// What is known of the configured sources now.
 pub type Sources = Arc<dyn Fn() -> Vec<SourceInfo> + Send + Sync>;
 
+/// Gathers the figures that monitoring asks for, in the text format of Prometheus.
+pub type Metrics = Arc<dyn Fn() -> Pin<Box<dyn Future<Output = String> + Send>> + Send + Sync>;
+
 /// A loaded rule as a page shows it.
 #[derive(Clone, Debug)]
 pub struct RuleInfo {
@@ -147,6 +150,8 @@ pub struct Options {
     pub sources: Sources,
     /// Has the configuration read again.
     pub reload: Reload,
+    /// Gathers the figures.
+    pub metrics: Metrics,
     /// Who is told when somebody handles an alert.
     pub routing: Arc<dyn Routing + Send>,
     /// Silences of the configuration.
@@ -163,6 +168,7 @@ impl Default for Options {
             normalize: Arc::new(|_, _| None),
             sources: Arc::new(Vec::new),
             reload: Arc::new(|| Box::pin(async {})),
+            metrics: Arc::new(|| Box::pin(std::future::ready(String::new()))),
             routing: Arc::new(Vec::<Subscriber>::new()),
             silences: Arc::new(Vec::new),
             changed: Arc::new(|| ()),

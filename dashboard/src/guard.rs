@@ -6,6 +6,7 @@
 
 use crate::app::{App, Shared};
 use crate::failure::Failure;
+use crate::routes::probes;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, header};
 use axum::middleware::Next;
@@ -17,7 +18,7 @@ use std::time::Duration;
 const REQUEST_MAX: Duration = Duration::from_secs(30);
 
 /// Paths that need no session.
-const PUBLIC: [&str; 4] = ["/healthz", "/login", "/static/keywatch.css", "/static/favicon.svg"];
+const PUBLIC: [&str; 3] = ["/login", "/static/keywatch.css", "/static/favicon.svg"];
 
 /// The headers of every response (OWASP ASVS 5.0, V3.4).
 const HEADERS: [(HeaderName, &str); 6] = [
@@ -53,8 +54,8 @@ pub(crate) async fn guard(State(app): State<Shared>, mut request: Request, next:
 
 fn admit(app: &App, request: &mut Request) -> Result<(), Failure> {
     let path = request.uri().path();
-    if path == "/healthz" {
-        // Asked by address or by container name; says nothing but that the process answers.
+    if probes::PATHS.contains(&path) {
+        // Asked by address or by container name, and readable by whoever reaches the port.
         return Ok(());
     }
     let host = host(request.uri(), request.headers())?;

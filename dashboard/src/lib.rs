@@ -21,8 +21,8 @@ mod testing;
 mod text;
 
 pub use app::{
-    Changed, Clock, ConfiguredSilence, Detection, Memory, Normalize, Options, Reload, ReloadFailed, RuleInfo,
-    Rules, Silences, SourceInfo, Sources,
+    Changed, Clock, ConfiguredSilence, Detection, Memory, Metrics, Normalize, Options, Reload, ReloadFailed,
+    RuleInfo, Rules, Silences, SourceInfo, Sources,
 };
 pub use serve::{CONNECTIONS_MAX, HEADER_READ_MAX, serve};
 pub use session::{IDLE_MINUTES, LINK_MINUTES, RandomError, SESSION_HOURS};
@@ -50,6 +50,11 @@ impl Dashboard {
     /// Every page, behind host check, origin check and session.
     pub fn router(&self) -> axum::Router {
         routes::router(Arc::clone(&self.app))
+    }
+
+    /// What machines ask, for a listener of their own.
+    pub fn probes(&self) -> axum::Router {
+        routes::probes().with_state(Arc::clone(&self.app))
     }
 
     /// Makes a link that signs in whoever opens it first, within [`LINK_MINUTES`]. `base` is the

@@ -194,6 +194,7 @@ fn event<'a>(id: &'a str, minutes_ago: i64, principal: &'a str, secret: &'a str)
             version: None,
         }],
         echo_of: None,
+        scrubbed: Vec::new(),
     }
 }
 

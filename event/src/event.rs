@@ -68,6 +68,9 @@ pub struct AuditEvent<'a> {
     /// repeats, for example `secretsmanager.amazonaws.com` for the KMS Decrypt behind a read.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub echo_of: Option<Cow<'a, str>>,
+    /// Kinds of the secret values that were taken out of the record, each once: `github-token` …
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub scrubbed: Vec<&'static str>,
 }
 
 /// The provider's error code and message, as given.
@@ -293,6 +296,7 @@ impl AuditEvent<'_> {
             user_agent: self.user_agent.map(own),
             secrets: self.secrets.into_iter().map(SecretRef::into_owned).collect(),
             echo_of: self.echo_of.map(own),
+            scrubbed: self.scrubbed,
         }
     }
 }

@@ -11,6 +11,7 @@ pub mod json;
 mod level;
 mod matching;
 mod place;
+pub mod scrubbed;
 mod time;
 
 pub use alert::{

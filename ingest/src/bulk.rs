@@ -4,12 +4,13 @@
 //! several documents on a line, anything that is refused) goes the exact way, through splitter
 //! and opener, as following files does; the outcome is the same. Never keeps anything of a piece.
 
-use crate::Batch;
 use crate::carrier::{Look, Quick};
 use crate::provider::{Normalizer, Stream};
 use crate::source::{
     Content, Fill, Input, OneShot, Piece, Pump, Pumped, Splitter, begins_wrapper, damage_of, lines,
 };
+use crate::{Batch, scrub};
+use keywatch_event::scrubbed::marks;
 use keywatch_event::{AuditEvent, EventTime, Place, Reject, RejectReason};
 use std::io::{Cursor, Read};
 use std::ops::Range;
@@ -123,7 +124,7 @@ impl<'a> Pass<'_, '_, 'a> {
     /// Reads one line; false when it must go the exact way.
     fn line(&mut self, raw: &'a [u8], line: u64) -> bool {
         let look = self.quick.look(raw);
-        if look == Look::Unsure {
+        if look == Look::Unsure || scrub::suspects(raw) {
             return false;
         }
         let Ok(event) = self.stream.normalize(raw, self.desk.received_at) else { return false };
@@ -179,7 +180,7 @@ impl<'a> Pass<'_, '_, 'a> {
             return None;
         }
         let (record, event) = self.stream.normalize_head(rest, self.desk.received_at)?;
-        if look == Look::UnlessLambda && self.stream.is_lambda() {
+        if (look == Look::UnlessLambda && self.stream.is_lambda()) || scrub::suspects(record.as_bytes()) {
             return None;
         }
         self.take(event, record.as_bytes(), (1, number));
@@ -258,14 +259,20 @@ impl Desk<'_, '_> {
         self.batch(&fill.batch);
     }
 
-    /// Normalises what was cut.
+    /// Normalises what was cut, without the secret values in it.
     fn batch(&mut self, batch: &Batch) {
+        let clean = scrub::clean(batch);
+        let batch = clean.as_ref().unwrap_or(batch);
         let mut run = Run { skipped: batch.skipped, rejects: batch.rejects.clone(), ..Run::default() };
         let mut stream = self.normalizer.stream();
         for record in &batch.records {
             let raw = batch.raw(record);
             match stream.normalize(raw, self.received_at) {
-                Ok(Some(event)) => run.events.push(Normalised { event, place: record.place.clone(), raw }),
+                Ok(Some(event)) => {
+                    let event =
+                        if clean.is_some() { AuditEvent { scrubbed: marks(raw), ..event } } else { event };
+                    run.events.push(Normalised { event, place: record.place.clone(), raw });
+                }
                 Ok(None) => run.skipped += 1,
                 Err(reason) => {
                     run.rejects.push(Reject { place: record.place.clone(), reason, bytes: raw.to_vec() });

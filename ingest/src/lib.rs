@@ -9,6 +9,7 @@ mod batch;
 mod bulk;
 pub mod carrier;
 pub mod provider;
+pub mod scrub;
 pub mod source;
 
 pub use batch::{Advance, Batch, RawRecord};

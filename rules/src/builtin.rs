@@ -52,6 +52,7 @@ pub fn builtin() -> &'static [(&'static str, &'static str)] {
         "kw-135-hours.yml",
         "kw-136-minted-credential.yml",
         "kw-137-through-service.yml",
+        "kw-138-value-in-log.yml",
         "kw-139-quarantine.yml",
         "kw-140-risk.yml",
         "kw-142-parameters-left-out.yml",

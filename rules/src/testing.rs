@@ -42,6 +42,7 @@ pub(crate) fn event() -> AuditEvent<'static> {
         user_agent: Some("aws-cli/2.15.30 Python/3.11.8".into()),
         secrets: vec![secret("prod/db")],
         echo_of: None,
+        scrubbed: Vec::new(),
     }
 }
 

@@ -53,6 +53,7 @@ fn event(
         user_agent: Some("aws-cli/2.15.30".into()),
         secrets: vec![SecretRef { id: secret.clone().into(), name: secret.into(), version: None }],
         echo_of: None,
+        scrubbed: Vec::new(),
     }
 }
 

@@ -4,6 +4,7 @@
 use chrono::{DateTime, Utc};
 use keywatch_dashboard::{Detection, Memory, ReloadFailed, RuleInfo, Rules};
 use keywatch_rules::{Gauges, Rule, RuleSet, Settings};
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// What the dashboard is told of the rules; clones share it.
@@ -52,6 +53,11 @@ impl Shown {
             principals_evicted: gauges.principals_evicted,
             late,
         };
+    }
+
+    /// The ids of the rules in force.
+    pub(super) fn names(&self) -> BTreeSet<String> {
+        self.lock().rules.iter().map(|rule| rule.id.clone()).collect()
     }
 
     /// What the dashboard asks.

@@ -8,13 +8,14 @@ use super::detection::{Limits, Shown};
 use super::sources::{Fed, Sources};
 use crate::clock;
 use crate::config::{self, Config};
+use crate::metrics::Figures;
 use crate::pipeline::Pipeline;
 use crate::rulebook::{self, Rulebook};
 use anyhow::Context;
 use keywatch_alerting::{Egress, Outbound, check_credentials};
 use std::future::Future;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::signal::unix::Signal;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Interval, MissedTickBehavior, interval};
@@ -28,6 +29,7 @@ pub(super) struct Feed<'f> {
     pub(super) sources: &'f mut Sources,
     pub(super) desk: Desk,
     pub(super) shown: &'f Shown,
+    pub(super) figures: &'f Figures,
     pub(super) limits: Limits,
     /// What is in force.
     pub(super) config: Config,
@@ -67,11 +69,13 @@ impl Feed<'_> {
     }
 
     async fn step(&mut self, fed: Fed) -> anyhow::Result<()> {
+        let began = Instant::now();
         let stepped = self.pipeline.step(&fed.batch, clock::now()).await.context(
             "a batch could not be stored; Keywatch stops here and reads it again at the next start, nothing is lost",
         )?;
         self.desk.wake();
-        self.sources.committed(&fed, stepped, clock::now());
+        self.figures.stepped(&self.sources.name_of(&fed), &stepped, began.elapsed());
+        self.sources.committed(&fed, &stepped, clock::now());
         self.shown.holds(self.pipeline.gauges(), self.pipeline.late(), self.limits);
         Ok(())
     }
@@ -108,9 +112,13 @@ impl Feed<'_> {
     /// anywhere in it the old one stays whole.
     async fn reload(&mut self) -> anyhow::Result<()> {
         match self.prepare().await {
-            Ok(ready) => self.take_over(ready).await?,
+            Ok(ready) => {
+                self.take_over(ready).await?;
+                self.figures.reloaded("done");
+            }
             Err(error) => {
                 tracing::error!("the configuration was not reloaded, the old one stays: {error:#}");
+                self.figures.reloaded("failed");
                 self.shown.not_loaded(clock::now(), format!("{error:#}"));
             }
         }

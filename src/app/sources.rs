@@ -142,7 +142,7 @@ impl Sources {
     }
 
     /// Tells the source that its batch is stored.
-    pub(super) fn committed(&mut self, fed: &Fed, stepped: Stepped, now: DateTime<Utc>) {
+    pub(super) fn committed(&mut self, fed: &Fed, stepped: &Stepped, now: DateTime<Utc>) {
         match self.ears.get(fed.source) {
             Some(Ear::Thread(ear)) => {
                 let _ended = ear.send(fed.batch.advances.clone());
@@ -167,6 +167,11 @@ impl Sources {
         }
         let excess = info.notices.len().saturating_sub(NOTICES_MAX);
         info.notices.drain(..excess);
+    }
+
+    /// The name of the source a batch came from.
+    pub(super) fn name_of(&self, fed: &Fed) -> String {
+        self.known().get(fed.source).map(|known| known.info.name.clone()).unwrap_or_default()
     }
 
     /// Whether no source is still reading what happened long ago: each either brings what is recent

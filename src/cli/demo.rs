@@ -3,6 +3,7 @@
 mod receiver;
 
 use super::say;
+use crate::config::section::{Log, LogFormat};
 use crate::config::{Config, FileSource, Supplied};
 use crate::{app, clock, demo};
 use anyhow::Context;
@@ -32,7 +33,8 @@ pub(crate) struct Demo {
 
 impl Demo {
     pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
-        app::start_logging("error");
+        let log = Log { format: LogFormat::Text, level: "error".to_owned() };
+        app::start_logging(&log);
         let temporary = tempfile::Builder::new()
             .prefix("keywatch-demo-")
             .tempdir()
@@ -55,6 +57,9 @@ impl Demo {
             receivers: Vec::new(),
             policy: Policy::default(),
             egress: EgressPolicy { allow: vec![IpNet::from(IpAddr::from([127, 0, 0, 1]))], allow_http: true },
+            metrics_listen: None,
+            log,
+            cloudwatch: None,
             secrets: crate::config::secret_manager(),
             named: Vec::new(),
             notices: Vec::new(),

@@ -1,5 +1,6 @@
 //! Subcommands, and what the program says when one fails.
 
+mod cloudwatch;
 mod config;
 mod demo;
 mod files;
@@ -61,6 +62,9 @@ enum Command {
     /// Check the configuration
     #[command(subcommand)]
     Config(config::Config),
+    /// Make, compare or remove the CloudWatch alarm
+    #[command(subcommand)]
+    Cloudwatch(cloudwatch::CloudWatch),
     /// Fetch one secret, or see whether all of them can be had
     #[command(subcommand)]
     Secret(secret::Secret),
@@ -76,6 +80,7 @@ pub(crate) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Rules(rules) => rules.run(),
         Command::Receiver(receiver) => receiver.run(),
         Command::Config(config) => config.run(),
+        Command::Cloudwatch(cloudwatch) => cloudwatch.run(),
         Command::Secret(secret) => secret.run(),
     }
 }

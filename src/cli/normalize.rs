@@ -6,6 +6,7 @@ use crate::clock;
 use clap::Args;
 use keywatch_event::{EventTime, RejectReason};
 use keywatch_ingest::provider::Normalizer;
+use keywatch_ingest::scrub;
 use keywatch_ingest::source::Reader;
 use std::io::Write;
 use std::path::PathBuf;
@@ -31,6 +32,7 @@ impl Normalize {
             say(&format!("reject {}: {}", visible(&place.to_string()), visible(&reason.to_string())));
         };
         while let Some(batch) = reader.next_batch(1024, 4 << 20) {
+            let batch = scrub::clean(&batch).unwrap_or(batch);
             skipped += batch.skipped;
             rejects += batch.rejects.len() as u64;
             batch.rejects.iter().for_each(|r| reject(&r.place, &r.reason));

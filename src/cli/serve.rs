@@ -23,6 +23,12 @@ pub(crate) struct Serve {
     /// Where the dashboard listens, instead of the configured address
     #[arg(long)]
     listen: Option<SocketAddr>,
+    /// What is logged, instead of the configured level: info, debug, info,sqlx=debug …
+    #[arg(long)]
+    log: Option<String>,
+    /// How log lines are written, instead of the configured format: text or json
+    #[arg(long)]
+    log_format: Option<String>,
 }
 
 impl Serve {
@@ -31,9 +37,11 @@ impl Serve {
             .files
             .layers(&[])
             .and_flag("--database", "database", self.database.as_ref().map(|path| path.display()))
-            .and_flag("--listen", "listen", self.listen);
+            .and_flag("--listen", "listen", self.listen)
+            .and_flag("--log", "log.level", self.log)
+            .and_flag("--log-format", "log.format", self.log_format);
         let config = config::load(&layers)?;
-        app::start_logging("info,sqlx=warn,hyper=warn");
+        app::start_logging(&config.log);
         config.notices.iter().for_each(|notice| tracing::warn!("{notice}"));
         let runtime = tokio::runtime::Runtime::new().context("cannot start the runtime")?;
         runtime.block_on(async {

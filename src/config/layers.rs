@@ -145,7 +145,7 @@ impl Layers {
         for flag in &self.flags {
             variables::put(
                 &mut tree,
-                &[flag.key],
+                &flag.key.split('.').collect::<Vec<_>>(),
                 Node::text_at(flag.value.clone(), Origin::Flag(flag.name)),
             );
         }

@@ -4,7 +4,7 @@ use super::section::Source;
 use keywatch_aws::{Access, lookup, trail};
 
 /// A source that runs as a task.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct LiveSource {
     pub(crate) name: String,
     pub(crate) access: Access,
@@ -12,7 +12,7 @@ pub(crate) struct LiveSource {
 }
 
 /// How its events come.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Way {
     /// Through a queue.
     Trail(trail::Settings),

@@ -5,8 +5,11 @@
 
 mod address_data;
 mod aws;
+mod cloudwatch;
 mod egress;
 mod lists;
+mod log;
+mod metrics;
 mod planned_access;
 mod receiver;
 mod root;
@@ -17,8 +20,11 @@ mod source;
 mod urging;
 
 pub(crate) use address_data::AddressFiles;
+pub(crate) use cloudwatch::CloudWatch;
 pub(crate) use egress::Egress;
 pub(crate) use lists::{Item, ListSource};
+pub(crate) use log::{Log, LogFormat};
+pub(crate) use metrics::Metrics;
 pub(crate) use planned_access::PlannedAccess;
 pub(crate) use receiver::{Auth, Email, MailSecurity, Receiver, Sns, SnsKey, Webhook};
 pub(crate) use root::Root;

@@ -4,10 +4,11 @@
 //! against the stored history around them. The store commits both answers as one.
 
 use super::past::{self, Past, Stretch};
-use keywatch_event::{Classified, Evaluation, EventTime};
+use keywatch_event::{Classified, Evaluation, EventTime, Level, Provider};
 use keywatch_ingest::provider::Normalizer;
 use keywatch_rules::{Engine, Seen, Signal};
 use keywatch_store::{Incoming, Judge};
+use std::collections::HashMap;
 
 pub(super) struct Bench<'b> {
     pub(super) engine: &'b mut Engine,
@@ -16,8 +17,17 @@ pub(super) struct Bench<'b> {
     /// Events before this are late.
     pub(super) floor: Option<EventTime>,
     pub(super) past: Past,
-    /// How many events were.
+    /// What came of it.
+    pub(super) said: Tally,
+}
+
+/// Counts over one batch.
+#[derive(Debug, Default)]
+pub(super) struct Tally {
+    /// Events that were late.
     pub(super) late: u64,
+    /// New events, by provider and level.
+    pub(super) levels: HashMap<(Provider, Level), u64>,
 }
 
 /// An answer that was given before the question.
@@ -32,7 +42,18 @@ impl Judge for Said {
 impl Judge for Bench<'_> {
     fn judge(&mut self, fresh: &[usize]) -> Evaluation {
         let seen: Vec<Seen<'_>> = fresh.iter().filter_map(|at| self.seen(*at)).collect();
-        let mut said = self.engine.evaluate(&seen);
+        let said = self.evaluate(&seen);
+        for (seen, classified) in seen.iter().zip(&said.classified) {
+            *self.said.levels.entry((seen.event.provider, classified.level)).or_insert(0) += 1;
+        }
+        said
+    }
+}
+
+impl<'b> Bench<'b> {
+    /// What the rules say, of late events after a second look.
+    fn evaluate(&mut self, seen: &[Seen<'_>]) -> Evaluation {
+        let mut said = self.engine.evaluate(seen);
         let is_late = |seen: &Seen<'_>| self.floor.is_some_and(|floor| seen.event.time < floor);
         if !seen.iter().any(is_late) {
             return said;
@@ -44,16 +65,14 @@ impl Judge for Bench<'_> {
                 .filter(|at| seen.get(*at).is_some_and(|one| is_late(one) && here(one)))
                 .collect();
             if !late.is_empty() {
-                let revised = self.revise(stretch, &pick(&seen, &late), &fellows);
-                self.late += late.len() as u64;
+                let revised = self.revise(stretch, &pick(seen, &late), &fellows);
+                self.said.late += late.len() as u64;
                 join(&mut said, &late, revised);
             }
         }
         said
     }
-}
 
-impl<'b> Bench<'b> {
     fn seen(&self, at: usize) -> Option<Seen<'b>> {
         let one = self.incoming.events.get(at)?;
         let raw = self.incoming.bytes.get(one.raw.clone())?;

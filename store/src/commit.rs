@@ -14,7 +14,11 @@ use chrono::{DateTime, Utc};
 use hashbrown::HashSet;
 use keywatch_event::{Evaluation, Kept, Learned};
 use sqlx::{Arguments, SqliteConnection};
+use std::collections::BTreeMap;
 use std::sync::LazyLock;
+
+/// Begins the names of counters of scrubbed records: `scrubbed/aws/jwt`.
+pub(crate) const SCRUBBED: &str = "scrubbed/";
 
 static PUT_LEARNED: LazyLock<Bulk> = LazyLock::new(|| {
     Bulk::insert("INTO learned (key, state)", 2, "ON CONFLICT (key) DO UPDATE SET state = excluded.state")
@@ -59,16 +63,17 @@ impl Store {
         batch.write_events(conn, memory, packing).await.map_err(failed)?;
         let rejects = rejects::write(conn, incoming.rejects, now).await.map_err(failed)?;
         let duplicates = ids.len() - fresh.len();
-        count(conn, [("events", fresh.len()), ("duplicates", duplicates), ("rejects", rejects)])
-            .await
-            .map_err(failed)?;
+        let mut counts = batch.scrubbed(&rejects);
+        let totals = [("events", fresh.len()), ("duplicates", duplicates), ("rejects", rejects.fresh)];
+        counts.extend(totals.map(|(name, by)| (name.to_owned(), by)));
+        count(conn, &counts).await.map_err(failed)?;
         write_learned(conn, &verdict.learned).await.map_err(failed)?;
         keep(conn, &verdict.kept).await.map_err(failed)?;
         let decided_at = nanos(routing.decided_at(incoming.received_at));
         let telling = Telling { conn, routing, now, decided_at };
         let opened = telling.apply(&verdict.changes).await.map_err(failed)?;
         work.commit().await.map_err(failed)?;
-        Ok(Committed { fresh: fresh.len(), duplicates, rejects, opened })
+        Ok(Committed { fresh: fresh.len(), duplicates, rejects: rejects.fresh, opened })
     }
 }
 
@@ -82,6 +87,20 @@ struct Batch<'b> {
 }
 
 impl Batch<'_> {
+    /// How many new records of each provider, and how many new rejects, had secret values of each
+    /// kind: at most the providers times the kinds there are.
+    fn scrubbed(&self, rejects: &rejects::Written) -> BTreeMap<String, usize> {
+        let mut counts = BTreeMap::new();
+        let mut add = |of: &str, kind: &str| {
+            *counts.entry(format!("{SCRUBBED}{of}/{kind}")).or_insert(0) += 1;
+        };
+        for event in self.fresh.iter().filter_map(|index| self.incoming.events.get(*index)) {
+            event.event.scrubbed.iter().for_each(|kind| add(event.event.provider.as_str(), kind));
+        }
+        rejects.scrubbed.iter().for_each(|kind| add("reject", kind));
+        counts
+    }
+
     async fn write_events(
         &self,
         conn: &mut SqliteConnection,
@@ -182,14 +201,14 @@ fn moved(change: &PositionChange<'_>, found: Option<String>) -> StoreError {
     }
 }
 
-async fn count(conn: &mut SqliteConnection, counted: [(&str, usize); 3]) -> Result<(), sqlx::Error> {
-    for (name, by) in counted.into_iter().filter(|(_, by)| *by > 0) {
+async fn count(conn: &mut SqliteConnection, counts: &BTreeMap<String, usize>) -> Result<(), sqlx::Error> {
+    for (name, by) in counts.iter().filter(|(_, by)| **by > 0) {
         sqlx::query(
             "INSERT INTO counters (name, value) VALUES (?, ?)
              ON CONFLICT (name) DO UPDATE SET value = value + excluded.value",
         )
         .bind(name)
-        .bind(int(by))
+        .bind(int(*by))
         .execute(&mut *conn)
         .await?;
     }

@@ -20,6 +20,7 @@ mod lease;
 mod names;
 mod outbox;
 mod own;
+mod publication;
 mod query;
 mod raw;
 mod reading;
@@ -40,11 +41,13 @@ pub use history::{Extent, History, HistoryPage};
 pub use lease::{Candidate, Gate, LeasedDelivery, Leasing, Open, Verdict};
 pub use outbox::{AttemptOutcome, AttemptRecord, DeliveryKind, DeliveryState};
 pub use own::{RULE_ORPHANED, RULE_UNDELIVERED};
+pub use publication::{CountedEvent, Mark, Publication, Uncounted};
 pub use query::{
-    AccessSummary, AlertDetail, AlertFilter, AlertRow, AlertStatus, AlertTimes, Attempt, Cursor, CursorError,
-    DecisionRow, Delivery, DeliveryFilter, DeliveryRow, EventDetail, EventFilter, EventRow, Failing,
-    HeartbeatRow, HistoryEntry, HourCount, LevelCounts, Listed, Overview, PAGE_MAX, Page, Percentiles,
-    PositionRow, PrincipalRow, ReceiverRow, RejectDetail, RejectRow, SUMMARY_MAX, SecretRow, Span, Totals,
+    AccessSummary, AlertDetail, AlertFilter, AlertRow, AlertStatus, AlertTimes, Attempt, AttemptMade, Cursor,
+    CursorError, DecisionRow, Delivery, DeliveryFilter, DeliveryRow, EventDetail, EventFilter, EventRow,
+    Failing, HeartbeatRow, HistoryEntry, HourCount, LevelCounts, Listed, Meter, Overview, PAGE_MAX, Page,
+    Percentiles, PositionRow, PrincipalRow, Queue, ReceiverRow, RejectDetail, RejectRow, SUMMARY_MAX,
+    Scrubbed, SecretRow, Seen, Span, Totals,
 };
 pub use restart::{StoredRecord, StoredSignal};
 pub use routing::{Choice, Gathering, Routed, Routing, Subscriber};

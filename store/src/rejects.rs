@@ -4,16 +4,26 @@ use crate::commit::int;
 use crate::key::short_hash;
 use crate::raw::pack;
 use keywatch_event::Reject;
+use keywatch_event::scrubbed::marks;
 use sqlx::SqliteConnection;
 
-/// Writes the rejects not stored before; returns how many those are. Reading a file again
-/// doubles nothing: a reject is the same when place, kind of reason and bytes are.
+/// What was written.
+#[derive(Debug, Default)]
+pub(crate) struct Written {
+    /// Rejects not stored before.
+    pub(crate) fresh: usize,
+    /// Kinds of secret values that were scrubbed from them, once per reject.
+    pub(crate) scrubbed: Vec<&'static str>,
+}
+
+/// Writes the rejects not stored before. Reading a file again doubles nothing: a reject is the same
+/// when place, kind of reason and bytes are.
 pub(crate) async fn write(
     conn: &mut SqliteConnection,
     rejects: &[Reject],
     now: i64,
-) -> Result<usize, sqlx::Error> {
-    let mut fresh = 0;
+) -> Result<Written, sqlx::Error> {
+    let mut written = Written::default();
     for reject in rejects {
         let place = reject.place.to_string();
         let key = short_hash(&[place.as_bytes(), reject.reason.kind().as_bytes(), &reject.bytes]);
@@ -33,7 +43,10 @@ pub(crate) async fn write(
         .bind(zstd)
         .execute(&mut *conn)
         .await?;
-        fresh += usize::try_from(done.rows_affected()).unwrap_or(0);
+        if done.rows_affected() > 0 {
+            written.fresh += 1;
+            written.scrubbed.extend(marks(&reject.bytes));
+        }
     }
-    Ok(fresh)
+    Ok(written)
 }

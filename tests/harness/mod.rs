@@ -9,6 +9,7 @@ pub(crate) use receiver::{Receiver, SECRET};
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// The built program.
@@ -62,29 +63,51 @@ pub(crate) fn resident_peak_kib(pid: u32) -> Option<u64> {
 pub(crate) struct Service {
     child: Child,
     pub(crate) login_link: String,
+    said: Arc<Mutex<String>>,
 }
 
 impl Service {
     /// Starts the service and waits until it says where its dashboard is.
     pub(crate) fn start(config: &Path) -> Self {
-        let mut child = Self::spawn(config);
+        Self::start_with(config, &[])
+    }
+
+    /// The same with variables of the environment.
+    pub(crate) fn start_with(config: &Path, variables: &[(&str, &str)]) -> Self {
+        let mut child = Self::spawn_with(config, variables);
         let stderr = child.stderr.take().expect("a pipe");
-        let mut said = String::new();
-        let mut lines = BufReader::new(stderr).lines();
-        let link = lines.by_ref().map_while(Result::ok).find_map(|line| {
+        let said: Arc<Mutex<String>> = Arc::default();
+        let mut lines = BufReader::new(stderr).lines().map_while(Result::ok);
+        let heard = Arc::clone(&said);
+        let mut hear = move || {
+            let line = lines.next()?;
+            let mut said = heard.lock().unwrap_or_else(PoisonError::into_inner);
             said.push_str(&line);
             said.push('\n');
-            line.split_once("minutes: ").map(|(_, link)| link.to_owned())
-        });
-        std::thread::spawn(move || lines.map_while(Result::ok).for_each(drop));
-        assert!(link.is_some(), "the service did not start: {said}");
-        Self { child, login_link: link.unwrap_or_default() }
+            Some(line)
+        };
+        let link = std::iter::from_fn(&mut hear)
+            .find_map(|line| line.split_once("minutes: ").map(|(_, link)| link.to_owned()));
+        std::thread::spawn(move || while hear().is_some() {});
+        let service = Self { child, login_link: link.clone().unwrap_or_default(), said };
+        assert!(link.is_some(), "the service did not start: {}", service.said());
+        service
+    }
+
+    /// What it has written to standard error so far.
+    pub(crate) fn said(&self) -> String {
+        self.said.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Starts the service without waiting for anything.
     pub(crate) fn spawn(config: &Path) -> Child {
+        Self::spawn_with(config, &[])
+    }
+
+    fn spawn_with(config: &Path, variables: &[(&str, &str)]) -> Child {
         let arguments = ["serve", "--config"];
         let mut command = program();
+        command.envs(variables.iter().copied());
         command.args(arguments).arg(config).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
         command.spawn().expect("the program starts")
     }

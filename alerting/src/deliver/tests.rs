@@ -77,6 +77,7 @@ pub(super) fn event(number: usize) -> AuditEvent<'static> {
         user_agent: None,
         secrets: vec![],
         echo_of: None,
+        scrubbed: Vec::new(),
     }
 }
 

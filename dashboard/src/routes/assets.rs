@@ -1,4 +1,4 @@
-//! What needs no session: the style sheet, the icon, the sign of life.
+//! What needs no session: the style sheet and the icon.
 
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
@@ -13,11 +13,6 @@ pub(crate) async fn style() -> Response {
 pub(crate) async fn icon() -> Response {
     let text = include_str!("../../static/favicon.svg");
     ([(header::CONTENT_TYPE, "image/svg+xml")], text).into_response()
-}
-
-/// Says that the process answers; nothing about what it knows.
-pub(crate) async fn health() -> &'static str {
-    "ok"
 }
 
 #[cfg(test)]

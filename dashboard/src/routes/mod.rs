@@ -10,6 +10,7 @@ mod handle;
 mod login;
 mod principal;
 mod principals;
+pub(crate) mod probes;
 mod reject;
 mod rejects;
 mod reload;
@@ -88,13 +89,21 @@ pub(crate) fn router(app: Shared) -> Router {
         .route("/logout", post(login::log_out))
         .route("/static/keywatch.css", get(assets::style))
         .route("/static/favicon.svg", get(assets::icon))
-        .route("/healthz", get(assets::health))
+        .merge(probes())
         .fallback(async || Failure::NotFound("page at this address".to_owned()))
         .method_not_allowed_fallback(async || Failure::Method)
         .layer(DefaultBodyLimit::max(FORM_BYTES_MAX))
         .layer(from_fn_with_state(app.clone(), guard::guard))
         .layer(from_fn(guard::headers))
         .with_state(app)
+}
+
+/// What machines ask, alone: for a listener of their own, or among the pages.
+pub(crate) fn probes() -> Router<Shared> {
+    Router::new()
+        .route("/healthz", get(probes::health))
+        .route("/readyz", get(probes::ready))
+        .route("/metrics", get(probes::metrics))
 }
 
 /// The id in the path, decoded.

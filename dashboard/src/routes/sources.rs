@@ -210,6 +210,11 @@ fn totals(totals: &Totals) -> Vec<(&'static str, String, Option<&'static str>)> 
         ("Events", grouped(totals.events), Some("/events")),
         ("Duplicates not stored again", grouped(totals.duplicates), None),
         ("Rejects", grouped(totals.rejects), Some("/rejects")),
+        (
+            "Records with a secret value, scrubbed",
+            grouped(totals.scrubbed.iter().map(|one| one.records).sum()),
+            Some("/rules#KW-138"),
+        ),
         ("Alerts", grouped(totals.alerts), Some("/?last=all&status=all")),
         ("Deliveries waiting", grouped(totals.pending), Some("/deliveries?state=pending")),
         ("Delivered", grouped(totals.delivered), Some("/deliveries?state=delivered")),

@@ -63,7 +63,7 @@ async fn no_page_opens_without_a_session() {
 async fn every_route_is_walked_by_these_tests() {
     let table = include_str!("mod.rs");
     let routes = table.lines().filter_map(|line| line.trim().strip_prefix(".route(\"")?.split('"').next());
-    let public = ["/login", "/healthz", "/static/keywatch.css", "/static/favicon.svg"];
+    let public = ["/login", "/healthz", "/readyz", "/metrics", "/static/keywatch.css", "/static/favicon.svg"];
     for route in routes.map(|route| route.replace("{*id}", "{id}")) {
         assert!(PAGES.contains(&route.as_str()) || public.contains(&route.as_str()), "{route}");
     }

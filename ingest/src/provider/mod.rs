@@ -11,6 +11,7 @@ mod text;
 mod vault;
 
 use keywatch_event::json::{Extractor, Fields};
+use keywatch_event::scrubbed::marks;
 use keywatch_event::{AuditEvent, EventTime, Provider, RejectReason};
 use std::borrow::Cow;
 use twox_hash::XxHash3_64;
@@ -47,7 +48,8 @@ impl Normalizer {
         record: &'a [u8],
         received_at: EventTime,
     ) -> Result<Option<AuditEvent<'a>>, RejectReason> {
-        self.stream().normalize(record, received_at)
+        let event = self.stream().normalize(record, received_at)?;
+        Ok(event.map(|event| AuditEvent { scrubbed: marks(record), ..event }))
     }
 
     /// The same for many records in a row, with memory that is used again for each.
@@ -65,7 +67,8 @@ pub struct Stream<'n, 'a> {
 }
 
 impl<'a> Stream<'_, 'a> {
-    /// Reads one record, as [`Normalizer::normalize`] does.
+    /// Reads one record, as [`Normalizer::normalize`] does, but leaves `scrubbed` to the caller,
+    /// who knows from [`crate::scrub::suspects`] whether there is anything to say.
     ///
     /// # Errors
     /// As [`Normalizer::normalize`].

@@ -170,6 +170,7 @@ impl Brief {
             user_agent: who.agent.as_deref().map(Cow::Borrowed),
             secrets: self.secrets.iter().map(secret).collect(),
             echo_of: None,
+            scrubbed: Vec::new(),
         }
     }
 }

@@ -5,6 +5,7 @@
 use super::{ExampleEvent, START};
 use crate::problem::suggest;
 use crate::yaml::{Data, Node, Problems, Table};
+use keywatch_event::scrubbed::KINDS;
 use keywatch_event::{
     AuditEvent, Class, ErrorInfo, EventTime, Outcome, Principal, PrincipalKind, Provider, SecretRef, Source,
     SourceKind,
@@ -33,6 +34,7 @@ const STEP: &[&str] = &[
     "secret",
     "secrets",
     "echo_of",
+    "scrubbed",
     "account",
     "region",
     "error",
@@ -119,6 +121,7 @@ impl Line<'_> {
             user_agent: text("agent"),
             secrets: self.secrets(&number),
             echo_of: text("echo_of"),
+            scrubbed: self.scrubbed(),
         };
         let (country, asn) = (text("country").map(Into::into), text("asn").map(Into::into));
         ExampleEvent { event, raw: self.raw(&number), country, asn }
@@ -131,6 +134,12 @@ impl Line<'_> {
             SecretRef { id: Cow::Owned(name.clone()), name: Cow::Owned(name), version: None }
         };
         names.map(secret).collect()
+    }
+
+    /// Kinds of what was scrubbed, as far as they are known.
+    fn scrubbed(&self) -> Vec<&'static str> {
+        let kinds = self.table.texts("scrubbed").into_iter();
+        kinds.filter_map(|(kind, _)| KINDS.iter().find(|known| **known == kind)).copied().collect()
     }
 
     fn raw(&self, number: &str) -> Vec<u8> {

@@ -14,6 +14,8 @@ enum Way {
     OfSecrets,
     /// One value per grantee.
     OfGrantees,
+    /// One value per kind of secret value that was scrubbed.
+    OfScrubbed,
 }
 
 macro_rules! normal_fields {
@@ -104,6 +106,8 @@ normal_fields! {
     SecretsCount = "secrets.count" (Computed),
     /// What the record repeats, for echoes.
     EchoOf = "echo_of" (Plain),
+    /// Kinds of the secret values that were taken out of the record.
+    Scrubbed = "scrubbed" (OfScrubbed),
     /// Network and user-agent family of the caller.
     Actor = "actor" (Computed),
     /// Hour of the event, UTC: `00` to `23`.
@@ -134,6 +138,7 @@ const VOCABULARIES: &[(Normal, &[&str])] = &[
     (Normal::TimeWeekday, super::derived::WEEKDAYS),
     (Normal::TimeMisdated, &["true", "false"]),
     (Normal::Planned, &["true", "false"]),
+    (Normal::Scrubbed, keywatch_event::scrubbed::KINDS),
     (Normal::GranteeKind, super::grantee::KINDS),
     (Normal::GranteeScope, super::grantee::SCOPES),
 ];
@@ -151,6 +156,7 @@ impl Normal {
             Way::Computed => view.computed(self).is_some_and(visit),
             Way::OfSecrets if self == Self::SecretsName => secrets.iter().any(|secret| visit(&secret.name)),
             Way::OfSecrets => secrets.iter().any(|secret| visit(&secret.id)),
+            Way::OfScrubbed => view.event().scrubbed.iter().any(|kind| visit(kind)),
             Way::OfGrantees => view.grantees().iter().any(|grantee| visit(grantee.part(self))),
         }
     }
@@ -213,6 +219,7 @@ impl Normal {
             | Self::Planned
             | Self::SecretsId
             | Self::SecretsName
+            | Self::Scrubbed
             | Self::GranteeId
             | Self::GranteeKind
             | Self::GranteeScope => None,

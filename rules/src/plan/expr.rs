@@ -219,6 +219,7 @@ fn nobody<R>(ask: impl FnOnce(&View<'_>) -> R) -> R {
         user_agent: None,
         secrets: Vec::new(),
         echo_of: None,
+        scrubbed: Vec::new(),
     };
     let place = Place { name: Arc::from(""), line: 0, record: 0 };
     let seen = Seen { event: &event, place: &place, raw: b"" };

@@ -13,6 +13,7 @@ use clap::Args;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use keywatch_event::{AuditEvent, EventTime, Place};
 use keywatch_ingest::provider::Normalizer;
+use keywatch_ingest::scrub;
 use keywatch_ingest::source::Reader;
 use keywatch_rules::yaml::duration_secs;
 use keywatch_rules::{Problem, RuleSet, Seen, problem};
@@ -183,6 +184,7 @@ impl Run {
             "{bar:30} {bytes}/{total_bytes}  {bytes_per_sec}  eta {eta}",
         );
         while let Some(batch) = reader.next_batch(BATCH_RECORDS, BATCH_BYTES) {
+            let batch = scrub::clean(&batch).unwrap_or(batch);
             rejects += batch.rejects.len() as u64;
             let now = EventTime::from(clock::now());
             let read = batch.records.iter().map(|record| (batch.raw(record), &record.place, now));

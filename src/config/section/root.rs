@@ -1,8 +1,8 @@
 //! The whole configuration, and what has to fit together in it.
 
 use super::{
-    AddressFiles, Egress, Escalation, Grouping, Heartbeat, ListSource, PlannedAccess, RateCap, Receiver,
-    Reminders, Route, SecretManager, Silence, Source,
+    AddressFiles, CloudWatch, Egress, Escalation, Grouping, Heartbeat, ListSource, Log, Metrics,
+    PlannedAccess, RateCap, Receiver, Reminders, Route, SecretManager, Silence, Source,
 };
 use crate::config::frame::{At, Origin, Problems, default, section};
 use ipnet::IpNet;
@@ -66,6 +66,29 @@ section! {
         ///       secret: {source: file, path: /etc/keywatch/soc-webhook.secret}
         /// ```
         receivers: Vec<At<Receiver>>,
+        /// Where machines ask for figures and signs of life. `/metrics` (Prometheus), `/healthz` and
+        /// `/readyz` are answered at the dashboard's address without signing in; with an address
+        /// here they are answered there as well.
+        ///
+        /// ```yaml
+        /// metrics:
+        ///   listen: 127.0.0.1:9464
+        /// ```
+        metrics: Metrics,
+        /// The counts that go to Amazon CloudWatch, and the alarm over them.
+        ///
+        /// ```yaml
+        /// cloudwatch:
+        ///   region: eu-west-1
+        ///   alarm: {topic: "arn:aws:sns:eu-west-1:111122223333:security"}
+        /// ```
+        cloudwatch: Option<CloudWatch>,
+        /// What is logged to standard error. `KEYWATCH_LOG`, `--log` and `--log-format` beat it.
+        ///
+        /// ```yaml
+        /// log: {format: json, level: info}
+        /// ```
+        log: Log,
         /// Which receivers are told of which alerts, in order; the first that fits decides.
         /// Without any, every receiver is told by its `level`. `docs/alerting.md` has the whole
         /// of it.

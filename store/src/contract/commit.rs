@@ -201,3 +201,20 @@ async fn two_devices_that_stamp_one_event_around_the_full_hour_give_one_event() 
     assert_eq!(stage.commit(&Batch::of([after.clone()])).await.unwrap().duplicates, 1);
     assert_eq!(stage.commit(&Batch::of([before, after])).await.unwrap().duplicates, 2);
 }
+
+#[tokio::test]
+async fn what_was_scrubbed_is_counted_once_per_new_record_and_kind() {
+    let stage = Stage::open().await;
+    let leaked = AuditEvent { scrubbed: vec!["jwt", "vault-token"], ..event("leaked") };
+    let batch = || Batch::of([leaked.clone(), event("clean")]).reject(1, b"torn [scrubbed:jwt]");
+    for _ in 0..2 {
+        stage.commit(&batch()).await.unwrap();
+        let mut scrubbed = stage.store.totals().await.unwrap().scrubbed;
+        scrubbed.sort_by(|a, b| (&a.of, &a.kind).cmp(&(&b.of, &b.kind)));
+        let provider = leaked.provider.as_str();
+        let said: Vec<_> = scrubbed.iter().map(|one| (&*one.of, &*one.kind, one.records)).collect();
+        let mut want = [(provider, "jwt", 1), (provider, "vault-token", 1), ("reject", "jwt", 1)];
+        want.sort_unstable();
+        assert_eq!(said, want);
+    }
+}

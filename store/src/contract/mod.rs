@@ -190,6 +190,7 @@ fn event(id: &str) -> AuditEvent<'static> {
         user_agent: None,
         secrets: vec![secret("db")],
         echo_of: None,
+        scrubbed: Vec::new(),
     }
 }
 

@@ -8,6 +8,7 @@ mod alerts;
 mod deliveries;
 mod events;
 mod filter;
+mod meter;
 mod overview;
 mod rejects;
 mod rows;
@@ -20,6 +21,7 @@ use std::fmt;
 use std::str::FromStr;
 
 pub use filter::*;
+pub use meter::*;
 pub use rows::*;
 pub use times::{AlertTimes, Percentiles};
 

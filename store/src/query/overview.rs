@@ -1,8 +1,8 @@
 //! What the first page shows, from counts kept while writing: it costs the same at any size.
 
-use super::{HourCount, LevelCounts, Overview, PositionRow, Totals, unsigned};
+use super::{HourCount, LevelCounts, Overview, PositionRow, Scrubbed, Totals, unsigned};
 use crate::codes::Coded;
-use crate::commit::{at, nanos};
+use crate::commit::{SCRUBBED, at, nanos};
 use crate::key::{HOUR_NANOS, hour_of};
 use crate::{Store, StoreError};
 use chrono::{DateTime, Utc};
@@ -127,6 +127,12 @@ async fn positions(conn: &mut SqliteConnection) -> Result<Vec<PositionRow>, sqlx
     Ok(rows.into_iter().map(read).collect())
 }
 
+/// What a counter says of scrubbed records, if it is one of theirs.
+fn scrubbed(name: &str, records: u64) -> Option<Scrubbed> {
+    let (of, kind) = name.strip_prefix(SCRUBBED)?.split_once('/')?;
+    Some(Scrubbed { of: of.to_owned(), kind: kind.to_owned(), records })
+}
+
 async fn totals(conn: &mut SqliteConnection) -> Result<Totals, sqlx::Error> {
     let mut totals = Totals::default();
     let counters: Vec<(String, i64)> =
@@ -136,7 +142,7 @@ async fn totals(conn: &mut SqliteConnection) -> Result<Totals, sqlx::Error> {
             "events" => totals.events = unsigned(value),
             "duplicates" => totals.duplicates = unsigned(value),
             "rejects" => totals.rejects = unsigned(value),
-            _ => {}
+            name => totals.scrubbed.extend(scrubbed(name, unsigned(value))),
         }
     }
     let rows = "SELECT count(*), (SELECT count(*) FROM outbox WHERE state = 0),

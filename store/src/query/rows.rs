@@ -322,7 +322,7 @@ pub struct Overview {
 }
 
 /// Counts of everything that is stored.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Totals {
     /// Events.
     pub events: u64,
@@ -340,6 +340,19 @@ pub struct Totals {
     pub dead: u64,
     /// Deliveries taken back before anybody was told.
     pub cancelled: u64,
+    /// Records that held secret values, which were scrubbed.
+    pub scrubbed: Vec<Scrubbed>,
+}
+
+/// How many records held a secret value of one kind.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Scrubbed {
+    /// The provider of the records, or `reject`.
+    pub of: String,
+    /// What was scrubbed, one of [`keywatch_event::scrubbed::KINDS`].
+    pub kind: String,
+    /// Events, or rejects.
+    pub records: u64,
 }
 
 /// One reject in a list.

@@ -35,7 +35,7 @@ const COLLECTING_MAX: usize = 16;
 const PIECES_MAX: usize = 4;
 
 /// What is looked up, and how. The defaults are those for AWS.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Settings {
     /// Regions, each asked on its own.
     pub regions: Vec<String>,

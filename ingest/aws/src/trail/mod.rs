@@ -44,7 +44,7 @@ pub enum Carries {
 }
 
 /// How a queue is read. The defaults are those for AWS.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Settings {
     /// The queue's URL.
     pub queue: String,

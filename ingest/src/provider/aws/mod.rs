@@ -45,6 +45,7 @@ pub(super) fn event<'a>(fields: &Fields<'a>, record: &'a [u8], received_at: Even
         user_agent: fields.text(paths::USER_AGENT),
         secrets,
         echo_of: echo(fields, &call),
+        scrubbed: Vec::new(),
         service: call.service,
         account: call.account,
         region: call.region,

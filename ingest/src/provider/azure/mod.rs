@@ -53,6 +53,7 @@ pub(super) fn event<'a>(fields: &Fields<'a>, record: &'a [u8], received_at: Even
         user_agent: fields.text(p::CLIENT_INFO),
         secrets: name::object(fields, &call, &home).into_iter().collect(),
         echo_of: class::echo_of(fields, &call),
+        scrubbed: Vec::new(),
         operation,
     }
 }

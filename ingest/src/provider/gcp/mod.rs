@@ -41,6 +41,7 @@ pub(super) fn event<'a>(fields: &Fields<'a>, record: &'a [u8], received_at: Even
         outcome,
         error: error(fields, outcome),
         echo_of: echo_of(fields, &call, &principal.id),
+        scrubbed: Vec::new(),
         principal,
         source,
         user_agent: fields.text(p::PROTO_AGENT),

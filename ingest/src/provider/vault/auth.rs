@@ -118,6 +118,8 @@ fn stranger<'a>(login: Option<(&str, &str)>, address: Option<&str>) -> Principal
 }
 
 fn short(accessor: &str) -> String {
-    let hash = accessor.strip_prefix("hmac-sha256:").unwrap_or(accessor);
+    // In a log that is not hashed the accessor was scrubbed, and its fingerprint follows a tilde.
+    let scrubbed = accessor.strip_prefix("[scrubbed:vault-accessor~");
+    let hash = scrubbed.or_else(|| accessor.strip_prefix("hmac-sha256:")).unwrap_or(accessor);
     hash.chars().take(ACCESSOR_CHARS).collect()
 }

@@ -73,6 +73,7 @@ pub(super) fn event<'a>(
         user_agent: user_agent(fields),
         secrets: secrets(fields, &target, namespace.as_deref()),
         echo_of: (kind == Kind::Request).then(|| echo_of(fields)),
+        scrubbed: Vec::new(),
         account: namespace,
     })
 }
