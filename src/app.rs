@@ -2,6 +2,7 @@
 
 mod detection;
 mod feed;
+mod receivers;
 mod sources;
 
 use crate::clock::{self, SystemClock};
@@ -115,12 +116,14 @@ fn dashboard(config: &Config, store: &Store, shown: &Shown, sources: &Sources, w
         let event = normalizer.normalize(raw, received_at).ok()??;
         serde_json::to_string_pretty(&event).ok()
     };
+    let outbound = Outbound { egress: Egress::new(config.egress.clone()), secrets: config.secrets.clone() };
     let options = Options {
         hosts: config.hosts.clone(),
         https: config.https,
         normalize: Arc::new(normalize),
         sources: sources.informant(),
         routing: Arc::new(subscribers(config)),
+        receivers: Arc::new(receivers::Configured::new(&config.receivers, &outbound)),
         changed: {
             let wake = wake.clone();
             Arc::new(move || wake.wake())

@@ -6,6 +6,7 @@
 //! files, which beat the defaults.
 
 mod describe;
+mod edited;
 pub(crate) mod frame;
 mod layers;
 mod lists;
@@ -17,6 +18,7 @@ mod supplied;
 mod testing;
 
 pub(crate) use describe::{reference, schema};
+pub(crate) use edited::{EditedReceiver, settings_of};
 pub(crate) use layers::{Layers, Reading, environment};
 pub(crate) use supplied::Supplied;
 

@@ -10,6 +10,7 @@ mod handle;
 mod login;
 mod principal;
 mod principals;
+mod receivers;
 mod reject;
 mod rejects;
 mod resend;
@@ -36,7 +37,7 @@ const FORM_BYTES_MAX: usize = 16 * 1024;
 
 /// Every page that needs a session, for the tests that walk all of them.
 #[cfg(test)]
-pub(crate) const PAGES: [&str; 20] = [
+pub(crate) const PAGES: [&str; 21] = [
     "/",
     "/alerts",
     "/deliveries/replay",
@@ -51,6 +52,7 @@ pub(crate) const PAGES: [&str; 20] = [
     "/principals",
     "/principals/{id}",
     "/deliveries",
+    "/receivers",
     "/rejects",
     "/rejects/{id}",
     "/sources",
@@ -77,6 +79,7 @@ pub(crate) fn router(app: Shared) -> Router {
         .route("/deliveries/resume", post(resend::resume))
         .route("/silences", get(silences::list).post(silences::make))
         .route("/silences/expire", post(silences::expire))
+        .route("/receivers", get(receivers::list).post(receivers::try_out))
         .route("/rejects", get(rejects::list))
         .route("/rejects/{*id}", get(reject::page))
         .route("/sources", get(sources::page))
