@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-fn installed() -> Option<PathBuf> {
+pub(crate) fn installed() -> Option<PathBuf> {
     let setup = std::env::var_os("KEYWATCH_SETUP").map(PathBuf::from);
     if setup.is_none() {
         println!("KEYWATCH_SETUP names no folder with peers: nothing was checked; run `cargo xtask test`");
@@ -19,7 +19,7 @@ fn installed() -> Option<PathBuf> {
     setup
 }
 
-fn peer(script: &str) -> PathBuf {
+pub(crate) fn peer(script: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/peers").join(script)
 }
 

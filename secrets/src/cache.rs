@@ -171,8 +171,9 @@ impl Slot {
     /// Remembers that a refusal caused a fetch, and whether that brought another value.
     pub(crate) fn record_refusal(&self, brought_news: bool, limits: Limits, now: Instant) {
         let mut state = self.state();
-        let before = state.refused.filter(|_| !brought_news);
-        state.refused = Some(Pause::after(before, now, REFUSAL_PAUSE, limits.ttl));
+        let next = Pause::after(state.refused, now, REFUSAL_PAUSE, limits.ttl);
+        // What is new may be replaced in the next moment as well.
+        state.refused = (!brought_news).then_some(next);
     }
 
     /// Remembers what became of a field.

@@ -276,6 +276,18 @@ async fn a_rotation_is_noticed_soon_after_a_refusal_that_brought_nothing() {
 }
 
 #[tokio::test]
+async fn rotations_in_a_row_are_noticed_at_once() {
+    let told = Told::with("0");
+    let manager = told.manager();
+    let mut value = manager.get(&app()).await.expect("a value");
+    for rotation in 1..50 {
+        told.now_says(Some(&rotation.to_string()));
+        value = manager.refused(&app(), &value).await.expect("another");
+        assert_eq!(value.expose(), rotation.to_string());
+    }
+}
+
+#[tokio::test]
 async fn a_refused_value_stays_in_use_when_the_backend_is_down() {
     let told = Told::with("same");
     let manager = told.manager();
