@@ -4,6 +4,7 @@ mod detection;
 mod feed;
 mod receivers;
 mod sources;
+mod telling;
 
 use crate::clock::{self, SystemClock};
 use crate::config::Config;
@@ -16,7 +17,7 @@ use keywatch_alerting::{Deliverer, Egress, OsRandom, Outbound, Wake, check_crede
 use keywatch_dashboard::{Dashboard, Options};
 use keywatch_event::EventTime;
 use keywatch_ingest::provider::Normalizer;
-use keywatch_store::{Store, Subscriber};
+use keywatch_store::Store;
 use sources::Sources;
 use std::future::Future;
 use std::sync::Arc;
@@ -51,7 +52,9 @@ pub(crate) async fn run(
     let missing = check_credentials(&config.receivers, &outbound).await;
     anyhow::ensure!(missing.is_empty(), "{}", joined(&missing));
     let store = Store::open(&config.database).await?;
-    let mut pipeline = Pipeline::start(store.clone(), rules, settings, subscribers(&config)).await?;
+    let policy = telling::policy(&config);
+    let routing = Arc::new(telling::Timed(policy.plan.clone()));
+    let mut pipeline = Pipeline::start(store.clone(), rules, settings, routing).await?;
     let mut sources = Sources::start(&config.sources, &store.positions().await?)?;
     let deliverer = Deliverer::new(
         store.clone(),
@@ -60,7 +63,8 @@ pub(crate) async fn run(
         Arc::new(SystemClock),
         Arc::new(OsRandom),
     )
-    .map_err(|problems| anyhow::anyhow!("{}", joined(&problems)))?;
+    .map_err(|problems| anyhow::anyhow!("{}", joined(&problems)))?
+    .with_policy(policy, &outbound)?;
     let wake = deliverer.wake();
     let listener = TcpListener::bind(config.listen).await.with_context(|| {
         format!(
@@ -100,12 +104,6 @@ pub(crate) async fn run(
     fed.and(ended)
 }
 
-/// Everybody who is told, and from which level on.
-fn subscribers(config: &Config) -> Vec<Subscriber> {
-    let receivers = config.receivers.iter();
-    receivers.map(|r| Subscriber { name: r.name.clone(), level_min: r.level_min }).collect()
-}
-
 fn joined(problems: &[keywatch_alerting::Problem]) -> String {
     problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
 }
@@ -122,13 +120,13 @@ fn dashboard(config: &Config, store: &Store, shown: &Shown, sources: &Sources, w
         https: config.https,
         normalize: Arc::new(normalize),
         sources: sources.informant(),
-        routing: Arc::new(subscribers(config)),
+        routing: Arc::new(telling::policy(config).plan),
+        silences: telling::silences(&config.policy.gate.silences),
         receivers: Arc::new(receivers::Configured::new(&config.receivers, &outbound)),
         changed: {
             let wake = wake.clone();
             Arc::new(move || wake.wake())
         },
-        ..Options::default()
     };
     Dashboard::new(store.clone(), shown.informant(), Arc::new(clock::now), options)
 }

@@ -10,6 +10,7 @@ mod edited;
 pub(crate) mod frame;
 mod layers;
 mod lists;
+mod policy;
 mod receivers;
 mod references;
 pub(crate) mod section;
@@ -23,6 +24,7 @@ pub(crate) use layers::{Layers, Reading, environment};
 pub(crate) use supplied::Supplied;
 
 use frame::{At, Problems};
+use keywatch_alerting::policy::Policy;
 use keywatch_alerting::{EgressPolicy, Receiver};
 use keywatch_rules::Problem;
 use keywatch_secrets::{SecretManager, SecretRef, Settings};
@@ -49,6 +51,8 @@ pub(crate) struct Config {
     pub(crate) sources: Vec<FileSource>,
     pub(crate) receivers: Vec<Receiver>,
     pub(crate) egress: EgressPolicy,
+    /// Who is told of what, when.
+    pub(crate) policy: Policy,
     /// Resolves the references in all the others.
     pub(crate) secrets: SecretManager,
     /// Every reference to a secret.
@@ -131,6 +135,7 @@ fn finished<T>(result: Option<T>, problems: Problems) -> Result<T, ConfigProblem
 impl Config {
     /// What the sections mean, with the files they refer to.
     pub(crate) fn collect(root: &Root, problems: &Problems) -> Self {
+        let receivers: Vec<Receiver> = root.receivers.iter().filter_map(receivers::receiver).collect();
         let config = Self {
             path: None,
             database: root.database.clone(),
@@ -139,7 +144,8 @@ impl Config {
             https: root.https,
             supplied: Supplied::collect(root, problems),
             sources: root.sources.iter().map(Into::into).collect(),
-            receivers: root.receivers.iter().filter_map(receivers::receiver).collect(),
+            policy: policy::policy(root, &receivers),
+            receivers,
             egress: (&root.egress).into(),
             secrets: SecretManager::new(root.secret_manager.settings(Arc::new(environment))),
             named: Vec::new(),

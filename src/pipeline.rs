@@ -13,7 +13,7 @@ use keywatch_event::{EventTime, Reject};
 use keywatch_ingest::Batch;
 use keywatch_ingest::provider::Normalizer;
 use keywatch_rules::{Engine, Gauges, RuleSet, Settings};
-use keywatch_store::{Committed, Incoming, IncomingEvent, PositionChange, Store, StoreError, Subscriber};
+use keywatch_store::{Committed, Incoming, IncomingEvent, PositionChange, Routing, Store, StoreError};
 use past::Past;
 use std::sync::Arc;
 
@@ -21,13 +21,12 @@ use std::sync::Arc;
 const SIGNALS_MAX: u32 = 100_000;
 
 /// Normaliser, rules and store, in a row.
-#[derive(Debug)]
 pub(crate) struct Pipeline {
     store: Store,
     normalizer: Normalizer,
     engine: Engine,
     lateness_secs: i64,
-    receivers: Vec<Subscriber>,
+    routing: Arc<dyn Routing + Send>,
     late: u64,
 }
 
@@ -46,12 +45,12 @@ impl Pipeline {
         store: Store,
         rules: Arc<RuleSet>,
         settings: Settings,
-        receivers: Vec<Subscriber>,
+        routing: Arc<dyn Routing + Send>,
     ) -> Result<Self, StoreError> {
         let lateness_secs = settings.lateness_secs;
         let engine = Engine::new(rules, settings);
         let normalizer = Normalizer::new();
-        let mut pipeline = Self { store, normalizer, engine, lateness_secs, receivers, late: 0 };
+        let mut pipeline = Self { store, normalizer, engine, lateness_secs, routing, late: 0 };
         pipeline.remember().await?;
         Ok(pipeline)
     }
@@ -102,7 +101,7 @@ impl Pipeline {
         let normalizer = &self.normalizer;
         let mut judge =
             Bench { engine: &mut self.engine, normalizer, incoming: &incoming, floor, past, late: 0 };
-        let committed = self.store.commit(&incoming, &mut judge, &self.receivers).await?;
+        let committed = self.store.commit(&incoming, &mut judge, &*self.routing).await?;
         self.late += judge.late;
         Ok(Stepped { committed, newest })
     }
@@ -115,7 +114,7 @@ impl Pipeline {
             return Ok(None);
         }
         let nothing = Incoming { events: &[], bytes: &[], rejects: &[], advances: &[], received_at: now };
-        self.store.commit(&nothing, &mut Said(said), &self.receivers).await.map(Some)
+        self.store.commit(&nothing, &mut Said(said), &*self.routing).await.map(Some)
     }
 
     /// What the rules hold.

@@ -2,41 +2,45 @@
 //! so that a dead receiver delays nobody else.
 //!
 //! A message is at least once under one stable id. Whatever interrupts an attempt, its lease
-//! ends and the message is sent again. Nothing here decides who is told.
+//! ends and the message is sent again. What may leave now is asked of [`crate::policy`].
+
+mod lane;
+mod pulse;
+mod record;
+#[cfg(test)]
+mod simulation;
+
+pub use lane::STOP_TIMEOUT;
 
 use crate::clock::{Clock, Random};
-use crate::notification::Notification;
+use crate::minder::{LOOK_EVERY, Minder};
+use crate::notification::{Notification, NotificationKind};
+use crate::policy::{Heartbeat, Plan, Policy};
 use crate::receiver::{Problem, Receiver, validate};
-use crate::reply::{Reply, Verdict};
-use crate::schedule;
+use crate::reply::Verdict;
 use crate::sender::{Outbound, Sender};
-use chrono::{DateTime, Utc};
-use keywatch_store::{AttemptOutcome, AttemptRecord, LeasedDelivery, Store, StoreError};
+use keywatch_store::{Store, Subscriber};
+use lane::{Desk, Lane};
+use pulse::Pulse;
+use record::chain;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::{JoinError, JoinSet};
-use tokio::time::{Instant, sleep, timeout_at};
-
-/// How long running sends may go on after the signal to stop.
-pub const STOP_TIMEOUT: Duration = Duration::from_secs(15);
-/// A lease outlives the longest attempt by this much, for recording it on a busy disk.
-const LEASE_SPARE_SECS: u32 = 45;
-/// The outbox is looked at this often whatever it said: the clock may have been set, or a
-/// receiver resumed.
-const LOOK_AGAIN: Duration = Duration::from_secs(30);
-/// The shortest pause between two looks that found nothing to do.
-const BREATH: Duration = Duration::from_millis(100);
-/// Pause after the store failed to say what is due.
-const STORE_PAUSE: Duration = Duration::from_secs(5);
-/// Pauses between tries to record an attempt. Within the spare time of the lease.
-const RECORD_PAUSES: [Duration; 3] =
-    [Duration::from_secs(1), Duration::from_secs(4), Duration::from_secs(15)];
+use tokio::time::{Instant, MissedTickBehavior, interval};
 
 /// Delivers alerts from the outbox to receivers until told to stop.
 pub struct Deliverer {
-    lanes: Vec<Lane>,
+    lanes: Vec<Prepared>,
+    desk: Arc<Desk>,
+    beat: Option<(Heartbeat, Sender)>,
     wake: watch::Sender<()>,
+}
+
+/// A receiver that is ready to be sent to.
+struct Prepared {
+    receiver: Receiver,
+    sender: Sender,
 }
 
 /// Tells the loop that something was written to the outbox. Cheap; call it after every commit
@@ -73,23 +77,55 @@ impl Deliverer {
         if !problems.is_empty() {
             return Err(problems);
         }
-        let desk = Arc::new(Desk { store, clock, random });
         let mut lanes = Vec::new();
         for receiver in receivers {
-            let (name, desk) = (receiver.name.clone(), Arc::clone(&desk));
             match Sender::new(receiver, outbound) {
-                Ok(sender) => lanes.push(Lane { name, concurrency: receiver.concurrency, sender, desk }),
+                Ok(sender) => lanes.push(Prepared { receiver: receiver.clone(), sender }),
                 Err(problem) => problems.push(problem),
             }
         }
-        if problems.is_empty() { Ok(Self { lanes, wake: watch::Sender::new(()) }) } else { Err(problems) }
+        if !problems.is_empty() {
+            return Err(problems);
+        }
+        let everybody = receivers.iter().map(|one| Subscriber::new(&one.name, one.level_min));
+        let policy = Policy { plan: Plan::by_level(everybody.collect()), ..Policy::default() };
+        let desk = Arc::new(Desk { store, clock, random, policy: Arc::new(policy) });
+        Ok(Self { lanes, desk, beat: None, wake: watch::Sender::new(()) })
+    }
+
+    /// The same with silences, caps, reminders, escalations and a heartbeat. Receivers that forget
+    /// what is not repeated are looked after too.
+    ///
+    /// # Errors
+    /// The [`Problem`] of the receiver that is to hear the heartbeat.
+    pub fn with_policy(self, policy: Policy, outbound: &Outbound) -> Result<Self, Problem> {
+        let mut policy = policy;
+        let forgetful = self.lanes.iter().map(|lane| &lane.receiver);
+        let refreshed = forgetful.filter_map(|one| Some((one.name.clone(), one.refresh_every()?)));
+        policy.refreshes.extend(refreshed);
+        let listener = policy.heartbeat.clone().and_then(|beat| {
+            let lane = self.lanes.iter().find(|lane| lane.receiver.name == beat.receiver)?;
+            Some((beat, &lane.receiver))
+        });
+        let beat = match listener {
+            Some((beat, receiver)) => Some((beat, Sender::new(receiver, outbound)?)),
+            None => None,
+        };
+        let Desk { store, clock, random, .. } = &*self.desk;
+        let desk = Desk {
+            store: store.clone(),
+            clock: Arc::clone(clock),
+            random: Arc::clone(random),
+            policy: Arc::new(policy),
+        };
+        Ok(Self { desk: Arc::new(desk), beat, ..self })
     }
 
     /// The same with another time limit for one attempt than
     /// [`SEND_TIMEOUT`](crate::SEND_TIMEOUT).
     #[must_use]
     pub fn with_send_timeout(self, timeout: Duration) -> Self {
-        let limit = |lane: Lane| Lane { sender: lane.sender.with_timeout(timeout), ..lane };
+        let limit = |lane: Prepared| Prepared { sender: lane.sender.with_timeout(timeout), ..lane };
         Self { lanes: self.lanes.into_iter().map(limit).collect(), ..self }
     }
 
@@ -105,238 +141,98 @@ impl Deliverer {
     /// # Errors
     /// [`DeliverError`] when a receiver's task panicked.
     pub async fn run(self, mut shutdown: watch::Receiver<bool>) -> Result<(), DeliverError> {
+        self.reconsider().await;
         let mut tasks = JoinSet::new();
-        for lane in self.lanes {
+        for Prepared { receiver, sender } in self.lanes {
+            let pulse = receiver.rate_per_minute.map(|rate| Pulse::new(rate, Instant::now()));
+            let lane = Lane {
+                name: receiver.name,
+                concurrency: receiver.concurrency,
+                transport: Box::new(sender),
+                pulse,
+                desk: Arc::clone(&self.desk),
+                #[cfg(test)]
+                flaw: lane::Flaw::None,
+            };
             tasks.spawn(Arc::new(lane).run(self.wake.subscribe(), shutdown.clone()));
+        }
+        tasks.spawn(mind(Arc::clone(&self.desk), Wake(self.wake.clone()), shutdown.clone()));
+        if let Some((beat, sender)) = self.beat {
+            tasks.spawn(beat_on(Arc::clone(&self.desk), beat, sender, shutdown.clone()));
         }
         while let Some(ended) = tasks.join_next().await {
             ended?;
         }
-        // Without receivers there is nothing to do but to wait. An error means the sender is gone.
+        // An error means the sender is gone, which says stop as well.
         let _told = shutdown.wait_for(|stop| *stop).await;
         Ok(())
     }
-}
 
-/// What all receivers share.
-struct Desk {
-    store: Store,
-    clock: Arc<dyn Clock>,
-    random: Arc<dyn Random>,
-}
-
-/// Everything the task of one receiver needs.
-struct Lane {
-    name: String,
-    concurrency: usize,
-    sender: Sender,
-    desk: Arc<Desk>,
-}
-
-impl Lane {
-    async fn run(self: Arc<Self>, mut wake: watch::Receiver<()>, mut shutdown: watch::Receiver<bool>) {
-        let mut sends = JoinSet::new();
-        loop {
-            if *shutdown.borrow() {
-                break;
-            }
-            let pause = self.send_due(&mut sends).await;
-            tokio::select! {
-                told = shutdown.changed() => if told.is_err() { break },
-                _woken = wake.changed() => {}
-                Some(ended) = sends.join_next() => self.note_end(ended),
-                () = sleep(pause) => {}
-            }
-        }
-        self.finish(sends).await;
-    }
-
-    /// Starts sending what is due as far as there is room; yields how long to wait before
-    /// looking again.
-    async fn send_due(self: &Arc<Self>, sends: &mut JoinSet<()>) -> Duration {
-        let room = self.concurrency.saturating_sub(sends.len());
-        if room == 0 {
-            return LOOK_AGAIN;
-        }
-        match self.lease(room).await {
-            Ok((leased, pause)) => {
-                for delivery in leased {
-                    sends.spawn(Arc::clone(self).deliver(delivery));
-                }
-                pause
-            }
-            Err(error) => {
-                tracing::error!(receiver = self.name, error = chain(&error), "could not read the outbox");
-                STORE_PAUSE
-            }
-        }
-    }
-
-    async fn lease(&self, room: usize) -> Result<(Vec<LeasedDelivery>, Duration), StoreError> {
+    /// Silences of the configuration may be others than when messages were held back.
+    async fn reconsider(&self) {
         let now = self.desk.clock.now();
-        let timeout_secs = u32::try_from(self.sender.timeout().as_secs()).unwrap_or(u32::MAX);
-        let lease_secs = timeout_secs.saturating_add(LEASE_SPARE_SECS);
-        let limit = u32::try_from(room).unwrap_or(u32::MAX);
-        let leased = self.desk.store.lease_due(&self.name, now, lease_secs, limit).await?;
-        if leased.len() >= room {
-            return Ok((leased, LOOK_AGAIN));
-        }
-        let due = self.desk.store.next_due(&self.name).await?;
-        Ok((leased, due.map_or(LOOK_AGAIN, |due| pause_until(due, now))))
-    }
-
-    async fn deliver(self: Arc<Self>, delivery: LeasedDelivery) {
-        let started_at = self.desk.clock.now();
-        let reply = self.sender.send(&notification_of(&delivery), started_at).await;
-        let outcome = self.outcome(delivery.attempt, &reply);
-        let attempt = attempt_record(started_at, reply);
-        self.log(&delivery, &attempt, &outcome);
-        self.record(&delivery, &attempt, outcome).await;
-    }
-
-    fn outcome(&self, attempt: u32, reply: &Reply) -> AttemptOutcome {
-        let error = || reply.error.clone().unwrap_or_default();
-        match reply.verdict {
-            Verdict::Delivered => AttemptOutcome::Delivered,
-            Verdict::Gone => AttemptOutcome::Paused(error()),
-            Verdict::GiveUp => AttemptOutcome::DeadLetter(format!("will never be taken: {}", error())),
-            Verdict::TryAgain => {
-                let now = self.desk.clock.now();
-                let asked =
-                    reply.retry_after.as_deref().and_then(|text| schedule::retry_after_secs(text, now));
-                schedule::next_attempt_at(attempt, now, asked, self.desk.random.next_u64()).map_or_else(
-                    || {
-                        AttemptOutcome::DeadLetter(format!(
-                            "given up after {attempt} attempts; last: {}",
-                            error()
-                        ))
-                    },
-                    AttemptOutcome::RetryAt,
-                )
-            }
+        if let Err(error) = self.desk.store.reconsider_muted(now).await {
+            let error = chain(&error);
+            tracing::error!(error, "what silences hold back is decided again only when they end");
         }
     }
+}
 
-    fn log(&self, delivery: &LeasedDelivery, attempt: &AttemptRecord, outcome: &AttemptOutcome) {
-        let (receiver, delivery_id, number) = (self.name.as_str(), delivery.id, delivery.attempt);
-        let error = attempt.error.as_deref();
-        match outcome {
-            AttemptOutcome::Delivered => {
-                tracing::debug!(receiver, delivery_id, number, latency_ms = attempt.latency_ms, "delivered");
-            }
-            AttemptOutcome::RetryAt(at) => {
-                tracing::warn!(receiver, delivery_id, number, error, retry_at = %at, "not delivered, will be tried again");
-            }
-            AttemptOutcome::DeadLetter(reason) => {
-                tracing::error!(
-                    receiver,
-                    delivery_id,
-                    number,
-                    reason,
-                    "not delivered, given up; it can be replayed"
-                );
-            }
-            AttemptOutcome::Paused(reason) => {
-                tracing::error!(receiver, delivery_id, number, reason, "receiver paused until it is resumed");
-            }
+/// Reminders, escalations and Keywatch's own alerts, until told to stop.
+async fn mind(desk: Arc<Desk>, wake: Wake, mut shutdown: watch::Receiver<bool>) {
+    let Desk { store, clock, policy, .. } = &*desk;
+    let minder = Minder { store: store.clone(), clock: Arc::clone(clock), policy: Arc::clone(policy) };
+    let mut ticks = interval(LOOK_EVERY);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            _told = shutdown.wait_for(|stop| *stop) => return,
+            _tick = ticks.tick() => {}
         }
-    }
-
-    /// Records an attempt; tries again while the database is busy or its disk full. Without a
-    /// record the message is sent again when the lease ends.
-    async fn record(&self, delivery: &LeasedDelivery, attempt: &AttemptRecord, outcome: AttemptOutcome) {
-        let mut pauses = RECORD_PAUSES.into_iter();
-        loop {
-            let done =
-                self.desk.store.record_attempt(delivery.id, &delivery.lease, attempt, outcome.clone()).await;
-            let error = match done {
-                Ok(true) => return,
-                Ok(false) => {
-                    tracing::warn!(
-                        receiver = self.name,
-                        delivery_id = delivery.id,
-                        "lease lost: another attempt is under way"
-                    );
-                    return;
-                }
-                Err(error) => error,
-            };
-            let Some(pause) = pauses.next().filter(|_| error.is_retryable()) else {
+        match minder.look().await {
+            Ok(0) => {}
+            Ok(_written) => wake.wake(),
+            Err(error) => {
                 let error = chain(&error);
                 tracing::error!(
-                    receiver = self.name,
-                    delivery_id = delivery.id,
                     error,
-                    "attempt not recorded, message will be sent again"
+                    "could not look for reminders and escalations; they come with the next look"
                 );
-                return;
-            };
-            sleep(pause).await;
-        }
-    }
-
-    fn note_end(&self, ended: Result<(), JoinError>) {
-        if let Err(error) = ended {
-            let error = error.to_string();
-            tracing::error!(
-                receiver = self.name,
-                error,
-                "an attempt died; the message is sent again when its lease ends"
-            );
-        }
-    }
-
-    async fn finish(&self, mut sends: JoinSet<()>) {
-        let deadline = Instant::now() + STOP_TIMEOUT;
-        loop {
-            match timeout_at(deadline, sends.join_next()).await {
-                Ok(Some(ended)) => self.note_end(ended),
-                Ok(None) => return,
-                Err(_elapsed) => {
-                    let unfinished = sends.len();
-                    tracing::warn!(
-                        receiver = self.name,
-                        unfinished,
-                        "stopped while sending; these messages are sent again"
-                    );
-                    return;
-                }
             }
         }
     }
 }
 
-/// What a delivery tells, as it was written to the outbox.
-fn notification_of(delivery: &LeasedDelivery) -> Notification {
-    Notification {
-        id: delivery.message_id.clone(),
-        kind: delivery.kind.into(),
-        created_at: delivery.created_at,
-        alerts: vec![delivery.alert_json.clone()],
-        group: Vec::new(),
-        note: delivery.note.clone(),
-        link: None,
+/// Sends the sign of life until told to stop. One that fails is not sent again: the next one says
+/// more. It proves that the history can be written too, because what became of it is kept there.
+async fn beat_on(desk: Arc<Desk>, beat: Heartbeat, sender: Sender, mut shutdown: watch::Receiver<bool>) {
+    let mut ticks = interval(beat.every);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            _told = shutdown.wait_for(|stop| *stop) => return,
+            _tick = ticks.tick() => {}
+        }
+        let now = desk.clock.now();
+        let notification = Notification {
+            id: format!("beat_{:016x}", desk.random.next_u64()),
+            kind: NotificationKind::Heartbeat,
+            created_at: now,
+            alerts: Vec::new(),
+            group: Vec::new(),
+            note: Some("Keywatch is alive.".to_owned()),
+            link: None,
+        };
+        let reply = sender.send(&notification, now).await;
+        let taken = reply.verdict == Verdict::Delivered;
+        let error = (!taken).then(|| reply.error.unwrap_or_else(|| "it was not taken".to_owned()));
+        if let Some(error) = &error {
+            tracing::warn!(receiver = beat.receiver, error, "the heartbeat was not taken");
+        }
+        if let Err(error) = desk.store.record_heartbeat(&beat.receiver, now, error.as_deref()).await {
+            tracing::error!(error = chain(&error), "could not keep what became of the heartbeat");
+        }
     }
-}
-
-fn attempt_record(started_at: DateTime<Utc>, reply: Reply) -> AttemptRecord {
-    AttemptRecord {
-        started_at,
-        latency_ms: u32::try_from(reply.latency.as_millis()).unwrap_or(u32::MAX),
-        status: reply.status,
-        error: reply.error,
-        response_excerpt: reply.excerpt,
-    }
-}
-
-fn pause_until(due: DateTime<Utc>, now: DateTime<Utc>) -> Duration {
-    due.signed_duration_since(now).to_std().unwrap_or_default().clamp(BREATH, LOOK_AGAIN)
-}
-
-/// An error with everything behind it, for the log.
-fn chain(error: &(dyn std::error::Error + 'static)) -> String {
-    let causes = std::iter::successors(Some(error), |error| error.source());
-    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
 #[cfg(test)]

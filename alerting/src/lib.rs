@@ -3,13 +3,15 @@
 //! A [`Notification`] is what is told, a [`Receiver`] whom, a [`Sender`] makes one attempt and
 //! yields a [`Reply`]. Credentials are references, resolved at every attempt. Every outbound
 //! address passes one egress policy. Nothing here decides which receiver is told about which
-//! alert; that is written in the outbox already.
+//! alert but [`policy`], which the store asks.
 
 mod clock;
 mod deliver;
 mod egress;
+mod minder;
 mod notification;
 pub mod ocsf;
+pub mod policy;
 mod probe;
 mod receiver;
 pub mod render;

@@ -4,11 +4,13 @@
 //! an object has none, any that differs only in ASCII case. An object at the end of a path is
 //! its own JSON text. `null` is absent, and so is everything in bytes that are no JSON object.
 
-use keywatch_event::json::{as_text, elements};
+use keywatch_event::json::{Extractor, Fields, as_text, elements};
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::fmt;
+use std::sync::Arc;
 
 /// Paths that are read together, compiled.
 #[derive(Clone, Debug)]
@@ -16,6 +18,9 @@ pub struct Scope {
     nodes: Vec<Node>,
     /// Where each path's values are found, ordered by path.
     slots: Vec<(Box<str>, usize)>,
+    /// For records that spell every key as asked, which is nearly all; `None` when two paths
+    /// differ in case alone.
+    literal: Option<Arc<Extractor>>,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -26,9 +31,18 @@ struct Node {
     slot: Option<usize>,
 }
 
-/// What a pass found, in the order of the record.
+/// What a pass found.
+#[derive(Debug)]
+pub(crate) enum Found<'a> {
+    /// One value for a path at most.
+    Literal(Fields<'a>),
+    /// In the order of the record.
+    Walked(Vec<(usize, &'a RawValue)>),
+}
+
+/// Memory of one reading, for the next.
 #[derive(Debug, Default)]
-pub(crate) struct Found<'a>(Vec<(usize, &'a RawValue)>);
+pub(crate) struct Spare(Fields<'static>);
 
 impl Default for Scope {
     fn default() -> Self {
@@ -40,10 +54,11 @@ impl Scope {
     /// Compiles paths: keys joined by dots. A path given twice is read once.
     #[must_use]
     pub fn of<'p>(paths: impl IntoIterator<Item = &'p str>) -> Self {
-        let mut scope = Self { nodes: vec![Node::default()], slots: Vec::new() };
+        let mut scope = Self { nodes: vec![Node::default()], slots: Vec::new(), literal: None };
         let mut paths: Vec<&str> = paths.into_iter().collect();
         paths.sort_unstable();
         paths.dedup();
+        scope.literal = literal(&paths);
         for (slot, path) in paths.into_iter().enumerate() {
             let end = path.split('.').fold(0, |at, key| scope.child(at, key));
             if let Some(node) = scope.nodes.get_mut(end) {
@@ -76,12 +91,26 @@ impl Scope {
 
     /// Reads every path of one record.
     pub(crate) fn read<'a>(&self, record: &'a [u8]) -> Found<'a> {
+        self.read_with(record, Spare::default())
+    }
+
+    /// The same, with memory that was used before.
+    pub(crate) fn read_with<'a>(&self, record: &'a [u8], spare: Spare) -> Found<'a> {
+        let mut fields = spare.0.emptied();
+        match &self.literal {
+            Some(literal) if literal.read_literally(record, &mut fields) => Found::Literal(fields),
+            _ => self.walk(record),
+        }
+    }
+
+    /// Reads every path of a record in which anything may be odd.
+    fn walk<'a>(&self, record: &'a [u8]) -> Found<'a> {
         let Ok(text) = std::str::from_utf8(record) else { return Found::default() };
         let state = &mut State { found: Vec::new(), seen: vec![(0, false); self.nodes.len()], objects: 0 };
         let mut json = serde_json::Deserializer::from_str(text);
         let walked = Walk { scope: self, node: 0, state: &mut *state }.deserialize(&mut json);
         let is_whole = walked.is_ok_and(|is_object| is_object) && json.end().is_ok();
-        if is_whole { Found(std::mem::take(&mut state.found)) } else { Found::default() }
+        if is_whole { Found::Walked(std::mem::take(&mut state.found)) } else { Found::default() }
     }
 
     fn children(&self, node: usize, key: &str) -> &[(Box<str>, usize)] {
@@ -110,7 +139,33 @@ impl Scope {
     }
 }
 
+/// A reader of the paths as they are spelled; `None` when another spelling of a key is asked for
+/// as well.
+fn literal(paths: &[&str]) -> Option<Arc<Extractor>> {
+    let keys = |path: &str| {
+        let ends: Vec<usize> = path.match_indices('.').map(|(at, _)| at).chain([path.len()]).collect();
+        ends.into_iter().filter_map(|end| path.get(..end).map(str::to_owned)).collect::<Vec<_>>()
+    };
+    let spelled: BTreeSet<String> = paths.iter().flat_map(|path| keys(path)).collect();
+    let folded: BTreeSet<String> = spelled.iter().map(|key| key.to_ascii_lowercase()).collect();
+    (spelled.len() == folded.len()).then(|| Arc::new(Extractor::new(paths.iter().copied())))
+}
+
+impl Default for Found<'_> {
+    fn default() -> Self {
+        Self::Walked(Vec::new())
+    }
+}
+
 impl<'a> Found<'a> {
+    /// What can be used again.
+    pub(crate) fn into_spare(self) -> Spare {
+        match self {
+            Self::Literal(fields) => Spare(fields.emptied()),
+            Self::Walked(_) => Spare::default(),
+        }
+    }
+
     /// Calls `visit` with each value at `slot` until it answers true; whether it did.
     pub(crate) fn any(&self, slot: usize, visit: &mut dyn FnMut(&str) -> bool) -> bool {
         self.at(slot).any(|raw| visit_scalars(raw, visit))
@@ -118,7 +173,12 @@ impl<'a> Found<'a> {
 
     /// The values at `slot` as they stand in the record.
     pub(crate) fn at(&self, slot: usize) -> impl Iterator<Item = &'a str> {
-        self.0.iter().filter(move |(found, _)| *found == slot).map(|(_, raw)| raw.get())
+        let (literal, walked) = match self {
+            Self::Literal(fields) => (fields.raw(slot), &[][..]),
+            Self::Walked(found) => (None, found.as_slice()),
+        };
+        let walked = walked.iter().filter(move |(found, _)| *found == slot).map(|(_, raw)| raw.get());
+        literal.into_iter().chain(walked)
     }
 }
 

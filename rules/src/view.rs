@@ -5,12 +5,12 @@
 //! thread.
 
 use crate::field::{Derived, Grantee, Normal};
-use crate::record::{Found, Scope, strings};
+use crate::record::{Found, Scope, Spare, strings};
 use crate::{Seen, Surroundings};
 use keywatch_event::AuditEvent;
 use std::borrow::Cow;
-use std::cell::OnceCell;
-use std::sync::LazyLock;
+use std::cell::{OnceCell, RefCell};
+use std::sync::{Arc, LazyLock};
 
 /// No path is expected.
 static NO_PATHS: LazyLock<Scope> = LazyLock::new(Scope::default);
@@ -24,8 +24,9 @@ pub struct View<'v> {
     around: &'v Surroundings,
     scope: &'v Scope,
     record: OnceCell<Found<'v>>,
+    spare: RefCell<Option<Spare>>,
     strings: OnceCell<Vec<Cow<'v, str>>>,
-    derived: OnceCell<Box<Derived>>,
+    derived: Derived,
 }
 
 impl<'v> View<'v> {
@@ -39,9 +40,27 @@ impl<'v> View<'v> {
             around,
             scope,
             record: OnceCell::new(),
+            spare: RefCell::new(None),
             strings: OnceCell::new(),
-            derived: OnceCell::new(),
+            derived: Derived::new(),
         }
+    }
+
+    /// A view of an event without its record.
+    pub(crate) fn around_event(seen: &'v Seen<'v>, around: &'v Surroundings) -> Self {
+        Self::new(seen, around, &NO_PATHS)
+    }
+
+    /// The same, with memory that an earlier view gave back.
+    pub(crate) fn with(self, spare: Spare) -> Self {
+        self.spare.replace(Some(spare));
+        self
+    }
+
+    /// Memory for the next view.
+    pub(crate) fn into_spare(self) -> Spare {
+        let read = self.record.into_inner().map(Found::into_spare);
+        read.or_else(|| self.spare.into_inner()).unwrap_or_default()
     }
 
     /// A view of an event where nothing was supplied and nothing is planned.
@@ -78,7 +97,8 @@ impl<'v> View<'v> {
     /// it did.
     pub fn raw_any(&self, path: &str, visit: &mut dyn FnMut(&str) -> bool) -> bool {
         if let Some(slot) = self.scope.slot(path) {
-            return self.record.get_or_init(|| self.scope.read(self.seen.raw)).any(slot, visit);
+            let read = || self.scope.read_with(self.seen.raw, self.spare.take().unwrap_or_default());
+            return self.record.get_or_init(read).any(slot, visit);
         }
         Scope::of([path]).read(self.seen.raw).any(0, visit)
     }
@@ -98,7 +118,12 @@ impl<'v> View<'v> {
         self.derived().text(field, self)
     }
 
+    /// Notes a computed value that is known already.
+    pub(crate) fn know(&self, field: Normal, value: Option<&Arc<str>>) {
+        self.derived.know(field, value);
+    }
+
     fn derived(&self) -> &Derived {
-        self.derived.get_or_init(Box::default)
+        &self.derived
     }
 }

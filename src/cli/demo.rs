@@ -9,6 +9,7 @@ use anyhow::Context;
 use clap::Args;
 use ipnet::IpNet;
 use keywatch_alerting::EgressPolicy;
+use keywatch_alerting::policy::Policy;
 use receiver::DemoReceiver;
 use std::fs::{self, OpenOptions};
 use std::io::Write;
@@ -51,6 +52,7 @@ impl Demo {
             supplied: Supplied::default(),
             sources: vec![FileSource { name: "sample logs".to_owned(), paths: vec![logs.clone()] }],
             receivers: Vec::new(),
+            policy: Policy::default(),
             egress: EgressPolicy { allow: vec![IpNet::from(IpAddr::from([127, 0, 0, 1]))], allow_http: true },
             secrets: crate::config::secret_manager(),
             named: Vec::new(),

@@ -50,7 +50,8 @@ impl Scan {
     pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
         let supplied = self.given.supplied()?;
         let rules = Arc::new(rulebook::load(&supplied.rules)?.set);
-        let settings = Settings { tell_every: TELL_EVERY, ..supplied.settings_for_files() };
+        let settings =
+            Settings { tell_every: TELL_EVERY, writes_learned: false, ..supplied.settings_for_files() };
         let mut scanner = Scanner::new(Engine::new(Arc::clone(&rules), settings));
         let started = Instant::now();
         let mut pieces = Pieces::new(self.paths.clone());

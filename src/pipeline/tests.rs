@@ -29,7 +29,14 @@ impl Stage {
         let store = Store::open(&folder.path().join("keywatch.db")).await.unwrap();
         let rules = keywatch_rules::compile([("rule.yml", rule)]).unwrap();
         let settings = Settings { entries_max, ..Settings::default() };
-        let pipeline = Pipeline::start(store.clone(), Arc::new(rules), settings, Vec::new()).await.unwrap();
+        let pipeline = Pipeline::start(
+            store.clone(),
+            Arc::new(rules),
+            settings,
+            Arc::new(Vec::<keywatch_store::Subscriber>::new()),
+        )
+        .await
+        .unwrap();
         Self { pipeline, store, folder }
     }
 

@@ -237,6 +237,12 @@ impl Routing for Others<'_> {
             one.told = false;
             "it is the receiver that cannot be told".clone_into(&mut one.reason);
         }
+        if !routed.iter().any(|one| one.told) {
+            for one in routed.iter_mut().filter(|one| one.receiver != self.but) {
+                one.told = true;
+                "routes would tell nobody else, and somebody must know".clone_into(&mut one.reason);
+            }
+        }
         routed
     }
 

@@ -28,7 +28,7 @@ impl Judge for Opens {
     }
 }
 
-fn alert(number: usize, place: &Place) -> Alert {
+pub(super) fn alert(number: usize, place: &Place) -> Alert {
     let time = EventTime::from_secs(1_769_860_800);
     Alert {
         id: AlertId(format!("a{number}")),
@@ -53,7 +53,7 @@ fn alert(number: usize, place: &Place) -> Alert {
     }
 }
 
-fn event(number: usize) -> AuditEvent<'static> {
+pub(super) fn event(number: usize) -> AuditEvent<'static> {
     let time = EventTime::from_secs(1_769_860_800);
     let id = Cow::Borrowed("arn:aws:iam::111122223333:role/app");
     let kind = PrincipalKind::Role;

@@ -101,11 +101,36 @@ impl Extractor {
     #[must_use]
     pub fn read_head<'a>(&self, text: &'a str, fields: &mut Fields<'a>) -> Option<usize> {
         fields.clear(self);
-        if self.folds { None } else { swift::read(&self.trie, text, fields) }
+        if self.folds { None } else { swift::read(&self.trie, text, fields, false) }
+    }
+}
+
+impl Extractor {
+    /// Reads one record in which nothing could be read in two ways: every key on a path is
+    /// spelled as asked, or there is none like it, and paths lead through objects alone. Whether
+    /// the record is one; if not, what `fields` hold means nothing.
+    #[must_use]
+    pub fn read_literally<'a>(&self, record: &'a [u8], fields: &mut Fields<'a>) -> bool {
+        fields.clear(self);
+        let Ok(text) = std::str::from_utf8(record) else { return false };
+        !self.folds && swift::read(&self.trie, text, fields, true) == Some(text.len())
     }
 }
 
 impl<'a> Fields<'a> {
+    /// The same memory, for records that live otherwise.
+    #[must_use]
+    pub fn emptied<'b>(self) -> Fields<'b> {
+        Fields {
+            slots: self.slots.into_iter().map(|_| None).collect(),
+            filled: Vec::new(),
+            seen: self.seen,
+            reading: self.reading,
+            plain: false,
+            quotes: self.quotes,
+        }
+    }
+
     fn clear(&mut self, extractor: &Extractor) {
         let is_next = self.slots.len() == extractor.slots && self.seen.len() == extractor.trie.numbers();
         if !is_next || self.reading == u32::MAX {

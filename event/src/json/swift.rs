@@ -9,11 +9,18 @@ use super::trie::{Node, Trie};
 use super::{DEPTH_MAX, Fields};
 
 /// Reads the object that `text` begins with into `fields`, which are clear; its length. `None`
-/// when it is no valid JSON, or needs a second look for another reason.
-pub(super) fn read<'a>(trie: &Trie, text: &'a str, fields: &mut Fields<'a>) -> Option<usize> {
+/// when it is no valid JSON, or needs a second look for another reason. When `literally`, a record
+/// in which another reader could find more needs one too: a key that differs from a wanted one
+/// in case alone, or anything but an object or `null` where a path goes on.
+pub(super) fn read<'a>(
+    trie: &Trie,
+    text: &'a str,
+    fields: &mut Fields<'a>,
+    literally: bool,
+) -> Option<usize> {
     let mut quotes = Quotes { places: std::mem::take(&mut fields.quotes), ..Quotes::default() };
     quotes.places.resize(BLOCKS * BLOCK + AT_ONCE, 0);
-    let mut pass = Pass { trie, text, bytes: text.as_bytes(), at: 0, depth: 0, quotes };
+    let mut pass = Pass { trie, text, bytes: text.as_bytes(), at: 0, depth: 0, quotes, literally };
     let end = pass.record(fields);
     fields.plain = !pass.quotes.backslashes;
     fields.quotes = pass.quotes.places;
@@ -30,6 +37,7 @@ struct Pass<'t, 'a> {
     /// Objects and arrays that are open.
     depth: usize,
     quotes: Quotes,
+    literally: bool,
 }
 
 /// Blocks whose quotes are found at once.
@@ -253,6 +261,9 @@ impl<'a> Pass<'_, 'a> {
         let first = self.colon()?;
         let trie = self.trie;
         let Some(key) = trie.key(node, self.bytes, start, end) else {
+            if self.literally && trie.is_near(node, self.bytes.get(start..end)?) {
+                return None;
+            }
             return self.skip(first);
         };
         if !fields.is_first(key.number) {
@@ -262,6 +273,9 @@ impl<'a> Pass<'_, 'a> {
         if first == b'{' && !key.below.is_leaf() {
             self.object(key.below, fields)?;
         } else {
+            if self.literally && first != b'n' && !key.below.is_leaf() {
+                return None;
+            }
             self.skip(first)?;
         }
         if let Some(slot) = key.slot {

@@ -17,6 +17,8 @@ pub(super) struct Trie {
 pub(super) struct Node {
     start: usize,
     places: usize,
+    /// A bit for the outline of each of its keys.
+    outlines: u64,
 }
 
 /// A wanted key.
@@ -88,7 +90,12 @@ impl Trie {
         if draft.children.is_empty() {
             return Node::default();
         }
-        let node = Node { start: self.table.len(), places: (draft.children.len() * 4).next_power_of_two() };
+        let texts = draft.children.iter().map(|(text, _)| text.as_bytes());
+        let node = Node {
+            start: self.table.len(),
+            places: (draft.children.len() * 4).next_power_of_two(),
+            outlines: texts.fold(0, |all, text| all | outline(text)),
+        };
         self.table.resize(node.start + node.places, Key::default());
         for (text, child) in &draft.children {
             self.keys += 1;
@@ -113,6 +120,18 @@ impl Trie {
     /// The record itself.
     pub(super) const fn root(&self) -> Node {
         self.root
+    }
+
+    /// Whether a key that is none of `node`'s differs from one of them in ASCII case alone.
+    #[inline]
+    pub(super) fn is_near(&self, node: Node, text: &[u8]) -> bool {
+        node.outlines & outline(text) != 0 && self.is_respelled(node, text)
+    }
+
+    #[inline(never)]
+    fn is_respelled(&self, node: Node, text: &[u8]) -> bool {
+        let keys = self.table.get(node.start..node.start + node.places).unwrap_or_default();
+        keys.iter().any(|key| key.number != 0 && key.text.eq_ignore_ascii_case(text))
     }
 
     /// The key of `node` that stands in `bytes` from `start` to `end`, as is.
@@ -169,6 +188,14 @@ impl Ends {
         let folded = self.head ^ self.tail.rotate_left(31) ^ ((self.len as u64) << 59);
         (folded.wrapping_mul(GOLDEN) >> 48) as usize
     }
+}
+
+/// One bit for the length and the ends of a key in whatever case: keys that differ in case alone
+/// have the same, and few others do.
+#[inline]
+fn outline(text: &[u8]) -> u64 {
+    let end = |byte: Option<&u8>| usize::from(byte.copied().unwrap_or(0) | 0x20);
+    1 << ((text.len() * 31 + end(text.first()) + end(text.last()) * 5) % 64)
 }
 
 /// The bytes from `start` on, fewer than eight.

@@ -59,7 +59,7 @@ impl Engine {
         let mut shed = 0;
         for (rule, state) in self.rules.rules.iter().zip(&mut self.states) {
             if let (Kind::Count(count), State::Count(state)) = (&rule.kind, state) {
-                shed += state.shed(count, state.len() * target / held);
+                shed += state.shed(count, (target, held));
             }
         }
         self.gauges.entries_evicted += shed as u64;
@@ -68,6 +68,9 @@ impl Engine {
 
     /// Learned state that changed since the last call.
     pub(super) fn take_learned(&mut self) -> Vec<Learned> {
+        if !self.settings.writes_learned {
+            return Vec::new();
+        }
         let mut learned = Vec::new();
         for (spec, known) in self.rules.baselines.iter().zip(&mut self.baselines) {
             learned.extend(known.take_learned(&spec.rule));

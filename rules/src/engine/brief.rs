@@ -4,8 +4,13 @@
 //! shared between events that have the same.
 
 use crate::Seen;
+use crate::field::Normal;
+use crate::view::View;
 use hashbrown::HashTable;
-use keywatch_event::{AlertPrincipal, AlertSource, EventTime, Place, Provider, SecretRef};
+use keywatch_event::{
+    AlertPrincipal, AlertSource, AuditEvent, Class, EventTime, Outcome, Place, Principal, Provider,
+    SecretRef, Source, agent_family, network_of,
+};
 use std::borrow::Cow;
 use std::hash::{BuildHasher, Hash, Hasher};
 use std::sync::Arc;
@@ -17,6 +22,7 @@ pub(crate) struct Brief {
     pub(crate) time: EventTime,
     pub(crate) place: Place,
     pub(crate) who: Arc<Who>,
+    pub(crate) credential: Arc<Credential>,
     pub(crate) secrets: Box<[Arc<SecretRef<'static>>]>,
     /// Number of the batch it came in and its position there; only for the answer to that batch.
     pub(crate) batch: (u64, u32),
@@ -30,27 +36,65 @@ pub(crate) struct Who {
     pub(crate) store: Option<Box<str>>,
     pub(crate) principal: AlertPrincipal,
     pub(crate) source: AlertSource,
-    pub(crate) actor: Box<str>,
+    pub(crate) agent: Option<Box<str>>,
+    pub(crate) actor: Arc<str>,
+    /// The address, its network and the family of the agent as texts.
+    pub(crate) ip: Option<Arc<str>>,
+    pub(crate) network: Option<Arc<str>>,
+    pub(crate) family: Option<Arc<str>>,
+}
+
+/// By what the caller showed who they are, as far as the record tells.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Credential {
+    session: Option<Box<str>>,
+    access_key: Option<Box<str>>,
 }
 
 /// Values shared between briefs.
 #[derive(Debug, Default)]
 pub(crate) struct Shared {
     hasher: hashbrown::DefaultHashBuilder,
-    whos: HashTable<Caller>,
-    secrets: HashTable<(u64, Arc<SecretRef<'static>>)>,
+    whos: Pool<Who>,
+    credentials: Pool<Credential>,
+    secrets: Pool<SecretRef<'static>>,
 }
 
-/// A shared [`Who`] with what it was made of.
+/// Values of one kind, each once.
 #[derive(Debug)]
-struct Caller {
-    hash: u64,
-    agent: Option<Box<str>>,
-    who: Arc<Who>,
+struct Pool<T> {
+    /// With their hashes.
+    known: HashTable<(u64, Arc<T>)>,
+    /// How many there may be before those nobody uses any more are dropped.
+    sweep_at: usize,
 }
 
-/// Most shared values of a kind before those nobody uses any more are dropped.
+/// Values of a kind that are kept whether they are used or not. From then on they are looked
+/// through whenever their number has doubled, so that it costs little however many are in use;
+/// those in use are bounded by the entries that hold them.
 const SHARED_MAX: usize = 50_000;
+
+impl<T> Default for Pool<T> {
+    fn default() -> Self {
+        Self { known: HashTable::new(), sweep_at: SHARED_MAX }
+    }
+}
+
+impl<T> Pool<T> {
+    /// The value of this hash for which `is` holds, made when there is none.
+    fn shared(&mut self, hash: u64, is: impl Fn(&T) -> bool, make: impl FnOnce() -> T) -> Arc<T> {
+        if let Some((_, found)) = self.known.find(hash, |(known, value)| *known == hash && is(value)) {
+            return Arc::clone(found);
+        }
+        if self.known.len() >= self.sweep_at {
+            self.known.retain(|(_, value)| Arc::strong_count(value) > 1);
+            self.sweep_at = SHARED_MAX.max(self.known.len() * 2);
+        }
+        let value = Arc::new(make());
+        self.known.insert_unique(hash, (hash, Arc::clone(&value)), |(hash, _)| *hash);
+        value
+    }
+}
 
 impl Shared {
     /// The brief of an event.
@@ -61,6 +105,7 @@ impl Shared {
             time: seen.event.time,
             place: seen.place.clone(),
             who: self.who(seen),
+            credential: self.credential(&seen.event.principal),
             secrets,
             batch,
         })
@@ -71,35 +116,73 @@ impl Shared {
         let mut hasher = self.hasher.build_hasher();
         (&event.principal.id, &event.principal.name, &event.account, &event.store).hash(&mut hasher);
         (event.source.ip, &event.source.raw, &event.user_agent).hash(&mut hasher);
-        let hash = hasher.finish();
-        let found = self.whos.find(hash, |known| known.hash == hash && known.is(seen));
-        if let Some(known) = found {
-            return Arc::clone(&known.who);
-        }
-        if self.whos.len() >= SHARED_MAX {
-            self.whos.retain(|known| Arc::strong_count(&known.who) > 1);
-        }
-        let who = Arc::new(Who::of(seen));
-        let agent = event.user_agent.as_deref().map(Box::from);
-        self.whos.insert_unique(hash, Caller { hash, agent, who: Arc::clone(&who) }, |known| known.hash);
-        who
+        self.whos.shared(hasher.finish(), |who| who.is(seen), || Who::of(seen))
+    }
+
+    fn credential(&mut self, principal: &Principal<'_>) -> Arc<Credential> {
+        let (session, access_key) = (principal.session.as_deref(), principal.access_key.as_deref());
+        let is = |known: &Credential| {
+            known.session.as_deref() == session && known.access_key.as_deref() == access_key
+        };
+        let make = || Credential { session: session.map(Box::from), access_key: access_key.map(Box::from) };
+        self.credentials.shared(self.hasher.hash_one((session, access_key)), is, make)
     }
 
     fn secret(&mut self, secret: &SecretRef<'_>) -> Arc<SecretRef<'static>> {
         let hash = self.hasher.hash_one(&*secret.id);
-        if let Some((_, found)) = self.secrets.find(hash, |(_, known)| **known == *secret) {
-            return Arc::clone(found);
+        self.secrets.shared(hash, |known| *known == *secret, || secret.clone().into_owned())
+    }
+}
+
+impl Brief {
+    /// The event as far as it is remembered: who, from where, which secrets, when. What is not
+    /// remembered is absent, or `other`.
+    pub(crate) fn event(&self) -> AuditEvent<'_> {
+        let who = &*self.who;
+        let secret = |secret: &Arc<SecretRef<'static>>| SecretRef::clone(secret);
+        AuditEvent {
+            id: Cow::Borrowed(&self.id),
+            time: self.time,
+            time_raw: None,
+            received_at: self.time,
+            provider: who.provider,
+            service: Cow::Borrowed(""),
+            store: who.store.as_deref().map(Cow::Borrowed),
+            account: who.account.as_deref().map(Cow::Borrowed),
+            region: None,
+            operation: Cow::Borrowed(""),
+            class: Class::Other,
+            outcome: Outcome::Other,
+            error: None,
+            principal: Principal {
+                id: Cow::Borrowed(&who.principal.id),
+                kind: who.principal.kind,
+                name: who.principal.name.as_deref().map(Cow::Borrowed),
+                session: self.credential.session.as_deref().map(Cow::Borrowed),
+                access_key: self.credential.access_key.as_deref().map(Cow::Borrowed),
+                via: None,
+            },
+            source: Source {
+                ip: who.source.ip,
+                kind: who.source.kind,
+                raw: who.source.raw.as_deref().map(Cow::Borrowed),
+            },
+            user_agent: who.agent.as_deref().map(Cow::Borrowed),
+            secrets: self.secrets.iter().map(secret).collect(),
+            echo_of: None,
         }
-        if self.secrets.len() >= SHARED_MAX {
-            self.secrets.retain(|(_, secret)| Arc::strong_count(secret) > 1);
-        }
-        let owned = Arc::new(secret.clone().into_owned());
-        self.secrets.insert_unique(hash, (hash, Arc::clone(&owned)), |(hash, _)| *hash);
-        owned
     }
 }
 
 impl Who {
+    /// Tells a view what is computed of it already.
+    pub(crate) fn tell(&self, view: &View<'_>) {
+        view.know(Normal::Actor, Some(&self.actor));
+        view.know(Normal::SourceIp, self.ip.as_ref());
+        view.know(Normal::SourceNetwork, self.network.as_ref());
+        view.know(Normal::UserAgentFamily, self.family.as_ref());
+    }
+
     fn of(seen: &Seen<'_>) -> Self {
         let event = seen.event;
         let boxed = |text: &Cow<'_, str>| Box::from(&**text);
@@ -117,15 +200,17 @@ impl Who {
                 kind: event.source.kind,
                 raw: event.source.raw.clone().map(Cow::into_owned),
             },
+            agent: event.user_agent.as_ref().map(boxed),
             actor: event.actor_fingerprint().into(),
+            ip: event.source.ip.map(|ip| ip.to_string().into()),
+            network: event.source.ip.map(|ip| network_of(ip).into()),
+            family: event.user_agent.as_deref().map(|agent| agent_family(agent).into()),
         }
     }
-}
 
-impl Caller {
-    /// Whether [`Who::of`] would make the same of the event.
+    /// Whether [`Self::of`] would make the same of the event.
     fn is(&self, seen: &Seen<'_>) -> bool {
-        let (event, who) = (seen.event, &*self.who);
+        let (event, who) = (seen.event, self);
         who.principal.id == event.principal.id
             && who.provider == event.provider
             && who.account.as_deref() == event.account.as_deref()
@@ -135,6 +220,28 @@ impl Caller {
             && who.source.kind == event.source.kind
             && who.principal.kind == event.principal.kind
             && who.principal.name.as_deref() == event.principal.name.as_deref()
-            && self.agent.as_deref() == event.user_agent.as_deref()
+            && who.agent.as_deref() == event.user_agent.as_deref()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pool_whose_values_are_all_in_use_is_looked_through_only_when_it_has_doubled() {
+        let mut pool = Pool::<usize>::default();
+        let take = |pool: &mut Pool<usize>, n: usize| {
+            let hash = (n as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+            pool.shared(hash, |known| *known == n, || n)
+        };
+        let used: Vec<Arc<usize>> = (0..=SHARED_MAX).map(|n| take(&mut pool, n)).collect();
+        assert_eq!(pool.sweep_at, 2 * SHARED_MAX);
+        drop(used);
+        let used: Vec<Arc<usize>> = (0..2 * SHARED_MAX).map(|n| take(&mut pool, n)).collect();
+        assert_eq!(pool.known.len(), 2 * SHARED_MAX, "values that are there are not made twice");
+        drop(used);
+        take(&mut pool, usize::MAX);
+        assert_eq!((pool.known.len(), pool.sweep_at), (1, SHARED_MAX));
     }
 }

@@ -1,36 +1,54 @@
 //! What one counting rule remembers, and how an event changes it.
 
 use super::alerts;
+use super::asleep::{Asleep, Light, Taken, Wakes};
 use super::brief::Brief;
-use super::entry::{Entry, Part, Role, combined, shared_values};
+use super::entry::{Asks, Digests, Entry, Part, Plays, Reading, Role, combined, values_hash};
 use super::explain::Explanations;
 use super::group::{Arrival, Change, Group, Sweep};
 use super::lagged::{Lag, Measured};
 use super::lives::Lives;
+use super::words::Name;
 use super::{Context, Gauges};
+use crate::Surroundings;
 use crate::rule::{Count, Hold, Rule};
 use hashbrown::HashMap;
 use keywatch_event::{EventTime, Level};
 use std::cell::RefCell;
 use std::sync::Arc;
 
+/// How many entries of sleeping groups take the memory of one that is awake, about 600 bytes: alone
+/// in its group one takes about 180, besides the brief that rules share.
+const LIGHT: usize = 3;
+
 /// What one counting rule remembers.
 #[derive(Debug)]
 pub(crate) struct CountState {
-    groups: HashMap<Box<str>, Group>,
-    dirty: Vec<Box<str>>,
+    /// By hash of the name, which is a random one: two names that share it would have to be
+    /// found without knowing it.
+    groups: HashMap<u64, Slot>,
+    wakes: Option<Wakes>,
+    dirty: Vec<(Box<str>, u64)>,
     explanations: Explanations,
     lives: Lives,
     pub(crate) lag: RefCell<Lag>,
-    /// Entries in all groups.
-    held: usize,
+    /// Entries of groups that are awake, and of those that sleep.
+    awake: usize,
+    asleep: usize,
 }
 
-/// A rule with what it counts.
+#[derive(Debug)]
+enum Slot {
+    Asleep(Asleep),
+    Awake(Box<Group>),
+}
+
+/// A rule with what it counts and what it asks of an event.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Counting<'r> {
     pub(crate) rule: &'r Rule,
     pub(crate) count: &'r Count,
+    pub(crate) asks: &'r Asks,
 }
 
 /// What an event did to a rule.
@@ -45,14 +63,16 @@ pub(crate) struct Effect {
 }
 
 impl CountState {
-    pub(crate) fn new(groups_max: usize) -> Self {
+    pub(crate) fn new(count: &Count, lag: Lag) -> Self {
         Self {
             groups: HashMap::new(),
+            wakes: Wakes::of(count),
             dirty: Vec::new(),
             explanations: Explanations::default(),
             lives: Lives::default(),
-            lag: RefCell::new(Lag::new(groups_max)),
-            held: 0,
+            lag: RefCell::new(lag),
+            awake: 0,
+            asleep: 0,
         }
     }
 
@@ -70,83 +90,183 @@ impl CountState {
         part: &Part,
         brief: &Arc<Brief>,
     ) -> Effect {
-        let count = counting.count;
-        let hit = usize::try_from(part.hits.trailing_zeros()).unwrap_or(0);
-        let group_by = count.hits.get(hit).or(count.hits.first()).map_or(&[][..], |hit| &hit.group_by);
-        let groups = combined(group_by, context.view);
-        let secs = brief.time.secs();
-        if let Role::Waiting(key) = &part.role {
-            self.explanations.wait(key, (secs, &brief.id), &groups);
+        let which = counting.asks.group(part.hits);
+        if let Some(groups) = which.and_then(|which| context.words.of(which)) {
+            let groups = groups.map(|said| said.name);
+            return self.take_into(counting, context, (part, brief), groups);
         }
-        let mut effect = Effect { entered: !groups.is_empty(), ..Effect::default() };
-        for group in groups {
-            if count.lower.is_some() {
-                brief.secrets.iter().for_each(|secret| self.lives.deleted(&secret.id, secs, &group));
+        let hit = usize::try_from(part.hits.trailing_zeros()).unwrap_or(0);
+        let hits = &counting.count.hits;
+        let group_by = hits.get(hit).or(hits.first()).map_or(&[][..], |hit| &hit.group_by);
+        let groups = combined(group_by, context.view);
+        self.take_into(counting, context, (part, brief), groups.iter().map(|name| Name::from(&**name)))
+    }
+
+    fn take_into<'g>(
+        &mut self,
+        counting: Counting<'_>,
+        context: &Context<'_, '_>,
+        (part, brief): (&Part, &Arc<Brief>),
+        groups: impl Iterator<Item = Name<'g>>,
+    ) -> Effect {
+        let secs = brief.time.secs();
+        let mut effect = Effect::default();
+        // Everything that waits is known before any of it is judged.
+        let groups: super::few::Few<Name<'_>> = groups.collect();
+        if let Plays::Waiting(key) = part.plays {
+            self.explanations.wait(key, (secs, &brief.id), groups.iter().map(|group| group.text));
+        }
+        for group in groups.iter() {
+            effect.entered = true;
+            if counting.count.lower.is_some() {
+                brief.secrets.iter().for_each(|secret| self.lives.deleted(&secret.id, secs, group.text));
             }
-            let entry = Entry::new(Arc::clone(brief), count, context, part.clone());
-            match self.insert(counting, &group, entry) {
+            match self.insert(counting, *group, context, (part, brief)) {
                 Arrival::Known => {}
                 Arrival::Beyond => effect.beyond += 1,
                 Arrival::Swept(level) => effect.raised = effect.raised.max(level),
             }
-            self.look_at_neighbours(counting, part, brief.time, &group);
+            self.look_at_neighbours(counting, part, brief.time, *group);
         }
         effect
     }
 
-    fn insert(&mut self, counting: Counting<'_>, name: &str, entry: Entry) -> Arrival {
-        let Self { groups, explanations, lives, lag, .. } = self;
-        let group = groups.entry_ref(name).or_insert_with(|| Group::new(counting.count));
-        let was_dirty = group.dirty;
-        let before = group.len();
-        let arrival = swept(counting, name, (explanations, lives, lag), |sweep| group.insert(entry, sweep));
-        self.held += group.len() - before;
-        if group.dirty && !was_dirty {
-            self.dirty.push(name.into());
+    fn insert(
+        &mut self,
+        counting: Counting<'_>,
+        name: Name<'_>,
+        context: &Context<'_, '_>,
+        (part, brief): (&Part, &Arc<Brief>),
+    ) -> Arrival {
+        let sleeps = self.wakes.is_some() && !matches!(part.plays, Plays::Waiting(_));
+        if sleeps && !matches!(self.groups.get(&name.hash), Some(Slot::Awake(_))) {
+            return self.doze(counting, name, context, (part, brief));
         }
-        arrival
+        self.wake(counting, name, (context.view.around(), context.digests));
+        let entry = Entry::new(
+            Arc::clone(brief),
+            (counting.count, counting.asks),
+            &Reading { view: context.view, words: Some(context.words), digests: context.digests },
+            part,
+        );
+        self.change(counting, name, |group, sweep| group.insert(entry, sweep)).unwrap_or(Arrival::Known)
+    }
+
+    /// Takes an entry into a sleeping group, and wakes it when it is time.
+    fn doze(
+        &mut self,
+        counting: Counting<'_>,
+        name: Name<'_>,
+        context: &Context<'_, '_>,
+        (part, brief): (&Part, &Arc<Brief>),
+    ) -> Arrival {
+        let low = |bits: u64| u16::try_from(bits & 0xffff).unwrap_or(0);
+        let light = Light {
+            brief: Arc::clone(brief),
+            note: part.note.clone(),
+            hits: low(part.hits),
+            adds: low(part.adds),
+            attached: match part.plays {
+                Plays::Attached(which) => Some(which),
+                Plays::Hit | Plays::Waiting(_) => None,
+            },
+        };
+        let Some(wakes) = &self.wakes else { return Arrival::Known };
+        let slot = self.groups.entry(name.hash).or_insert_with(|| Slot::Asleep(Asleep::default()));
+        let Slot::Asleep(group) = slot else { return Arrival::Known };
+        let values = match wakes {
+            Wakes::Values(_) => counting.asks.fact(0, part.hits).and_then(|which| context.words.of(which)),
+            Wakes::Events(_) | Wakes::Hits(_) | Wakes::Present(_) => None,
+        };
+        match group.take(light, values.into_iter().flatten()) {
+            Taken::Known => return Arrival::Known,
+            Taken::Beyond => return Arrival::Beyond,
+            Taken::Added => self.asleep += 1,
+        }
+        if !wakes.wakes(group) {
+            return Arrival::Swept(None);
+        }
+        self.wake(counting, name, (context.view.around(), context.digests));
+        match self.groups.get(&name.hash) {
+            Some(Slot::Awake(group)) => Arrival::Swept(group.level_of(brief)),
+            Some(Slot::Asleep(_)) | None => Arrival::Swept(None),
+        }
+    }
+
+    /// Makes sure that a group is awake.
+    fn wake(
+        &mut self,
+        counting: Counting<'_>,
+        name: Name<'_>,
+        (around, digests): (&Surroundings, &RefCell<Digests>),
+    ) {
+        let count = counting.count;
+        let slot = self.groups.entry(name.hash).or_insert_with(|| Slot::Asleep(Asleep::default()));
+        let Slot::Asleep(group) = slot else { return };
+        let (entries, sealed) = std::mem::take(group).into_entries();
+        self.asleep -= entries.len();
+        self.awake += entries.len();
+        let entry = |light| Entry::awakened(light, (count, counting.asks), around, digests);
+        let entries: Vec<Entry> = entries.into_iter().map(entry).collect();
+        let known = (&self.explanations, &self.lives, &self.lag);
+        let group = swept(counting, name, known, |sweep| Group::woken(count, entries, sealed, sweep));
+        if group.dirty {
+            self.dirty.push((name.text.into(), name.hash));
+        }
+        *slot = Slot::Awake(Box::new(group));
+    }
+
+    /// Changes a group that is awake; `None` when there is none.
+    fn change<T>(
+        &mut self,
+        counting: Counting<'_>,
+        name: Name<'_>,
+        work: impl FnOnce(&mut Group, &Sweep<'_>) -> T,
+    ) -> Option<T> {
+        let Some(Slot::Awake(group)) = self.groups.get_mut(&name.hash) else { return None };
+        let (was_dirty, before) = (group.dirty, group.len());
+        let known = (&self.explanations, &self.lives, &self.lag);
+        let done = swept(counting, name, known, |sweep| work(group, sweep));
+        self.awake += group.len() - before;
+        if group.dirty && !was_dirty {
+            self.dirty.push((name.text.into(), name.hash));
+        }
+        Some(done)
     }
 
     /// Events that wait together are explained only while they are few: one more may change what
     /// the others are.
-    fn look_at_neighbours(&mut self, counting: Counting<'_>, part: &Part, at: EventTime, group: &str) {
-        if let (Role::Waiting(key), Some(hold)) = (&part.role, &counting.count.hold)
+    fn look_at_neighbours(&mut self, counting: Counting<'_>, part: &Part, at: EventTime, group: Name<'_>) {
+        if let (Plays::Waiting(key), Some(hold)) = (part.plays, &counting.count.hold)
             && self.explanations.waiting_near(key, at.secs(), hold.secs) > 1
         {
             self.look_again(counting, group, at.plus_secs(-hold.secs - 1));
         }
     }
 
-    fn look_again(&mut self, counting: Counting<'_>, name: &str, from: EventTime) {
-        let Self { groups, explanations, lives, lag, .. } = self;
-        let Some(group) = groups.get_mut(name) else { return };
-        let was_dirty = group.dirty;
-        swept(counting, name, (explanations, lives, lag), |sweep| group.look_again(from, sweep));
-        if group.dirty && !was_dirty {
-            self.dirty.push(name.into());
-        }
+    /// Looks at a group again; one that sleeps has nothing that could turn out otherwise.
+    fn look_again(&mut self, counting: Counting<'_>, name: Name<'_>, from: EventTime) {
+        self.change(counting, name, |group, sweep| group.look_again(from, sweep));
     }
 
     /// What an event is to the rule, if it is anything.
-    pub(crate) fn role(count: &Count, context: &Context<'_, '_>, hits: u64) -> Option<Role> {
+    pub(crate) fn plays(count: &Count, context: &Context<'_, '_>, hits: u64) -> Option<Plays> {
         if hits != 0 {
             return Some(match &count.hold {
-                Some(hold) if context.found.has(hold.when) => Role::Waiting(hold_key(hold, context)),
-                _ => Role::Hit,
+                Some(hold) if context.found.has(hold.when) => Plays::Waiting(hold_key(hold, context)),
+                _ => Plays::Hit,
             });
         }
-        let attached = count.attach.iter().enumerate().find(|(_, attach)| context.found.has(attach.matcher));
-        attached.map(|(at, attach)| {
-            Role::Attached(u8::try_from(at).unwrap_or(u8::MAX), shared_values(&attach.on, context))
-        })
+        let attached = count.attach.iter().position(|attach| context.found.has(attach.matcher));
+        attached.map(|at| Plays::Attached(u8::try_from(at).unwrap_or(u8::MAX)))
     }
 
     fn take_explanation(&mut self, counting: Counting<'_>, context: &Context<'_, '_>) {
         let clears = |hold: &&Hold| context.found.has(hold.cleared_by);
         let Some(hold) = counting.count.hold.as_ref().filter(clears) else { return };
         let at = context.seen().event.time;
-        for group in self.explanations.explain(hold, &hold_key(hold, context), at.secs()) {
-            self.look_again(counting, &group, at.plus_secs(-hold.secs - 1));
+        for group in self.explanations.explain(hold, hold_key(hold, context), at.secs()) {
+            self.look_again(counting, Name::from(&*group), at.plus_secs(-hold.secs - 1));
         }
     }
 
@@ -165,7 +285,7 @@ impl CountState {
                 self.lives.read(&secret.id, who, at)
             };
             for (group, from) in again {
-                self.look_again(counting, &group, EventTime::from_secs(from));
+                self.look_again(counting, Name::from(&*group), EventTime::from_secs(from));
             }
         }
     }
@@ -174,16 +294,16 @@ impl CountState {
     pub(crate) fn changes(&mut self, tell: &mut dyn FnMut(Change<'_>)) {
         let mut dirty = std::mem::take(&mut self.dirty);
         dirty.sort_unstable();
-        for name in &dirty {
-            if let Some(group) = self.groups.get_mut(name) {
+        for (_, hash) in &dirty {
+            if let Some(Slot::Awake(group)) = self.groups.get_mut(hash) {
                 group.changes(tell);
             }
         }
     }
 
-    /// Entries and explanations held.
+    /// What is held, in entries of groups that are awake.
     pub(crate) fn len(&self) -> usize {
-        self.held + self.explanations.len()
+        self.awake + (self.asleep + self.explanations.len()).div_ceil(LIGHT)
     }
 
     /// What is learned, and what of it had to go.
@@ -198,55 +318,97 @@ impl CountState {
     }
 
     pub(crate) fn seal(&mut self, count: &Count, floor: EventTime) {
-        self.groups.retain(|_, group| {
-            group.seal(floor, count);
-            group.dirty || !group.is_empty()
+        self.groups.retain(|_, slot| match slot {
+            Slot::Asleep(group) => {
+                group.seal(floor, count.timespan_secs);
+                group.len() > 0
+            }
+            Slot::Awake(group) => {
+                group.seal(floor, count);
+                group.dirty || !group.is_empty()
+            }
         });
         self.explanations.forget_before(floor.secs() - count.timespan_secs);
-        self.held = self.groups.values().map(Group::len).sum();
+        self.recount();
     }
 
-    /// Lets entries go until about `target` are left: groups of one entry first, those without an
-    /// open incident before the others and the oldest before the newer, because a real attack has
-    /// more than one; then the oldest of the others.
-    pub(crate) fn shed(&mut self, count: &Count, target: usize) -> usize {
-        let before = self.held;
-        self.shed_singles(target, |group| group.latest().is_some_and(|time| !group.is_open(time, count)));
-        self.shed_singles(target, |_| true);
-        if self.held > target {
-            let (held, groups) = (self.held, &mut self.groups);
-            groups.values_mut().for_each(|group| _ = group.shed((group.len() * target / held).max(1), count));
-            self.held = self.groups.values().map(Group::len).sum();
+    fn recount(&mut self) {
+        (self.awake, self.asleep) = (0, 0);
+        for slot in self.groups.values() {
+            match slot {
+                Slot::Asleep(group) => self.asleep += group.len(),
+                Slot::Awake(group) => self.awake += group.len(),
+            }
         }
-        before.saturating_sub(self.held)
+    }
+
+    /// Lets entries go until about the share `part` of `of` is left: groups of one entry first,
+    /// those without an open incident before the others and the oldest before the newer, because
+    /// a real attack has more than one; then the oldest of the others. How many went.
+    pub(crate) fn shed(&mut self, count: &Count, (part, of): (usize, usize)) -> usize {
+        let before = self.awake + self.asleep;
+        let target = before * part / of.max(1);
+        self.shed_singles(target, |slot| match slot {
+            Slot::Asleep(_) => true,
+            Slot::Awake(group) => group.latest().is_some_and(|time| !group.is_open(time, count)),
+        });
+        self.shed_singles(target, |_| true);
+        let held = self.awake + self.asleep;
+        if held > target {
+            let keep = |len: usize| (len * target / held).max(1);
+            for slot in self.groups.values_mut() {
+                match slot {
+                    Slot::Asleep(group) => group.shed(keep(group.len())),
+                    Slot::Awake(group) => _ = group.shed(keep(group.len()), count),
+                }
+            }
+            self.recount();
+        }
+        before.saturating_sub(self.awake + self.asleep)
     }
 
     /// Lets the oldest groups of one entry go, of those that may.
-    fn shed_singles(&mut self, target: usize, may_go: impl Fn(&Group) -> bool) {
-        let single = |group: &Group| group.len() == 1 && !group.dirty && may_go(group);
-        let singles = self.groups.values().filter(|group| single(group));
-        let mut latest: Vec<EventTime> = singles.filter_map(Group::latest).collect();
-        let excess = self.held.saturating_sub(target).min(latest.len());
+    fn shed_singles(&mut self, target: usize, may_go: impl Fn(&Slot) -> bool) {
+        let single = |slot: &Slot| slot.is_single() && may_go(slot);
+        let singles = self.groups.values().filter(|slot| single(slot));
+        let mut latest: Vec<EventTime> = singles.filter_map(Slot::latest).collect();
+        let excess = (self.awake + self.asleep).saturating_sub(target).min(latest.len());
         if excess == 0 {
             return;
         }
         let (_, bound, _) = latest.select_nth_unstable(excess - 1);
         let bound = *bound;
-        self.groups.retain(|_, group| !single(group) || group.latest().is_none_or(|time| time > bound));
-        self.held = self.groups.values().map(Group::len).sum();
+        self.groups.retain(|_, slot| !single(slot) || slot.latest().is_none_or(|time| time > bound));
+        self.recount();
+    }
+}
+
+impl Slot {
+    fn is_single(&self) -> bool {
+        match self {
+            Self::Asleep(group) => group.len() == 1,
+            Self::Awake(group) => group.len() == 1 && !group.dirty,
+        }
+    }
+
+    fn latest(&self) -> Option<EventTime> {
+        match self {
+            Self::Asleep(group) => group.latest(),
+            Self::Awake(group) => group.latest(),
+        }
     }
 }
 
 /// Runs `work` with what a sweep of the group needs to know.
 fn swept<T>(
     counting: Counting<'_>,
-    group: &str,
+    group: Name<'_>,
     (explanations, lives, lag): (&Explanations, &Lives, &RefCell<Lag>),
     work: impl FnOnce(&Sweep<'_>) -> T,
 ) -> T {
-    let Counting { rule, count } = counting;
+    let Counting { rule, count, .. } = counting;
     let explained = |entry: &Entry| match (&count.hold, &entry.role) {
-        (Some(hold), Role::Waiting(key)) => explanations.explains(hold, key, entry.brief.time.secs()),
+        (Some(hold), Role::Waiting(key)) => explanations.explains(hold, *key, entry.brief.time.secs()),
         _ => false,
     };
     let level = |entry: &Entry| alerts::lowered(rule, count, own(count, lives, &entry.brief));
@@ -261,7 +423,7 @@ fn swept<T>(
 
 /// What the group's past says must be met on that day; `None` when the rule's own bound is all
 /// there is.
-fn learned_bound(count: &Count, lag: &Lag, group: &str, time: EventTime) -> Option<(f64, String)> {
+fn learned_bound(count: &Count, lag: &Lag, group: Name<'_>, time: EventTime) -> Option<(f64, String)> {
     let lagged = count.lagged.as_ref()?;
     let fixed = count.condition.bounds.first().map_or(0.0, |(_, bound)| *bound);
     match lag.bound(lagged, group, day_of(time), fixed) {
@@ -276,9 +438,8 @@ fn day_of(time: EventTime) -> i32 {
     i32::try_from(time.secs().div_euclid(86_400)).unwrap_or(i32::MAX)
 }
 
-fn hold_key(hold: &Hold, context: &Context<'_, '_>) -> Box<str> {
-    let values = hold.on.iter().map(|field| field.values(context.view).join("\u{1e}"));
-    values.collect::<Vec<_>>().join("\u{1f}").into()
+fn hold_key(hold: &Hold, context: &Context<'_, '_>) -> u64 {
+    values_hash(hold.on.iter(), context.view)
 }
 
 fn own(count: &Count, lives: &Lives, brief: &Brief) -> bool {

@@ -6,14 +6,18 @@
 use crate::rule::Hold;
 use hashbrown::{HashMap, HashSet};
 
-/// Explanations of one rule.
+/// Explanations of one rule. Keys are hashes of the values that must agree.
 #[derive(Debug, Default)]
 pub(crate) struct Explanations {
     /// By key: sorted, disjoint, closed intervals of event seconds within which a waiting event
     /// is explained.
-    explained: HashMap<Box<str>, Vec<(i64, i64)>>,
+    explained: HashMap<u64, Vec<(i64, i64)>>,
     /// By key: the waiting events and the groups they are in.
-    waiting: HashMap<Box<str>, Waiting>,
+    waiting: HashMap<u64, Waiting>,
+    /// How many intervals there are.
+    intervals: usize,
+    /// How many events wait.
+    waits: usize,
 }
 
 #[derive(Debug, Default)]
@@ -25,11 +29,14 @@ struct Waiting {
 
 impl Explanations {
     /// Takes an event that explains others; names the groups that must be looked at again.
-    pub(crate) fn explain(&mut self, hold: &Hold, key: &str, at: i64) -> Vec<String> {
+    pub(crate) fn explain(&mut self, hold: &Hold, key: u64, at: i64) -> Vec<String> {
         let until = if hold.before_too { at + hold.secs } else { at };
-        merge(self.explained.entry_ref(key).or_default(), at - hold.secs, until);
+        let intervals = self.explained.entry(key).or_insert_with(|| Vec::with_capacity(1));
+        self.intervals -= intervals.len();
+        merge(intervals, at - hold.secs, until);
+        self.intervals += intervals.len();
         let near = |secs: &i64| (at - hold.secs..=until).contains(secs);
-        match self.waiting.get(key) {
+        match self.waiting.get(&key) {
             Some(waiting) if waiting.events.iter().any(|(secs, _)| near(secs)) => {
                 waiting.groups.iter().cloned().collect()
             }
@@ -38,24 +45,30 @@ impl Explanations {
     }
 
     /// Takes an event that waits.
-    pub(crate) fn wait(&mut self, key: &str, (at, event): (i64, &str), groups: &[String]) {
-        let waiting = self.waiting.entry_ref(key).or_default();
+    pub(crate) fn wait<'g>(
+        &mut self,
+        key: u64,
+        (at, event): (i64, &str),
+        groups: impl Iterator<Item = &'g str>,
+    ) {
+        let waiting = self.waiting.entry(key).or_default();
         let place = waiting.events.binary_search_by(|(secs, id)| (*secs, &**id).cmp(&(at, event)));
         if let Err(place) = place {
             waiting.events.insert(place, (at, event.into()));
+            self.waits += 1;
         }
-        waiting.groups.extend(groups.iter().cloned());
+        waiting.groups.extend(groups.map(str::to_owned));
     }
 
     /// Whether the waiting event at `at` is explained.
-    pub(crate) fn explains(&self, hold: &Hold, key: &str, at: i64) -> bool {
-        let covered = self.explained.get(key).is_some_and(|intervals| covers(intervals, at));
+    pub(crate) fn explains(&self, hold: &Hold, key: u64, at: i64) -> bool {
+        let covered = self.explained.get(&key).is_some_and(|intervals| covers(intervals, at));
         covered && self.waiting_near(key, at, hold.secs) < hold.unless_count
     }
 
     /// How many events wait within `secs` of `at`.
-    pub(crate) fn waiting_near(&self, key: &str, at: i64, secs: i64) -> u64 {
-        let Some(waiting) = self.waiting.get(key) else { return 0 };
+    pub(crate) fn waiting_near(&self, key: u64, at: i64, secs: i64) -> u64 {
+        let Some(waiting) = self.waiting.get(&key) else { return 0 };
         let from = waiting.events.partition_point(|(other, _)| *other < at - secs);
         let to = waiting.events.partition_point(|(other, _)| *other <= at + secs);
         (to - from) as u64
@@ -71,12 +84,13 @@ impl Explanations {
             waiting.events.retain(|(at, _)| *at >= secs);
             !waiting.events.is_empty()
         });
+        self.intervals = self.explained.values().map(Vec::len).sum();
+        self.waits = self.waiting.values().map(|waiting| waiting.events.len()).sum();
     }
 
     /// How many intervals and waiting events are kept.
     pub(crate) fn len(&self) -> usize {
-        let explained: usize = self.explained.values().map(Vec::len).sum();
-        explained + self.waiting.values().map(|waiting| waiting.events.len()).sum::<usize>()
+        self.intervals + self.waits
     }
 }
 

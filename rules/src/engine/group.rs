@@ -6,6 +6,7 @@
 //! is what lies after it, not what lies in the window. Arrival order, batch borders and
 //! duplicates therefore change nothing.
 
+use super::brief::Brief;
 use super::entry::{Entry, Role};
 use super::incident::{ACTORS_MAX, Incident, Member, Told, Undo};
 use super::window::Window;
@@ -106,7 +107,9 @@ impl Group {
 
     /// Takes an entry in.
     pub(crate) fn insert(&mut self, entry: Entry, sweep: &Sweep<'_>) -> Arrival {
-        let at = self.entries.partition_point(|known| known.order() < entry.order());
+        // Nearly every entry is the latest.
+        let is_last = self.entries.last().is_none_or(|last| last.order() < entry.order());
+        let at = if is_last { self.entries.len() } else { self.place_of(&entry) };
         if self.entries.get(at).is_some_and(|known| known.order() == entry.order()) {
             return Arrival::Known;
         }
@@ -117,6 +120,25 @@ impl Group {
         self.entries.insert(at, entry);
         self.go_on(sweep);
         Arrival::Swept(self.level_at(at))
+    }
+
+    /// A group that slept until now, of whose entries the oldest `sealed` are sealed.
+    pub(crate) fn woken(count: &Count, entries: Vec<Entry>, sealed: usize, sweep: &Sweep<'_>) -> Self {
+        let mut group = Self { entries, ..Self::new(count) };
+        group.go_on(sweep);
+        group.sealed = sealed.min(group.steps.len());
+        group.steps.drain(..group.sealed);
+        group
+    }
+
+    /// The level of the incident an entry belongs to, found by its brief.
+    pub(crate) fn level_of(&self, brief: &Brief) -> Option<Level> {
+        let order = (brief.time, &*brief.id);
+        self.level_at(self.entries.binary_search_by(|entry| entry.order().cmp(&order)).ok()?)
+    }
+
+    fn place_of(&self, entry: &Entry) -> usize {
+        self.entries.partition_point(|known| known.order() < entry.order())
     }
 
     fn level_at(&self, at: usize) -> Option<Level> {
@@ -281,6 +303,9 @@ impl Group {
 
     /// The earliest open incident that takes the entry by one of its keys.
     fn accepting(&self, entry: &Entry, count: &Count) -> Option<u32> {
+        if self.incidents.is_empty() {
+            return None;
+        }
         let time = entry.brief.time;
         let open =
             |serial: &&u32| self.incident(**serial).is_some_and(|incident| incident.takes(time, count));
@@ -300,7 +325,7 @@ impl Group {
         let Some(incident) = incident else { return Act::Nothing };
         let undo = incident.join(entry, level, sweep.count);
         incident.observed = incident.observed.max(observed);
-        for key in &entry.keys {
+        for key in &*entry.keys {
             remember(&mut self.full, &mut incident.full_keys, key.full, serial);
             remember(&mut self.base, &mut incident.base_keys, key.base, serial);
         }

@@ -4,6 +4,7 @@
 
 use super::brief::Brief;
 use super::entry::{Entry, Fact, Role};
+use super::few::Few;
 use crate::rule::{Count, Counted};
 use hashbrown::HashSet;
 use keywatch_event::{AlertId, EventTime, Level};
@@ -47,7 +48,7 @@ pub(crate) struct Incident {
     pub(crate) waits: bool,
     pub(crate) full_keys: Vec<u128>,
     pub(crate) base_keys: Vec<u128>,
-    pub(crate) actors: Vec<Box<str>>,
+    pub(crate) actors: Vec<Arc<str>>,
     /// What was last said of it.
     pub(crate) told: Option<Told>,
     /// Whether every member was looked at for escalations when it came.
@@ -62,7 +63,7 @@ pub(crate) struct Member {
     /// What it adds to each escalation of the rule.
     pub(crate) weighs: Box<[Fact]>,
     /// What it shares with what may be attached, by number of the attachment.
-    pub(crate) shares: Box<[Box<[u64]>]>,
+    pub(crate) shares: Few<Few<u64>>,
 }
 
 /// What was last said of an incident.
@@ -129,7 +130,7 @@ impl Incident {
         self.level = self.level.max(level);
         let actor = &entry.brief.who.actor;
         if self.actors.len() < ACTORS_MAX && !self.actors.contains(actor) {
-            self.actors.push(actor.clone());
+            self.actors.push(Arc::clone(actor));
         }
         self.escalate(count, named);
         undo

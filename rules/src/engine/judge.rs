@@ -1,16 +1,15 @@
 //! How one event is judged by every rule to whom it means something.
 
 use super::alerts;
-use super::baseline::{Judgement, Raised, Sight, Value};
+use super::baseline::{Judgement, Print, Raised, Sight, Value};
 use super::brief::Brief;
 use super::count::{CountState, Counting, Effect};
-use super::entry::Part;
+use super::entry::{Part, blanks_combined};
 use super::group::Change;
 use super::verdicts::Verdicts;
-use super::{Context, Engine, State};
+use super::{Context, Dispatch, Engine, Scratch, State};
 use crate::Seen;
-use crate::field::Field;
-use crate::rule::{Baseline, Count, Hit, Incident, Kind, Novel, Rule};
+use crate::rule::{Baseline, Count, Counted, Hit, Incident, Kind, Rule};
 use crate::view::View;
 use keywatch_event::{AlertChange, Level};
 use std::net::IpAddr;
@@ -59,22 +58,41 @@ impl Engine {
     pub(super) fn judge(&mut self, at: usize, seen: &Seen<'_>, said: Said<'_>, verdicts: &mut Verdicts) {
         let around = Arc::clone(&self.settings.surroundings);
         let dispatch = Arc::clone(&self.dispatch);
-        let view = View::new(seen, &around, dispatch.plan.scope());
         let mut scratch = std::mem::take(&mut self.scratch);
+        let spare = std::mem::take(&mut scratch.spare);
+        let view = View::new(seen, &around, dispatch.plan.scope()).with(spare);
         scratch.found.clear();
         dispatch.plan.matching(&view, &mut scratch.found.ids);
         if !scratch.found.ids.is_empty() {
             scratch.found.mark();
             dispatch.listeners(&scratch.found, &mut scratch.rules, &mut scratch.baselines);
-            let hashing = self.hashing.clone();
-            let digests = std::mem::take(&mut self.digests);
-            let context =
-                Context { view: &view, found: &scratch.found, hashing: &hashing, digests: &digests };
-            let mut case = Case { engine: self, at, said, context: &context, brief: None, verdicts };
-            case.run(&scratch.rules, &scratch.baselines, &dispatch.novel);
-            self.digests = digests;
+            self.hear(&dispatch, &mut scratch, (at, &view, said), verdicts);
         }
+        scratch.spare = view.into_spare();
         self.scratch = scratch;
+    }
+
+    /// Gives an event to those who listen.
+    fn hear(
+        &mut self,
+        dispatch: &Dispatch,
+        scratch: &mut Scratch,
+        (at, view, said): (usize, &View<'_>, Said<'_>),
+        verdicts: &mut Verdicts,
+    ) {
+        let remembers = |rule: &usize| dispatch.remembers.get(*rule).copied().unwrap_or(false);
+        let brief = (!scratch.baselines.is_empty() || scratch.rules.iter().any(remembers)).then(|| {
+            let place = (self.batch, u32::try_from(at).unwrap_or(u32::MAX));
+            let brief = self.shared.brief(view.seen(), place);
+            brief.who.tell(view);
+            brief
+        });
+        dispatch.words(&self.rules, view, scratch);
+        let digests = std::mem::take(&mut self.digests);
+        let context = Context { view, found: &scratch.found, words: &scratch.words, digests: &digests };
+        let mut case = Case { engine: self, dispatch, at, said, context: &context, brief, verdicts };
+        case.run(&scratch.rules, &scratch.baselines);
+        self.digests = digests;
     }
 
     /// Says what changed about incidents, and joins alerts of different rules.
@@ -83,7 +101,7 @@ impl Engine {
         let batch = self.batch;
         for (rule, state) in rules.rules.iter().zip(&mut self.states) {
             if let (Kind::Count(count), State::Count(state)) = (&rule.kind, state) {
-                state.changes(&mut |change| verdicts.change(batch, Counting { rule, count }, change));
+                state.changes(&mut |change| verdicts.change(batch, (rule, count), change));
             }
         }
         self.join_risks(verdicts);
@@ -105,6 +123,7 @@ impl Engine {
 /// One event before every rule.
 struct Case<'c, 'v> {
     engine: &'c mut Engine,
+    dispatch: &'c Dispatch,
     at: usize,
     said: Said<'c>,
     context: &'c Context<'c, 'v>,
@@ -113,9 +132,10 @@ struct Case<'c, 'v> {
 }
 
 impl Case<'_, '_> {
-    fn run(&mut self, rules: &[usize], baselines: &[usize], novel: &[bool]) {
+    fn run(&mut self, rules: &[usize], baselines: &[usize]) {
         let set = Arc::clone(&self.engine.rules);
-        let listens = |rule: &usize| novel.get(*rule).copied().unwrap_or(false);
+        let dispatch = self.dispatch;
+        let listens = |rule: &usize| dispatch.novel.get(*rule).copied().unwrap_or(false);
         let mut raising = Raising::default();
         let nothing = Novelties::default();
         for at in rules.iter().filter(|rule| !listens(rule)) {
@@ -152,11 +172,11 @@ impl Case<'_, '_> {
                 }
                 None
             }
-            Kind::Count(count) => self.count(at, Counting { rule, count }, novelties),
+            Kind::Count(count) => self.count(at, (rule, count), novelties),
             Kind::Silence(silence) => {
-                let brief = self.brief();
-                if let Some(State::Silence(quiet)) = self.engine.states.get_mut(at) {
-                    quiet.take(silence, self.context, &brief);
+                let state = self.engine.states.get_mut(at);
+                if let (Some(State::Silence(quiet)), Some(brief)) = (state, &self.brief) {
+                    quiet.take(silence, self.context, brief);
                 }
                 None
             }
@@ -164,8 +184,8 @@ impl Case<'_, '_> {
         }
     }
 
-    fn count(&mut self, at: usize, counting: Counting<'_>, novelties: &Novelties) -> Option<Level> {
-        let Counting { rule, count } = counting;
+    fn count(&mut self, at: usize, (rule, count): (&Rule, &Count), novelties: &Novelties) -> Option<Level> {
+        let counting = Counting { rule, count, asks: self.dispatch.asks(at)? };
         if let Some(State::Count(state)) = self.engine.states.get_mut(at) {
             state.witness(counting, self.context);
         }
@@ -175,11 +195,11 @@ impl Case<'_, '_> {
         }
         let mask = count.hits.iter().enumerate().filter(|(_, hit)| self.hits(hit, novelties));
         let hits = mask.fold(0_u64, |mask, (at, _)| mask | 1 << at.min(63));
-        let role = CountState::role(count, self.context, hits)?;
-        let part = Part { hits, role, note: novelties.note(count) };
-        let brief = self.brief();
+        let plays = CountState::plays(count, self.context, hits)?;
+        let part = Part { hits, plays, note: novelties.note(count), adds: self.adds(count) };
+        let brief = self.brief.as_ref()?;
         let Some(State::Count(state)) = self.engine.states.get_mut(at) else { return None };
-        let Effect { entered, raised, beyond } = state.take(counting, self.context, &part, &brief);
+        let Effect { entered, raised, beyond } = state.take(counting, self.context, &part, brief);
         self.engine.late_entries += u64::from(beyond);
         if entered {
             self.verdicts.matters(self.at, count.matters_secs(raised.is_some()));
@@ -188,6 +208,14 @@ impl Case<'_, '_> {
             self.verdicts.say(self.at, rule, level);
         }
         raised
+    }
+
+    /// Which measured quantities count the event because it matches.
+    fn adds(&self, count: &Count) -> u64 {
+        let adds =
+            |of: &Counted| matches!(of, Counted::Matching(matcher) if self.context.found.has(*matcher));
+        let quantities = count.measured().take(64).enumerate();
+        quantities.filter(|(_, of)| adds(of)).fold(0, |all, (at, _)| all | 1 << at)
     }
 
     /// Whether the event matches a hit, novelty included.
@@ -200,13 +228,6 @@ impl Case<'_, '_> {
             }
     }
 
-    fn brief(&mut self) -> Arc<Brief> {
-        let batch = (self.engine.batch, u32::try_from(self.at).unwrap_or(u32::MAX));
-        let engine = &mut *self.engine;
-        let brief = self.brief.get_or_insert_with(|| engine.shared.brief(self.context.seen(), batch));
-        Arc::clone(brief)
-    }
-
     fn judge_novelty(&mut self, specs: &[Baseline], baselines: &[usize]) -> Novelties {
         let mut novelties = Novelties::default();
         for at in baselines {
@@ -214,7 +235,8 @@ impl Case<'_, '_> {
                 continue;
             };
             if self.context.found.has(spec.events) {
-                each_sight(spec, self.context, &mut |sight| {
+                let sights = Sights { context: self.context, dispatch: self.dispatch, said: (*at, spec) };
+                sights.each(&mut |sight| {
                     novelties.0.push((*at, known.judge(spec, sight)));
                 });
             }
@@ -227,13 +249,25 @@ impl Case<'_, '_> {
         if raised == Raised::High {
             self.doubt(specs, baselines);
         }
-        let mut judged = novelties.0.iter();
+        let mut rest = novelties.0.as_slice();
         for at in baselines {
-            let (Some(spec), Some(known)) = (specs.get(*at), self.engine.baselines.get_mut(*at)) else {
+            let here = rest.iter().take_while(|(of, _)| of == at).count();
+            let (judged, later) = rest.split_at(here);
+            rest = later;
+            let Some(spec) = specs.get(*at) else { continue };
+            let taints = spec.taints.is_some_and(|taints| self.context.found.has(taints));
+            if raised == Raised::Nothing
+                && !taints
+                && judged.iter().all(|(_, judgement)| judgement.is_noted())
+            {
                 continue;
-            };
-            if self.context.found.has(spec.events) {
-                each_sight(spec, self.context, &mut |sight| {
+            }
+            let (context, dispatch) = (self.context, self.dispatch);
+            let sights = Sights { context, dispatch, said: (*at, spec) };
+            let Some(known) = self.engine.baselines.get_mut(*at) else { continue };
+            let mut judged = judged.iter();
+            if context.found.has(spec.events) {
+                sights.each(&mut |sight| {
                     if let Some((_, judgement)) = judged.next() {
                         known.learn(spec, sight, judgement, raising.for_baseline(spec));
                     }
@@ -242,8 +276,8 @@ impl Case<'_, '_> {
                     }
                 });
             }
-            if spec.taints.is_some_and(|taints| self.context.found.has(taints)) {
-                each_sight(spec, self.context, &mut |sight| {
+            if taints {
+                sights.each(&mut |sight| {
                     known.taint(sight.per, sight.value, sight.now_secs);
                 });
             }
@@ -257,7 +291,9 @@ impl Case<'_, '_> {
         let others =
             specs.iter().zip(&mut engine.baselines).enumerate().filter(|(at, _)| !judging.contains(at));
         for (_, (spec, known)) in others.filter(|(_, (spec, _))| spec.accept_days > 0) {
-            each(&spec.per, self.context, &mut |per| known.raised_high(per));
+            for per in blanks_combined(&spec.per, self.context.view) {
+                known.raised_high((&*per).into());
+            }
         }
     }
 }
@@ -294,71 +330,47 @@ impl Raising {
     }
 }
 
-/// Calls `visit` with each thing a baseline may learn from the event: one per combination of for
-/// whom and of what. Who is not told is nobody, one and the same; what is not told is never new,
-/// but the event still counts for how well its `per` is known.
-fn each_sight(spec: &Baseline, context: &Context<'_, '_>, visit: &mut dyn FnMut(&Sight<'_>)) {
-    let now_secs = context.seen().event.time.secs();
-    let exempt = spec.unless.is_some_and(|unless| context.found.has(unless));
-    each(&spec.per, context, &mut |per| match &spec.of {
-        Novel::Network { .. } => {
-            if let Some(ip) = context.seen().event.source.ip {
-                let value = Value::Address { ip, asn: autonomous_system(context, ip) };
-                visit(&Sight { per, value, now_secs, exempt });
+/// What a baseline may learn from the event.
+struct Sights<'s, 'v> {
+    context: &'s Context<'s, 'v>,
+    dispatch: &'s Dispatch,
+    /// The baseline, with its number.
+    said: (usize, &'s Baseline),
+}
+
+impl Sights<'_, '_> {
+    /// Calls `visit` with each: one per combination of for whom and of what. Who is not told is
+    /// nobody, one and the same; what is not told is never new, but the event still counts for
+    /// how well its `per` is known.
+    fn each(&self, visit: &mut dyn FnMut(&Sight<'_>)) {
+        let Self { context, dispatch, said: (at, spec) } = self;
+        let now_secs = context.seen().event.time.secs();
+        let exempt = spec.unless.is_some_and(|unless| context.found.has(unless));
+        let Some((per, of)) = dispatch.sights.get(*at) else { return };
+        for per in context.words.of(*per).into_iter().flatten() {
+            let per = per.name;
+            let Some(of) = of else {
+                if let Some(ip) = context.seen().event.source.ip {
+                    let value = Value::Address { ip, asn: autonomous_system(context, ip) };
+                    visit(&Sight { per, value, now_secs, exempt });
+                }
+                continue;
+            };
+            let exempt = exempt || !context.words.is_whole(*of);
+            for value in context.words.of(*of).into_iter().flatten() {
+                let print = value.print.unwrap_or_else(|| Print::of_text(value.name.text));
+                visit(&Sight { per, value: Value::Text(value.name.text, print), now_secs, exempt });
             }
         }
-        Novel::Values(fields) => {
-            let told = fields.iter().all(|field| field.any(context.view, &mut |_| true));
-            each(fields, context, &mut |value| {
-                visit(&Sight { per, value: Value::Text(value), now_secs, exempt: exempt || !told });
-            });
-        }
-    });
+    }
 }
 
 fn autonomous_system(context: &Context<'_, '_>, ip: IpAddr) -> Option<u32> {
     context.view.around().asn.as_ref()?.asn(ip)?.parse().ok()
 }
 
-/// Calls `visit` with each combination of the fields' values, a missing one as no text; without
-/// fields, once with nothing.
-fn each(fields: &[Field], context: &Context<'_, '_>, visit: &mut dyn FnMut(&str)) {
-    match fields {
-        [] => visit(""),
-        [field] => {
-            let mut none = true;
-            field.any(context.view, &mut |value| {
-                none = false;
-                visit(value);
-                false
-            });
-            if none {
-                visit("");
-            }
-        }
-        fields => blanks_combined(fields, context.view).iter().for_each(|all| visit(all)),
-    }
-}
-
-/// As [`super::entry::combined`], with a missing value as no text.
-pub(super) fn blanks_combined(fields: &[Field], view: &View<'_>) -> Vec<String> {
-    let mut all = vec![String::new()];
-    for (at, field) in fields.iter().enumerate() {
-        let mut values = field.values(view);
-        if values.is_empty() {
-            values.push(String::new());
-        }
-        let joint = if at == 0 { "" } else { " " };
-        all = all
-            .iter()
-            .flat_map(|one| values.iter().map(move |value| format!("{one}{joint}{value}")))
-            .collect();
-    }
-    all
-}
-
 impl Verdicts {
-    fn change(&mut self, batch: u64, Counting { rule, count }: Counting<'_>, change: Change<'_>) {
+    fn change(&mut self, batch: u64, (rule, count): (&Rule, &Count), change: Change<'_>) {
         let (incident, change) = match change {
             Change::Withdrawn { id, merged_into } => {
                 let reason = match merged_into {

@@ -6,6 +6,7 @@
 //! the order within a day. It knows nothing of rules or events, only of numbers per day.
 
 use super::shelf::Shelf;
+use super::words::Name;
 use crate::rule::{Lagged, LaggedBy};
 use keywatch_event::Learned;
 use serde::{Deserialize, Serialize};
@@ -68,6 +69,12 @@ impl Lag {
         Self { groups: Shelf::new(), groups_max: groups_max.max(1) }
     }
 
+    /// The same for a run whose state nobody stores.
+    pub(crate) fn unwritten(mut self) -> Self {
+        self.groups = self.groups.unwritten();
+        self
+    }
+
     /// How many groups are known.
     pub(crate) fn len(&self) -> usize {
         self.groups.len()
@@ -84,7 +91,14 @@ impl Lag {
     }
 
     /// Notes what was measured of a group on a day (days since 1970).
-    pub(crate) fn observe(&mut self, spec: &Lagged, group: &str, day: i32, seen: Measured) {
+    pub(crate) fn observe<'n>(
+        &mut self,
+        spec: &Lagged,
+        group: impl Into<Name<'n>>,
+        day: i32,
+        seen: Measured,
+    ) {
+        let group = group.into();
         if !seen.value.is_finite() {
             return;
         }
@@ -98,8 +112,14 @@ impl Lag {
 
     /// The bound of a group on a day: `fixed`, or what its past says when that is higher. The
     /// words say what the learned bound rests on.
-    pub(crate) fn bound(&self, spec: &Lagged, group: &str, day: i32, fixed: f64) -> (f64, Option<String>) {
-        let learned = self.groups.get(group).and_then(|past| past.bound(spec, day));
+    pub(crate) fn bound<'n>(
+        &self,
+        spec: &Lagged,
+        group: impl Into<Name<'n>>,
+        day: i32,
+        fixed: f64,
+    ) -> (f64, Option<String>) {
+        let learned = self.groups.get(group.into()).and_then(|past| past.bound(spec, day));
         match learned {
             Some(learned) => (learned.bound.max(fixed), Some(learned.words)),
             None => (fixed, None),

@@ -123,7 +123,7 @@ fn groups_are_bounded_and_invented_ones_go_first() {
         lag.observe(&highest(), "old", day, seen(5.0, false));
     }
     for n in 0..10_000 {
-        lag.observe(&highest(), &format!("invented {n}"), 10, seen(1.0, false));
+        lag.observe(&highest(), &*format!("invented {n}"), 10, seen(1.0, false));
     }
     assert!(lag.len() <= 100);
     assert_eq!(lag.evicted(), 10_001 - lag.len() as u64);
@@ -155,8 +155,8 @@ proptest! {
         for (at, (group, day, value, alerted)) in steps.iter().enumerate() {
             let group = group.to_string();
             let seen = seen(f64::from(*value), *alerted);
-            plain.observe(&highest(), &group, *day, seen);
-            restarted.observe(&highest(), &group, *day, seen);
+            plain.observe(&highest(), &*group, *day, seen);
+            restarted.observe(&highest(), &*group, *day, seen);
             if at % every == 0 {
                 for learned in restarted.take_learned("R") {
                     if learned.state.is_empty() {

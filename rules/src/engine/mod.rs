@@ -7,12 +7,14 @@
 //! the time of an event is its own.
 
 mod alerts;
+mod asleep;
 mod baseline;
 mod bounds;
 mod brief;
 mod count;
 mod entry;
 mod explain;
+mod few;
 mod group;
 mod incident;
 mod judge;
@@ -25,29 +27,34 @@ mod shelf;
 mod silence;
 mod verdicts;
 mod window;
+mod words;
 
 use crate::plan::Plan;
-use crate::rule::{Kind, MatcherId, RuleSet};
+use crate::record::Spare;
+use crate::rule::{Baseline, Kind, MatcherId, Novel, RuleSet};
 use crate::surroundings::Surroundings;
 use crate::view::View;
 use crate::{Seen, Signal};
 use baseline::Known;
 use brief::Shared;
 use count::CountState;
-use entry::{Digests, Hashing};
+use entry::{Asks, Digests};
 use keywatch_event::{Evaluation, EventTime, Learned};
+use lagged::Lag;
 use quiet::Quiet;
 use risks::RiskState;
 use std::cell::RefCell;
 use std::sync::Arc;
 use verdicts::Verdicts;
+use words::{Combination, Combinations, Joint, Words};
 
 /// What an operator sets.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// Lists, planned access and address data.
     pub surroundings: Arc<Surroundings>,
-    /// Most entries kept in windows. An entry is about 600 bytes with its group and its brief.
+    /// Most entries kept in windows. An entry is about 600 bytes with its group and its brief; three
+    /// in groups that sleep count as one.
     pub entries_max: usize,
     /// Most values of `per` with a baseline, for each rule. One is at most 400 bytes with two
     /// networks.
@@ -60,6 +67,8 @@ pub struct Settings {
     /// After how many events alerts are told of. 1: with every batch, as a service wants it. More
     /// when only the end matters: an incident that grows is then not written out each time.
     pub tell_every: usize,
+    /// Whether learned state is handed over to be stored; a scan forgets it at its end.
+    pub writes_learned: bool,
 }
 
 impl Default for Settings {
@@ -71,6 +80,7 @@ impl Default for Settings {
             lateness_secs: 26 * 3600,
             late_from_secs: Some(900),
             tell_every: 1,
+            writes_learned: true,
         }
     }
 }
@@ -78,7 +88,7 @@ impl Default for Settings {
 /// How much the engine holds, and what it had to let go.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Gauges {
-    /// Entries in windows.
+    /// Entries in windows, three in groups that sleep as one.
     pub entries: usize,
     /// Principals, secrets and others with a baseline.
     pub principals: usize,
@@ -101,7 +111,6 @@ pub struct Engine {
     states: Vec<State>,
     baselines: Vec<Known>,
     shared: Shared,
-    hashing: Hashing,
     digests: RefCell<Digests>,
     scratch: Scratch,
     newest: Option<EventTime>,
@@ -133,6 +142,13 @@ struct Dispatch {
     baselines: Vec<Vec<usize>>,
     /// By rule: whether it listens to novelty.
     novel: Vec<bool>,
+    /// By rule: whether it keeps events.
+    remembers: Vec<bool>,
+    combinations: Combinations,
+    /// By rule that counts: what it asks of an event.
+    asks: Vec<Option<Asks>>,
+    /// By baseline: for whom, and of what unless it is the network.
+    sights: Vec<(Combination, Option<Combination>)>,
 }
 
 /// What one event matched.
@@ -148,13 +164,15 @@ struct Scratch {
     found: Found,
     rules: Vec<usize>,
     baselines: Vec<usize>,
+    words: Words,
+    spare: Spare,
 }
 
 /// One event as rules see it.
 pub(crate) struct Context<'c, 'v> {
     pub(crate) view: &'c View<'v>,
     pub(crate) found: &'c Found,
-    pub(crate) hashing: &'c Hashing,
+    pub(crate) words: &'c Words,
     pub(crate) digests: &'c RefCell<Digests>,
 }
 
@@ -196,6 +214,10 @@ impl Dispatch {
             rules: vec![Vec::new(); rules.matchers.len()],
             baselines: vec![Vec::new(); rules.matchers.len()],
             novel: Vec::new(),
+            remembers: Vec::new(),
+            combinations: Combinations::default(),
+            asks: Vec::new(),
+            sights: Vec::new(),
         };
         for (at, rule) in rules.rules.iter().enumerate() {
             let heard = if rule.blind.is_some() { Vec::new() } else { rule.kind.matchers() };
@@ -203,12 +225,46 @@ impl Dispatch {
                 listen(&mut dispatch.rules, matcher, at);
             }
             dispatch.novel.push(rule.kind.is_novel());
+            dispatch.remembers.push(matches!(rule.kind, Kind::Count(_) | Kind::Silence(_)));
+            let combinations = &mut dispatch.combinations;
+            dispatch.asks.push(match &rule.kind {
+                Kind::Count(count) => Some(Asks::of(count, combinations)),
+                Kind::Classify(_) | Kind::Silence(_) | Kind::Risk(_) => None,
+            });
         }
         for (at, baseline) in rules.baselines.iter().enumerate() {
             let heard = [Some(baseline.events), baseline.taints];
             heard.into_iter().flatten().for_each(|matcher| listen(&mut dispatch.baselines, matcher, at));
+            let of = match &baseline.of {
+                Novel::Values(fields) => Some(dispatch.combinations.printed(fields)),
+                Novel::Network { .. } => None,
+            };
+            let per = dispatch.combinations.of(&baseline.per, Joint::Blank);
+            dispatch.sights.push((per, of));
         }
         dispatch
+    }
+
+    /// What a rule that counts asks of an event.
+    fn asks(&self, rule: usize) -> Option<&Asks> {
+        self.asks.get(rule)?.as_ref()
+    }
+
+    /// Makes the words that those who listen ask for.
+    fn words(&self, rules: &RuleSet, view: &View<'_>, scratch: &mut Scratch) {
+        let Scratch { found, rules: heard, baselines, words, .. } = scratch;
+        words.begin(&self.combinations);
+        let mut make = |which| words.make(which, &self.combinations, view);
+        for rule in heard.iter() {
+            if let (Some(asks), Some(Kind::Count(count))) =
+                (self.asks(*rule), rules.rules.get(*rule).map(|rule| &rule.kind))
+            {
+                asks.each(count, found, &mut make);
+            }
+        }
+        for (per, of) in baselines.iter().filter_map(|at| self.sights.get(*at)) {
+            [Some(*per), *of].into_iter().flatten().for_each(&mut make);
+        }
     }
 
     /// Collects who listens to what was found, each once, in order.
@@ -246,18 +302,25 @@ impl Engine {
     pub(crate) fn planned(rules: Arc<RuleSet>, settings: Settings, plan: Arc<Plan>) -> Self {
         let states = rules.rules.iter().map(|rule| match &rule.kind {
             Kind::Classify(_) => State::None,
-            Kind::Count(_) => State::Count(Box::new(CountState::new(settings.principals_max))),
+            Kind::Count(count) => {
+                let lag = Lag::new(settings.principals_max);
+                let lag = if settings.writes_learned { lag } else { lag.unwritten() };
+                State::Count(Box::new(CountState::new(count, lag)))
+            }
             Kind::Silence(_) => State::Silence(Box::new(Quiet::new())),
             Kind::Risk(_) => State::Risk(Box::default()),
         });
+        let known = |_: &Baseline| {
+            let known = Known::new(settings.principals_max);
+            if settings.writes_learned { known } else { known.unwritten() }
+        };
         Self {
             states: states.collect(),
-            baselines: rules.baselines.iter().map(|_| Known::new(settings.principals_max)).collect(),
+            baselines: rules.baselines.iter().map(known).collect(),
             dispatch: Arc::new(Dispatch::new(&rules, plan)),
             rules,
             settings,
             shared: Shared::default(),
-            hashing: Hashing::default(),
             digests: RefCell::default(),
             scratch: Scratch::default(),
             newest: None,
@@ -352,7 +415,12 @@ impl Engine {
     /// they were evaluated.
     #[must_use]
     pub fn revise(&self, late: &[Seen<'_>], history: &[Signal<'_>]) -> Evaluation {
-        let settings = Settings { entries_max: usize::MAX, late_from_secs: None, ..self.settings.clone() };
+        let settings = Settings {
+            entries_max: usize::MAX,
+            late_from_secs: None,
+            writes_learned: false,
+            ..self.settings.clone()
+        };
         let mut past = Self::planned(Arc::clone(&self.rules), settings, Arc::clone(&self.dispatch.plan));
         past.restore(&[], history);
         let mut verdicts = Verdicts::new(late.len());

@@ -2,8 +2,8 @@
 
 use super::alerts::spoken;
 use super::brief::Brief;
+use super::entry::blanks_combined;
 use super::incident::alert_id;
-use super::judge::blanks_combined;
 use super::silence::pairs::{Pairs, Unfollowed};
 use super::silence::rhythm::{Rhythms, Silent};
 use super::{Context, Gauges};

@@ -4,7 +4,9 @@
 //! committed, which the store must delete, and which go when there are too many. It never looks
 //! into an entry.
 
-use hashbrown::HashMap;
+use super::words::{Name, hashed};
+use hashbrown::HashTable;
+use hashbrown::hash_table::Entry;
 use keywatch_event::Learned;
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -15,7 +17,9 @@ const VERSION: u8 = 2;
 /// Entries by name.
 #[derive(Debug)]
 pub(crate) struct Shelf<T> {
-    slots: HashMap<Box<str>, Slot<T>>,
+    slots: HashTable<Slot<T>>,
+    /// Whether what changed is to be written.
+    writes: bool,
     /// Entries to be written, each once.
     dirty: Vec<Box<str>>,
     /// Evicted entries the store still has.
@@ -24,8 +28,9 @@ pub(crate) struct Shelf<T> {
     unreadable: u64,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Slot<T> {
+    name: Box<str>,
     value: T,
     /// Whether it is listed to be written.
     dirty: bool,
@@ -36,7 +41,14 @@ struct Slot<T> {
 impl<T: Default + Serialize + DeserializeOwned> Shelf<T> {
     /// Nothing yet.
     pub(crate) fn new() -> Self {
-        Self { slots: HashMap::new(), dirty: Vec::new(), gone: Vec::new(), evicted: 0, unreadable: 0 }
+        Self {
+            slots: HashTable::new(),
+            writes: true,
+            dirty: Vec::new(),
+            gone: Vec::new(),
+            evicted: 0,
+            unreadable: 0,
+        }
     }
 
     /// How many entries there are.
@@ -54,38 +66,70 @@ impl<T: Default + Serialize + DeserializeOwned> Shelf<T> {
         self.unreadable
     }
 
+    /// The same, and nothing is noted to be written: for a run whose state nobody stores.
+    pub(crate) fn unwritten(mut self) -> Self {
+        self.writes = false;
+        self
+    }
+
     /// Whether there is an entry.
-    pub(crate) fn contains(&self, name: &str) -> bool {
-        self.slots.contains_key(name)
+    pub(crate) fn contains<'n>(&self, name: impl Into<Name<'n>>) -> bool {
+        self.slot(name.into()).is_some()
     }
 
     /// An entry.
-    pub(crate) fn get(&self, name: &str) -> Option<&T> {
-        self.slots.get(name).map(|slot| &slot.value)
+    pub(crate) fn get<'n>(&self, name: impl Into<Name<'n>>) -> Option<&T> {
+        self.slot(name.into()).map(|slot| &slot.value)
     }
 
     /// An entry, to be changed.
-    pub(crate) fn get_mut(&mut self, name: &str) -> Option<&mut T> {
-        self.slots.get_mut(name).map(|slot| &mut slot.value)
+    pub(crate) fn get_mut<'n>(&mut self, name: impl Into<Name<'n>>) -> Option<&mut T> {
+        self.slot_mut(name.into()).map(|slot| &mut slot.value)
     }
 
     /// An entry, made when there is none. Costs an allocation only then.
-    pub(crate) fn entry(&mut self, name: &str) -> &mut T {
-        &mut self.slots.entry_ref(name).or_default().value
+    pub(crate) fn entry<'n>(&mut self, name: impl Into<Name<'n>>) -> &mut T {
+        &mut self.place(name.into(), T::default).value
     }
 
     /// All entries, in no order.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &T)> {
-        self.slots.iter().map(|(name, slot)| (&**name, &slot.value))
+        self.slots.iter().map(|slot| (&*slot.name, &slot.value))
     }
 
     /// An entry changed and must be written.
-    pub(crate) fn changed(&mut self, name: &str) {
-        if let Some(slot) = self.slots.get_mut(name)
+    pub(crate) fn changed<'n>(&mut self, name: impl Into<Name<'n>>) {
+        let name = name.into();
+        if self.writes
+            && let Some(slot) = self.slot_mut(name)
             && !std::mem::replace(&mut slot.dirty, true)
         {
-            self.dirty.push(name.into());
+            self.dirty.push(name.text.into());
         }
+    }
+
+    fn slot(&self, name: Name<'_>) -> Option<&Slot<T>> {
+        self.slots.find(name.hash, |slot| *slot.name == *name.text)
+    }
+
+    fn slot_mut(&mut self, name: Name<'_>) -> Option<&mut Slot<T>> {
+        self.slots.find_mut(name.hash, |slot| *slot.name == *name.text)
+    }
+
+    fn place(&mut self, name: Name<'_>, value: impl FnOnce() -> T) -> &mut Slot<T> {
+        let same = |slot: &Slot<T>| *slot.name == *name.text;
+        match self.slots.entry(name.hash, same, |slot| hashed(&slot.name)) {
+            Entry::Occupied(slot) => slot.into_mut(),
+            Entry::Vacant(place) => {
+                let slot = Slot { name: name.text.into(), value: value(), dirty: false, stored: false };
+                place.insert(slot).into_mut()
+            }
+        }
+    }
+
+    fn remove(&mut self, name: &str) -> Option<Slot<T>> {
+        let slot = self.slots.find_entry(hashed(name), |slot| *slot.name == *name).ok()?;
+        Some(slot.remove().0)
     }
 
     /// Somebody was not let in for want of room.
@@ -96,7 +140,7 @@ impl<T: Default + Serialize + DeserializeOwned> Shelf<T> {
     /// Forgets the lowest by rank, then by name: at most `count`, and none whose rank is `None`.
     /// How many went.
     pub(crate) fn evict<R: Ord>(&mut self, count: usize, rank: impl Fn(&T) -> Option<R>) -> usize {
-        let ranked = self.slots.iter().filter_map(|(name, slot)| Some((rank(&slot.value)?, &**name)));
+        let ranked = self.slots.iter().filter_map(|slot| Some((rank(&slot.value)?, &*slot.name)));
         let mut ranked: Vec<(R, &str)> = ranked.collect();
         if count < ranked.len() {
             ranked.select_nth_unstable(count);
@@ -105,15 +149,16 @@ impl<T: Default + Serialize + DeserializeOwned> Shelf<T> {
         let names: Vec<Box<str>> = ranked.into_iter().map(|(_, name)| name.into()).collect();
         let evicted = names.len();
         for name in names {
-            if self.slots.remove(&name).is_some_and(|slot| slot.stored) {
+            if self.remove(&name).is_some_and(|slot| slot.stored) {
                 self.gone.push(name);
             }
         }
         self.evicted += evicted as u64;
         // One batch may make and forget any number; what waits to be written stays as bounded
         // as what there is.
-        let slots = &self.slots;
-        self.dirty.retain(|name| slots.contains_key(name));
+        let mut dirty = std::mem::take(&mut self.dirty);
+        dirty.retain(|name| self.contains(&**name));
+        self.dirty = dirty;
         evicted
     }
 
@@ -121,12 +166,12 @@ impl<T: Default + Serialize + DeserializeOwned> Shelf<T> {
     pub(crate) fn take(&mut self, key: impl Fn(&str) -> String) -> Vec<Learned> {
         let mut learned = Vec::new();
         for name in std::mem::take(&mut self.gone) {
-            if !self.slots.contains_key(&name) {
+            if !self.contains(&*name) {
                 learned.push(Learned { key: key(&name), state: Vec::new() });
             }
         }
         for name in std::mem::take(&mut self.dirty) {
-            let Some(slot) = self.slots.get_mut(&name) else { continue };
+            let Some(slot) = self.slot_mut(Name::from(&*name)) else { continue };
             (slot.dirty, slot.stored) = (false, true);
             learned.push(Learned { key: key(&name), state: encode(&slot.value) });
         }
@@ -135,12 +180,13 @@ impl<T: Default + Serialize + DeserializeOwned> Shelf<T> {
     }
 
     /// Takes an entry back from the store; whether it could be read.
-    pub(crate) fn put(&mut self, name: &str, state: &[u8]) -> bool {
+    pub(crate) fn put<'n>(&mut self, name: impl Into<Name<'n>>, state: &[u8]) -> bool {
         let Some(value) = decode(state) else {
             self.unreadable += 1;
             return false;
         };
-        self.slots.insert(name.into(), Slot { value, dirty: false, stored: true });
+        let slot = self.place(name.into(), T::default);
+        (slot.value, slot.dirty, slot.stored) = (value, false, true);
         true
     }
 
@@ -153,8 +199,8 @@ impl<T: Default + Serialize + DeserializeOwned> Shelf<T> {
     /// has on the heap.
     #[cfg(test)]
     pub(crate) fn bytes(&self, own: impl Fn(&T) -> usize) -> usize {
-        let names = self.slots.keys().map(|name| name.len().next_multiple_of(16) + 16);
-        let values = self.slots.values().map(|slot| own(&slot.value));
+        let names = self.slots.iter().map(|slot| slot.name.len().next_multiple_of(16) + 16);
+        let values = self.slots.iter().map(|slot| own(&slot.value));
         self.slots.allocation_size() + names.chain(values).sum::<usize>()
     }
 }

@@ -6,23 +6,38 @@ use crate::view::View;
 use chrono::{Datelike, Timelike};
 use keywatch_event::{AuditEvent, agent_family, network_of};
 use std::cell::OnceCell;
+use std::sync::Arc;
 
 /// Names of the days, Monday first.
 pub(super) const WEEKDAYS: &[&str] = &["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
 
 /// What was computed so far.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Derived {
     /// By place in [`COMPUTED`].
-    texts: [OnceCell<Option<Box<str>>>; COMPUTED.len()],
+    texts: [OnceCell<Option<Arc<str>>>; COMPUTED.len()],
     grantees: OnceCell<Vec<Grantee>>,
 }
 
 impl Derived {
+    /// Nothing yet.
+    pub(crate) const fn new() -> Self {
+        Self { texts: [const { OnceCell::new() }; COMPUTED.len()], grantees: OnceCell::new() }
+    }
+
     pub(crate) fn text(&self, field: Normal, view: &View<'_>) -> Option<&str> {
         let place = COMPUTED.iter().position(|(known, _)| *known == field)?;
         let (_, compute) = COMPUTED.get(place)?;
         self.texts.get(place)?.get_or_init(|| compute(view).map(Into::into)).as_deref()
+    }
+
+    /// Notes a value that is known already.
+    pub(crate) fn know(&self, field: Normal, value: Option<&Arc<str>>) {
+        let place = COMPUTED.iter().position(|(known, _)| *known == field);
+        if let Some(text) = place.and_then(|place| self.texts.get(place)) {
+            // One that was computed before is the same.
+            let _value = text.get_or_init(|| value.cloned());
+        }
     }
 
     pub(crate) fn grantees(&self, view: &View<'_>) -> &[Grantee] {

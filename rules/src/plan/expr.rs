@@ -114,19 +114,25 @@ impl Maker {
     }
 
     /// Puts what costs least first: a record is not read when a field of the event decides. How
-    /// much the costliest part of it costs.
+    /// much it costs to find that it does not hold: of all that must hold, the cheapest may say
+    /// so; of alternatives, each must be looked at.
     fn order(&self, expr: &mut Expr) -> usize {
         match expr {
             Expr::Const(_) | Expr::Cells(_) => 0,
             Expr::Test(test, _) => match self.items.get(*test).and_then(Item::field) {
-                Some(Field::Normal(_)) => 1,
-                Some(Field::Raw(raw)) if raw.twin.is_some() => 2,
+                Some(Field::Normal(normal)) if normal.is_plain() => 1,
+                Some(Field::Normal(normal)) if normal.is_in_record() => 200,
+                Some(Field::Normal(_)) => 2,
+                Some(Field::Raw(raw)) if raw.twin.is_some() => 3,
                 Some(Field::Raw(_)) => 100,
                 None => 1_000,
             },
             Expr::And(all) | Expr::Or(all) | Expr::AtLeast(_, all) => {
                 all.sort_by_cached_key(|expr| self.order(&mut expr.clone()));
-                all.iter_mut().map(|expr| self.order(expr)).max().unwrap_or(0) + 1
+                let costs = all.iter_mut().map(|expr| self.order(expr));
+                let costs: Vec<usize> = costs.collect();
+                let decides = if matches!(expr, Expr::And(_)) { costs.first() } else { costs.last() };
+                decides.copied().unwrap_or(0) + 1
             }
         }
     }

@@ -129,3 +129,34 @@ fn a_number_keeps_the_form_it_was_written_in() {
     check(&json!({"a": 7}).to_string(), "a", &["7"]);
     check(r#"{"a":7.0}"#, "a", &["7.0"]);
 }
+
+#[test]
+fn a_record_is_read_swiftly_and_walked_to_the_same_end() {
+    let paths = ["a", "a.b", "a.c.d", "Id", "long.nameOfAKey"];
+    let scope = Scope::of(paths);
+    let records = [
+        r#"{"a":{"b":"x","c":{"d":7}},"Id":"1","long":{"nameOfAKey":[1,"z"]}}"#,
+        r#"{"a":null,"Id":{"x":[]},"other":[{"a":1}],"long":{"nameofakey":1,"nameOfAKey":2}}"#,
+        r#"{"A":{"b":1},"ID":2,"long":{"NAMEOFAKEY":true}}"#,
+        r#"{"a":[{"b":1},{"b":2}],"Id":"\u00e9"}"#,
+        r#"{"a":1e999,"Id":1}"#,
+        r#"{"Id":1,"Id":2}"#,
+        r#"{"Id":"cut"#,
+    ];
+    for record in records {
+        let (read, walked) = (scope.read(record.as_bytes()), scope.walk(record.as_bytes()));
+        for path in paths {
+            let slot = scope.slot(path).unwrap();
+            let values = |found: &Found<'_>| {
+                let mut all = Vec::new();
+                found.any(slot, &mut |value| {
+                    all.push(value.to_owned());
+                    false
+                });
+                all
+            };
+            assert_eq!(values(&read), values(&walked), "{path} in {record}");
+        }
+    }
+    assert!(matches!(scope.read(records[0].as_bytes()), Found::Literal(_)));
+}

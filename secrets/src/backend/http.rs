@@ -139,6 +139,10 @@ fn too_large() -> Failure {
 
 /// Why there was no answer, told without quoting anybody.
 fn unanswered(error: &reqwest::Error) -> Failure {
+    if error.is_builder() {
+        let remedy = "see the settings of the backend: a namespace or an address with a line end, say";
+        return Failure::unusable("the question cannot be written as HTTP", remedy);
+    }
     if error.is_timeout() {
         return Failure::unavailable(
             "no connection within 5s",

@@ -113,6 +113,16 @@ async fn nobody_listening_is_told_of() {
 }
 
 #[tokio::test]
+async fn a_setting_no_request_can_carry_is_told_of() {
+    let server = Server::start(|_| Reply::Reset).await;
+    let mut settings = everything_at(&server);
+    settings.vault.namespace = Some("team\nsk-canary-7f3a9c".to_owned());
+    let words = ["cannot be written as HTTP", "a namespace"];
+    refusal(&SecretManager::new(settings), "vault:secret/app", Trouble::Unusable, &words).await;
+    assert!(server.seen().is_empty());
+}
+
+#[tokio::test]
 async fn nothing_told_is_told_of() {
     let manager = SecretManager::new(settings(&[]));
     refusal(

@@ -221,7 +221,7 @@ async fn a_login_is_kept_renewed_and_had_anew_when_it_was_revoked() {
         &manager,
         "vault:secret/other",
         Trouble::Denied,
-        &["status 403", "policy of Keywatch's login", "secret/data/other", "read"],
+        &["status 403", "login say: `path \"secret/data/other\" { capabilities = [\"read\"] }`"],
     )
     .await;
     // The refusal led to one more login: the policy might have been newer than the token.

@@ -1,8 +1,12 @@
 //! The whole configuration, and what has to fit together in it.
 
-use super::{AddressFiles, Egress, ListSource, PlannedAccess, Receiver, SecretManager, Source};
+use super::{
+    AddressFiles, Egress, Escalation, Grouping, Heartbeat, ListSource, PlannedAccess, RateCap, Receiver,
+    Reminders, Route, SecretManager, Silence, Source,
+};
 use crate::config::frame::{At, Origin, Problems, default, section};
 use ipnet::IpNet;
+use keywatch_rules::problem::nearest;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -58,6 +62,86 @@ section! {
         ///       secret: {source: file, path: /etc/keywatch/soc-webhook.secret}
         /// ```
         receivers: Vec<At<Receiver>>,
+        /// Which receivers are told of which alerts, in order; the first that fits decides.
+        /// Without any, every receiver is told by its `level`. `docs/alerting.md` has the whole
+        /// of it.
+        ///
+        /// ```yaml
+        /// routes:
+        ///   - name: deletions
+        ///     match: [rule=KW-004]
+        ///     receivers: [pager, chat]
+        ///   - name: nights
+        ///     hours: ["daily 18:00-08:00 Europe/Berlin"]
+        ///     level: critical
+        ///     receivers: [pager]
+        /// default_receivers: [chat]
+        /// receivers:
+        ///   - name: pager
+        ///     webhook: {url: "https://p.example.com/k", secret: {source: env, path: PAGER}}
+        ///   - name: chat
+        ///     webhook: {url: "https://c.example.com/k", secret: {source: env, path: CHAT}}
+        /// ```
+        routes: Vec<Route>,
+        /// Who is told when no route fits. Without any: everybody.
+        ///
+        /// ```yaml
+        /// default_receivers: [chat]
+        /// receivers:
+        ///   - name: chat
+        ///     webhook: {url: "https://c.example.com/k", secret: {source: env, path: CHAT}}
+        /// ```
+        default_receivers: Vec<At<String>>,
+        /// How alerts are gathered into one message, where a route does not say. Without it every
+        /// alert is a message.
+        ///
+        /// ```yaml
+        /// grouping: {by: [rule, account], wait: 30s, interval: 5m}
+        /// ```
+        grouping: Option<Grouping>,
+        /// Silences and maintenance windows. People make others on the dashboard.
+        ///
+        /// ```yaml
+        /// silences:
+        ///   - name: nightly backup
+        ///     match: [rule=KW-002, "principal=*:role/backup"]
+        ///     weekly: ["daily 02:00-04:00 Europe/Berlin"]
+        ///     author: ada
+        ///     reason: the backup reads every secret each night
+        /// ```
+        silences: Vec<Silence>,
+        /// How long after the last message it is said again that an alert is still open, by level.
+        ///
+        /// ```yaml
+        /// reminders: {critical: 1h, high: 4h}
+        /// ```
+        reminders: Reminders,
+        /// Who else is told when nobody acknowledges an alert in time.
+        ///
+        /// ```yaml
+        /// escalations:
+        ///   - {level: critical, after: 15m, receivers: [lead]}
+        /// receivers:
+        ///   - name: lead
+        ///     webhook: {url: "https://l.example.com/k", secret: {source: env, path: LEAD}}
+        /// ```
+        escalations: Vec<Escalation>,
+        /// How many messages about one rule a receiver is sent in an hour before the rest becomes
+        /// one summary. Critical alerts are never capped.
+        ///
+        /// ```yaml
+        /// rate_cap: {per_hour: 60, below: critical}
+        /// ```
+        rate_cap: Option<RateCap>,
+        /// A sign of life to one receiver, so that somebody notices when Keywatch itself is gone.
+        ///
+        /// ```yaml
+        /// heartbeat: {receiver: watchdog, every: 5m}
+        /// receivers:
+        ///   - name: watchdog
+        ///     webhook: {url: "https://w.example.com/k", secret: {source: env, path: WATCHDOG}}
+        /// ```
+        heartbeat: Option<Heartbeat>,
         /// Where Keywatch may send. Without it: to the internet, over HTTPS only.
         ///
         /// ```yaml
@@ -132,6 +216,26 @@ section! {
 fn check(root: &Root, _at: &Origin, problems: &Problems) {
     check_names("sources", root.sources.iter().map(|source| &source.name), problems);
     check_names("receivers", root.receivers.iter().map(|receiver| &receiver.value.name), problems);
+    check_names("routes", root.routes.iter().map(|route| &route.name), problems);
+    check_names("silences", root.silences.iter().map(|silence| &silence.name), problems);
+    check_told(root, problems);
+}
+
+/// Everybody who is to be told exists.
+fn check_told(root: &Root, problems: &Problems) {
+    let known: Vec<&str> = root.receivers.iter().map(|one| one.value.name.value.as_str()).collect();
+    let routed = root.routes.iter().flat_map(|route| &route.receivers);
+    let escalated = root.escalations.iter().flat_map(|escalation| &escalation.receivers);
+    let beat = root.heartbeat.iter().map(|heartbeat| &heartbeat.receiver);
+    for name in routed.chain(&root.default_receivers).chain(escalated).chain(beat) {
+        if known.contains(&name.value.as_str()) {
+            continue;
+        }
+        let near = nearest(&name.value, known.iter().copied());
+        let remedy = near
+            .map_or_else(|| "name one of `receivers`".to_owned(), |near| format!("did you mean `{near}`?"));
+        problems.add(&name.origin, format!("no receiver is called `{}`", name.value), remedy);
+    }
 }
 
 fn check_names<'r>(key: &str, names: impl Iterator<Item = &'r At<String>>, problems: &Problems) {

@@ -14,9 +14,10 @@ mod value;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use value::Value;
+pub(crate) use value::{Print, Value};
 
 use super::shelf::{Shelf, decode, encode};
+use super::words::Name;
 use crate::rule::Baseline;
 use days::stamp;
 use keywatch_event::Learned;
@@ -26,7 +27,7 @@ use peer::Peer;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Sight<'s> {
     /// For whom the value may be new; empty for everybody.
-    pub(crate) per: &'s str,
+    pub(crate) per: Name<'s>,
     /// The value.
     pub(crate) value: Value<'s>,
     /// Event time, seconds since 1970.
@@ -71,6 +72,11 @@ pub(crate) enum Judgement {
 }
 
 impl Judgement {
+    /// Whether learning from it changes nothing, unless its event raised something.
+    pub(crate) fn is_noted(&self) -> bool {
+        matches!(self, Self::Known { noted: true })
+    }
+
     /// The value, when it is news.
     pub(crate) fn news(&self) -> Option<&str> {
         match self {
@@ -117,6 +123,12 @@ impl Known {
         Self { start: None, start_dirty: false, peers: Shelf::new(), pers_max: pers_max.max(2), settled: 0 }
     }
 
+    /// The same for a run whose state nobody stores.
+    pub(crate) fn unwritten(mut self) -> Self {
+        self.peers = self.peers.unwritten();
+        self
+    }
+
     /// How many are known.
     pub(crate) fn len(&self) -> usize {
         self.peers.len()
@@ -152,10 +164,16 @@ impl Known {
             Some(from) => sight.now_secs < from,
             None => spec.learn_secs > 0,
         };
-        match self.peers.get(sight.per) {
+        let judgement = match self.peers.get(sight.per) {
             Some(peer) => peer.judge(spec, sight, learning),
             None => Peer::default().judge(spec, sight, learning),
+        };
+        // History that begins earlier than was known is something to learn.
+        let is_first = || self.start.is_none_or(|start| sight.now_secs < start);
+        if judgement == (Judgement::Known { noted: true }) && is_first() {
+            return Judgement::Known { noted: false };
         }
+        judgement
     }
 
     /// Learns from a sight that was judged, given what its event raised.
@@ -185,7 +203,7 @@ impl Known {
     }
 
     /// The value is not learned for a day, whatever is known of its `per`.
-    pub(crate) fn taint(&mut self, per: &str, value: Value<'_>, now_secs: i64) {
+    pub(crate) fn taint(&mut self, per: Name<'_>, value: Value<'_>, now_secs: i64) {
         if self.peer(per, now_secs).is_some_and(|known| known.taint(value, stamp(now_secs))) {
             self.peers.changed(per);
         }
@@ -193,14 +211,14 @@ impl Known {
 
     /// Something high or critical was raised for a `per` by an event this baseline does not
     /// judge: values that wait to be accepted begin anew.
-    pub(crate) fn raised_high(&mut self, per: &str) {
+    pub(crate) fn raised_high(&mut self, per: Name<'_>) {
         if self.peers.get_mut(per).is_some_and(Peer::doubt_all) {
             self.peers.changed(per);
         }
     }
 
     /// Keeps a `per` until that second whatever happens: it has an open incident.
-    pub(crate) fn hold(&mut self, per: &str, until_secs: i64) {
+    pub(crate) fn hold(&mut self, per: Name<'_>, until_secs: i64) {
         if self.peers.get_mut(per).is_some_and(|peer| peer.hold(stamp(until_secs))) {
             self.peers.changed(per);
         }
@@ -229,6 +247,7 @@ impl Known {
     }
 
     fn put(&mut self, per: &str, state: &[u8]) {
+        let per = Name::from(per);
         let was_settled = self.peers.get(per).is_some_and(|peer| peer.settled);
         if !self.peers.put(per, state) {
             return;

@@ -130,7 +130,7 @@ impl Peer {
             return Judgement::Accepted;
         }
         let value = match sight.value {
-            Value::Text(text) => text.to_owned(),
+            Value::Text(text, _) => text.to_owned(),
             Value::Address { .. } => print.network().to_string(),
         };
         match (spec.returns_after_secs, idle) {

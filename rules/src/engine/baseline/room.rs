@@ -10,11 +10,12 @@
 use super::Known;
 use super::days::stamp;
 use super::peer::Peer;
+use crate::engine::words::Name;
 
 impl Known {
     /// The state of a `per`, made when it is new; `None` when there is no place for it, because
     /// every other has an open incident.
-    pub(super) fn peer(&mut self, per: &str, now_secs: i64) -> Option<&mut Peer> {
+    pub(super) fn peer(&mut self, per: Name<'_>, now_secs: i64) -> Option<&mut Peer> {
         if self.peers.len() >= self.pers_max && !self.peers.contains(per) {
             self.make_room(stamp(now_secs));
             if self.peers.len() >= self.pers_max {
@@ -26,7 +27,7 @@ impl Known {
     }
 
     /// Gives somebody a place among the settled, if need be that of the longest unseen of them.
-    pub(super) fn settle(&mut self, per: &str, now: u32) {
+    pub(super) fn settle(&mut self, per: Name<'_>, now: u32) {
         let places = self.pers_max - self.newcomers_min();
         if self.settled >= places {
             self.evict(true, self.settled - places + (self.settled / 10).max(1), now);

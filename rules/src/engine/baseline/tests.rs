@@ -39,7 +39,7 @@ fn values() -> Baseline {
 
 fn from<'s>(per: &'s str, ip: &str, at: i64) -> Sight<'s> {
     let value = Value::Address { ip: ip.parse().unwrap(), asn: None };
-    Sight { per, value, now_secs: at, exempt: false }
+    Sight { per: per.into(), value, now_secs: at, exempt: false }
 }
 
 fn with_asn<'s>(per: &'s str, ip: &str, asn: u32, at: i64) -> Sight<'s> {
@@ -48,7 +48,7 @@ fn with_asn<'s>(per: &'s str, ip: &str, asn: u32, at: i64) -> Sight<'s> {
 }
 
 fn text<'s>(per: &'s str, value: &'s str, at: i64) -> Sight<'s> {
-    Sight { per, value: Value::Text(value), now_secs: at, exempt: false }
+    Sight { per: per.into(), value: Value::text(value), now_secs: at, exempt: false }
 }
 
 fn new(value: &str, known: usize) -> Judgement {
@@ -134,7 +134,7 @@ fn something_high_makes_waiting_networks_wait_anew() {
     let at = |day: i64| from("p", "198.51.100.1", day * DAY);
     see(&mut known, &spec, &at(10));
     see(&mut known, &spec, &at(11));
-    known.raised_high("p");
+    known.raised_high("p".into());
     for day in [12, 13] {
         assert_eq!(see(&mut known, &spec, &at(day)), new("198.51.100.0/24", 1), "day {day}");
     }
@@ -191,7 +191,7 @@ fn what_raised_by_being_new_elsewhere_is_learned_by_a_baseline_that_accepts_at_o
 fn a_tainted_network_is_not_learned_for_a_day_even_of_somebody_unknown() {
     let (mut known, spec) = (Known::new(10), networks());
     let sight = from("p", "192.0.2.1", HOUR);
-    known.taint("p", sight.value, HOUR);
+    known.taint("p".into(), sight.value, HOUR);
     for at in [HOUR, 20 * HOUR] {
         see(&mut known, &spec, &Sight { now_secs: at, ..sight });
         assert_eq!(judged(&known, &spec, &sight), Judgement::Learning, "hour {}", at / HOUR);
@@ -205,7 +205,7 @@ fn tainted_days_do_not_count_towards_acceptance() {
     let (mut known, spec) = (settled(&networks()), networks());
     for day in 10..15 {
         let sight = from("p", "198.51.100.1", day * DAY + HOUR);
-        known.taint("p", sight.value, day * DAY);
+        known.taint("p".into(), sight.value, day * DAY);
         assert!(see(&mut known, &spec, &sight).news().is_some(), "day {day}");
     }
 }

@@ -12,8 +12,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 /// A value to judge.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Value<'v> {
-    /// Combined values of fields.
-    Text(&'v str),
+    /// Combined values of fields, with what stands for them.
+    Text(&'v str, Print),
     /// A source address, with its autonomous system when a database knows it.
     Address {
         /// The address.
@@ -53,16 +53,29 @@ const SYSTEM: u64 = 5;
 const KIND_SHIFT: u32 = 56;
 const KIND_MASK: u64 = 0xff << KIND_SHIFT;
 
+#[cfg(test)]
+impl<'v> Value<'v> {
+    /// A text.
+    pub(crate) fn text(text: &'v str) -> Self {
+        Self::Text(text, Print::of_text(text))
+    }
+}
+
 impl Print {
     /// What stands for a value on a rung; `None` where it is not judged.
     pub(crate) fn of(value: Value<'_>, rung: Rung) -> Option<Self> {
         match (value, rung) {
-            (Value::Text(text), _) => Some(Self::from_bits(sip(text.as_bytes()))),
+            (Value::Text(_, print), _) => Some(print),
             (Value::Address { ip, .. }, Rung::Narrow) => Some(Self::narrow(ip)),
             (Value::Address { ip, .. }, Rung::Wide) => Some(Self::narrow(ip).widened()),
             (Value::Address { asn, .. }, Rung::System) => asn.map(Self::system),
             (Value::Address { .. }, Rung::Mobile) => None,
         }
+    }
+
+    /// What stands for a text.
+    pub(crate) fn of_text(text: &str) -> Self {
+        Self::from_bits(sip(text.as_bytes()))
     }
 
     /// What stands for an autonomous system.

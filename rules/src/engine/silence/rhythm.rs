@@ -104,9 +104,9 @@ impl Rhythms {
         let mut silent: Vec<Silent> = silent.collect();
         silent.sort_unstable_by(|one, other| one.key.cmp(&other.key));
         for Silent { key, .. } in &silent {
-            if let Some(stream) = self.streams.get_mut(key) {
+            if let Some(stream) = self.streams.get_mut(&**key) {
                 stream.told = true;
-                self.streams.changed(key);
+                self.streams.changed(&**key);
             }
         }
         silent

@@ -50,7 +50,7 @@ impl Vault {
             (200, KvVersion::One) => data_of_one(&answer),
             (200, KvVersion::Two) => data_of_two(&answer, reference),
             (404, _) => Err(absent(&answer, &mount, reference)),
-            (403, _) => Err(wire::forbidden(&format!("read {}", mount.policy_path(reference)))),
+            (403, _) => Err(wire::forbidden(&mount.policy_path(reference))),
             _ => Err(wire::trouble(&answer)),
         }
     }

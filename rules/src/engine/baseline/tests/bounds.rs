@@ -28,7 +28,7 @@ fn a_flood_of_invented_names_pushes_out_no_settled_and_no_held_one() {
     }
     let flood = 10 * DAY;
     see(&mut known, &spec, &from("held", "192.0.2.1", flood));
-    known.hold("held", flood + DAY);
+    known.hold("held".into(), flood + DAY);
     for n in 0..100_000_i64 {
         see(&mut known, &spec, &from(&format!("invented-{n}"), "203.0.113.1", flood + n / 5));
         assert!(known.len() <= MAX);
@@ -62,7 +62,7 @@ fn when_everybody_is_held_a_newcomer_is_refused_and_counted() {
     let (mut known, spec) = (Known::new(2), values());
     for per in ["a", "b"] {
         see(&mut known, &spec, &text(per, "v", 0));
-        known.hold(per, DAY);
+        known.hold(per.into(), DAY);
     }
     see(&mut known, &spec, &text("c", "v", 10));
     assert_eq!((known.len(), known.evicted()), (2, 1));

@@ -30,8 +30,8 @@ fn step(known: &mut Known, spec: &Baseline, op: &Op, now: i64) -> Option<Judgeme
         Op::See { per, value, raised, exempt } => {
             let (per, words) = (per.to_string(), text(value));
             let value =
-                if matches!(spec.of, Novel::Values(_)) { Value::Text(&words) } else { address(value) };
-            let sight = Sight { per: &per, value, now_secs: now, exempt: *exempt };
+                if matches!(spec.of, Novel::Values(_)) { Value::text(&words) } else { address(value) };
+            let sight = Sight { per: (&*per).into(), value, now_secs: now, exempt: *exempt };
             let judgement = known.judge(spec, &sight);
             let raised = match raised {
                 0 => Raised::High,
@@ -42,9 +42,9 @@ fn step(known: &mut Known, spec: &Baseline, op: &Op, now: i64) -> Option<Judgeme
             known.learn(spec, &sight, &judgement, raised);
             return Some(judgement);
         }
-        Op::Taint { per, value } => known.taint(&per.to_string(), address(value), now),
-        Op::High { per } => known.raised_high(&per.to_string()),
-        Op::Hold { per, hours } => known.hold(&per.to_string(), now + hours * HOUR),
+        Op::Taint { per, value } => known.taint((&*per.to_string()).into(), address(value), now),
+        Op::High { per } => known.raised_high((&*per.to_string()).into()),
+        Op::Hold { per, hours } => known.hold((&*per.to_string()).into(), now + hours * HOUR),
     }
     None
 }

@@ -1,0 +1,237 @@
+//! The values that tell an event's groups and baselines apart, made once per event for all rules
+//! together.
+//!
+//! Most rules group by the same few fields. Each combination of fields that any rule or baseline
+//! asks for has a number; its texts are joined and hashed once, in memory that is used again for
+//! the next event.
+
+use super::baseline::Print;
+use super::entry::{blanks_combined, combined};
+use crate::field::Field;
+use crate::view::View;
+use std::hash::BuildHasher;
+use std::sync::LazyLock;
+
+/// One random hasher for the process: nobody outside can look for texts that collide.
+static HASHING: LazyLock<hashbrown::DefaultHashBuilder> =
+    LazyLock::new(hashbrown::DefaultHashBuilder::default);
+
+/// The hash by which a text is known within this process.
+pub(crate) fn hashed(text: &str) -> u64 {
+    HASHING.hash_one(text)
+}
+
+/// A hasher of that kind, for values that are not one text.
+pub(crate) fn hasher() -> impl std::hash::Hasher {
+    HASHING.build_hasher()
+}
+
+/// A text with its hash.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Name<'n> {
+    pub(crate) text: &'n str,
+    pub(crate) hash: u64,
+}
+
+impl<'n> From<&'n str> for Name<'n> {
+    fn from(text: &'n str) -> Self {
+        Self { text, hash: hashed(text) }
+    }
+}
+
+/// Number of a combination of fields.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Combination(usize);
+
+/// How the values of several fields become one text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Joint {
+    /// None when a field has no value.
+    Whole,
+    /// A missing value is no text.
+    Blank,
+}
+
+/// Every combination that is asked for.
+#[derive(Debug, Default)]
+pub(crate) struct Combinations(Vec<Asked>);
+
+#[derive(Debug)]
+struct Asked {
+    fields: Vec<Field>,
+    joint: Joint,
+    /// Whether a baseline learns its texts.
+    printed: bool,
+}
+
+impl Combinations {
+    /// The number of a combination.
+    pub(crate) fn of(&mut self, fields: &[Field], joint: Joint) -> Combination {
+        let known = self.0.iter().position(|asked| asked.joint == joint && asked.fields == fields);
+        Combination(known.unwrap_or_else(|| {
+            self.0.push(Asked { fields: fields.to_vec(), joint, printed: false });
+            self.0.len() - 1
+        }))
+    }
+
+    /// The same for texts that a baseline learns.
+    pub(crate) fn printed(&mut self, fields: &[Field]) -> Combination {
+        let combination = self.of(fields, Joint::Blank);
+        if let Some(asked) = self.0.get_mut(combination.0) {
+            asked.printed = true;
+        }
+        combination
+    }
+}
+
+/// The words of one event.
+#[derive(Debug, Default)]
+pub(crate) struct Words {
+    /// Number of the event.
+    event: u64,
+    /// By combination.
+    made: Vec<Made>,
+    all: Vec<Word>,
+    text: String,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Made {
+    /// The event it was made for.
+    event: u64,
+    from: usize,
+    to: usize,
+    /// Whether every field had a value.
+    whole: bool,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Word {
+    from: usize,
+    to: usize,
+    hash: u64,
+    print: Option<Print>,
+}
+
+/// One word.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Said<'w> {
+    pub(crate) name: Name<'w>,
+    /// What a baseline remembers of it, where one asked.
+    pub(crate) print: Option<Print>,
+}
+
+impl Words {
+    /// Forgets the event before.
+    pub(crate) fn begin(&mut self, combinations: &Combinations) {
+        self.event += 1;
+        self.all.clear();
+        self.text.clear();
+        self.made.resize(combinations.0.len(), Made::default());
+    }
+
+    /// Makes the words of a combination, unless they are made already.
+    pub(crate) fn make(&mut self, which: Combination, combinations: &Combinations, view: &View<'_>) {
+        let (Some(asked), Some(made)) = (combinations.0.get(which.0), self.made.get(which.0)) else {
+            return;
+        };
+        if made.event == self.event {
+            return;
+        }
+        let (from, whole) = (self.all.len(), self.join(asked, view));
+        if let Some(made) = self.made.get_mut(which.0) {
+            *made = Made { event: self.event, from, to: self.all.len(), whole };
+        }
+    }
+
+    /// The words of a combination; `None` when they were not made.
+    pub(crate) fn of(&self, which: Combination) -> Option<impl Iterator<Item = Said<'_>>> {
+        let made = self.made(which)?;
+        let words = self.all.get(made.from..made.to)?;
+        Some(words.iter().map(|word| {
+            let text = self.text.get(word.from..word.to).unwrap_or_default();
+            Said { name: Name { text, hash: word.hash }, print: word.print }
+        }))
+    }
+
+    /// Whether every field of a combination that was made had a value.
+    pub(crate) fn is_whole(&self, which: Combination) -> bool {
+        self.made(which).is_some_and(|made| made.whole)
+    }
+
+    fn made(&self, which: Combination) -> Option<&Made> {
+        self.made.get(which.0).filter(|made| made.event == self.event)
+    }
+
+    /// Joins the values; whether each field had one.
+    fn join(&mut self, asked: &Asked, view: &View<'_>) -> bool {
+        if let [field] = asked.fields.as_slice() {
+            return self.each(field, asked, view);
+        }
+        if self.one(asked, view) {
+            return true;
+        }
+        let texts = match asked.joint {
+            Joint::Whole => combined(&asked.fields, view),
+            Joint::Blank => blanks_combined(&asked.fields, view),
+        };
+        for text in texts {
+            let from = self.text.len();
+            self.text.push_str(&text);
+            self.note(from, asked);
+        }
+        asked.fields.iter().all(|field| field.any(view, &mut |_| true))
+    }
+
+    /// The values of one field.
+    fn each(&mut self, field: &Field, asked: &Asked, view: &View<'_>) -> bool {
+        let before = self.all.len();
+        field.any(view, &mut |value| {
+            let from = self.text.len();
+            self.text.push_str(value);
+            if asked.joint == Joint::Whole {
+                self.text.push('\u{1f}');
+            }
+            self.note(from, asked);
+            false
+        });
+        let whole = self.all.len() > before;
+        if !whole && asked.joint == Joint::Blank {
+            self.note(self.text.len(), asked);
+        }
+        whole
+    }
+
+    /// The one word there is when each field has exactly one value, as nearly always; whether
+    /// that is so.
+    fn one(&mut self, asked: &Asked, view: &View<'_>) -> bool {
+        let from = self.text.len();
+        for (at, field) in asked.fields.iter().enumerate() {
+            if at > 0 && asked.joint == Joint::Blank {
+                self.text.push(' ');
+            }
+            let mut values = 0;
+            field.any(view, &mut |value| {
+                values += 1;
+                self.text.push_str(value);
+                values > 1
+            });
+            if values != 1 {
+                self.text.truncate(from);
+                return false;
+            }
+            if asked.joint == Joint::Whole {
+                self.text.push('\u{1f}');
+            }
+        }
+        self.note(from, asked);
+        true
+    }
+
+    /// Notes the text from `from` on as a word.
+    fn note(&mut self, from: usize, asked: &Asked) {
+        let text = self.text.get(from..).unwrap_or_default();
+        let print = asked.printed.then(|| Print::of_text(text));
+        self.all.push(Word { from, to: self.text.len(), hash: hashed(text), print });
+    }
+}
