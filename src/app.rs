@@ -2,6 +2,7 @@
 
 mod detection;
 mod feed;
+mod live;
 mod receivers;
 mod sources;
 mod telling;
@@ -14,10 +15,12 @@ use anyhow::Context;
 use detection::{Limits, Shown};
 use feed::Feed;
 use keywatch_alerting::{Deliverer, Egress, OsRandom, Outbound, Wake, check_credentials};
+use keywatch_aws::lookup::Pace;
 use keywatch_dashboard::{Dashboard, Options};
 use keywatch_event::EventTime;
 use keywatch_ingest::provider::Normalizer;
 use keywatch_store::Store;
+use live::Surroundings;
 use sources::Sources;
 use std::future::Future;
 use std::sync::Arc;
@@ -55,7 +58,8 @@ pub(crate) async fn run(
     let policy = telling::policy(&config);
     let routing = Arc::new(telling::Timed(policy.plan.clone()));
     let mut pipeline = Pipeline::start(store.clone(), rules, settings, routing).await?;
-    let mut sources = Sources::start(&config.sources, &store.positions().await?)?;
+    let surroundings = surroundings(&config, &store).await?;
+    let mut sources = Sources::start(&config.sources, &config.live, &surroundings)?;
     let deliverer = Deliverer::new(
         store.clone(),
         &config.receivers,
@@ -97,11 +101,20 @@ pub(crate) async fn run(
         evicted: 0,
     };
     let fed = feeding.until(stop, reload).await;
-    sources.stop();
+    sources.stop().await;
     shut.send_replace(true);
     let ended = finish(tasks).await;
     store.close().await?;
     fed.and(ended)
+}
+
+/// What sources that are asked over the network share.
+async fn surroundings(config: &Config, store: &Store) -> anyhow::Result<Surroundings> {
+    Ok(Surroundings {
+        secrets: config.secrets.clone(),
+        positions: Arc::new(store.positions().await?),
+        pace: Pace::default(),
+    })
 }
 
 fn joined(problems: &[keywatch_alerting::Problem]) -> String {

@@ -10,6 +10,7 @@ mod edited;
 pub(crate) mod frame;
 mod layers;
 mod lists;
+pub(crate) mod live;
 mod policy;
 mod receivers;
 mod references;
@@ -49,6 +50,8 @@ pub(crate) struct Config {
     /// What rules run with; all that is read again on SIGHUP.
     pub(crate) supplied: Supplied,
     pub(crate) sources: Vec<FileSource>,
+    /// Sources that are asked over the network.
+    pub(crate) live: Vec<live::LiveSource>,
     pub(crate) receivers: Vec<Receiver>,
     pub(crate) egress: EgressPolicy,
     /// Who is told of what, when.
@@ -143,7 +146,8 @@ impl Config {
             hosts: root.hosts.clone(),
             https: root.https,
             supplied: Supplied::collect(root, problems),
-            sources: root.sources.iter().map(Into::into).collect(),
+            sources: root.sources.iter().filter_map(FileSource::of).collect(),
+            live: root.sources.iter().filter_map(live::LiveSource::of).collect(),
             policy: policy::policy(root, &receivers),
             receivers,
             egress: (&root.egress).into(),
@@ -176,10 +180,11 @@ impl Config {
     }
 }
 
-impl From<&section::Source> for FileSource {
-    fn from(source: &section::Source) -> Self {
-        let paths = source.files.iter().map(|file| file.value.clone()).collect();
-        Self { name: source.name.value.clone(), paths }
+impl FileSource {
+    /// What a section means; `None` for a source that is no files.
+    fn of(source: &section::Source) -> Option<Self> {
+        let paths = source.files.as_ref()?.iter().map(|file| file.value.clone()).collect();
+        Some(Self { name: source.name.value.clone(), paths })
     }
 }
 
@@ -203,7 +208,7 @@ mod tests {
             [
                 "c.yaml:1:1: unknown key `lisen`; did you mean `listen`?",
                 "c.yaml:2:18: `office` is no network; write it as 198.51.100.0/24 or 2001:db8::/32",
-                "c.yaml:4:5: `files` is missing; name files or folders to follow",
+                "c.yaml:4:5: says of no kind what it is; write one of files, aws_queue, aws_lookup",
                 "c.yaml:5:5: unknown key `file`; did you mean `files`?",
             ]
         );

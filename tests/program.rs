@@ -1,6 +1,7 @@
 //! The whole program, as its users start it: real processes, real files, real sockets.
 
 mod architecture;
+mod aws;
 mod backtest;
 mod bad_input;
 mod commands;

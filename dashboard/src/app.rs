@@ -92,6 +92,12 @@ pub struct SourceInfo {
     pub rejects: u64,
     /// When something last came from it.
     pub last_at: Option<DateTime<Utc>>,
+    /// `starting`, `catching up`, `following` or `failing`; empty when the source does not say.
+    pub state: &'static str,
+    /// Events of the last whole minute.
+    pub per_minute: u64,
+    /// Seconds from the newest event of the last batch to its commit.
+    pub lag_secs: Option<u64>,
     /// What somebody should know: an error, a gap, a retry.
     pub notices: Vec<String>,
 }

@@ -407,6 +407,9 @@ fn sources() -> Vec<SourceInfo> {
         records: 154,
         rejects: 2,
         last_at: Some(start()),
+        state: "failing",
+        per_minute: 1500,
+        lag_secs: Some(180),
         notices: vec![HOSTILE.to_owned()],
     }]
 }

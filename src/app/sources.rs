@@ -1,36 +1,33 @@
-//! File sources on threads of their own, feeding one pipeline.
+//! All sources of the service, feeding one pipeline: files on threads, others as tasks.
 //!
-//! Each thread follows its files and hands over batches; at most [`AHEAD`] of them wait for their
-//! commit, so a slow disk slows the reading and nothing piles up. A thread moves its files'
-//! committed positions only when it hears that the batch is stored.
+//! Each hands over batches; at most [`AHEAD`] of them wait for their commit, so a slow disk slows
+//! the reading and nothing piles up. A source moves on for good only when it hears that a batch is
+//! stored.
 
+mod figures;
+mod follow;
+
+use super::live::{self, Line, Surroundings};
+use crate::clock;
 use crate::config::FileSource;
+use crate::config::live::LiveSource;
 use crate::pipeline::Stepped;
 use anyhow::Context;
 use chrono::{DateTime, Utc};
+use figures::Figures;
+use follow::Thread;
 use keywatch_dashboard::SourceInfo;
-use keywatch_event::EventTime;
-use keywatch_ingest::source::Follower;
+use keywatch_ingest::source::{Follower, Health};
 use keywatch_ingest::{Advance, Batch};
 use std::collections::HashMap;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Duration;
 use tokio::sync::mpsc;
+use tokio::task::JoinSet;
 
 /// Batches a source may be ahead of the store.
-const AHEAD: usize = 2;
-/// Records and bytes of one batch: large enough that one fsync serves thousands of events.
-const BATCH_RECORDS: usize = 4096;
-const BATCH_BYTES: usize = 8 << 20;
-/// How long a source rests when its files have nothing new.
-const REST: Duration = Duration::from_millis(250);
-/// Seconds without a batch after which a source has nothing more to read.
-const IDLE_SECS: i64 = 60;
-/// Seconds an event may be old and still be news: providers deliver within 15 minutes, and some
-/// objects wait as long again.
-const RECENT_SECS: i64 = 1800;
+pub(super) const AHEAD: usize = 2;
 /// Notices kept per source for the dashboard.
 const NOTICES_MAX: usize = 20;
 
@@ -41,65 +38,124 @@ pub(super) struct Fed {
     notices: Vec<String>,
 }
 
-/// All file sources of the service.
+impl Fed {
+    /// A batch of a live source, which tells its troubles itself.
+    pub(super) const fn live(source: usize, batch: Batch) -> Self {
+        Self { source, batch, notices: Vec::new() }
+    }
+}
+
+/// How a source hears that a batch is stored.
+enum Ear {
+    Thread(Sender<Vec<Advance>>),
+    /// At most [`AHEAD`] words wait in it.
+    Task(mpsc::UnboundedSender<()>),
+}
+
+/// What is known of a source.
+#[derive(Default)]
+struct Known {
+    info: SourceInfo,
+    figures: Figures,
+    health: Option<Health>,
+}
+
+/// All sources of the service.
 pub(super) struct Sources {
+    /// Keeps the feed open when there is no source: the service still shows and delivers.
+    _open: Option<mpsc::Sender<Fed>>,
     fed: mpsc::Receiver<Fed>,
-    acknowledge: Vec<Sender<Vec<Advance>>>,
+    ears: Vec<Ear>,
     threads: Vec<JoinHandle<()>>,
-    known: Arc<Mutex<Vec<SourceInfo>>>,
-    /// Per source: when its last batch was stored, and event time of the newest event in it.
-    latest: Vec<Option<(DateTime<Utc>, EventTime)>>,
+    tasks: JoinSet<()>,
+    known: Arc<Mutex<Vec<Known>>>,
 }
 
 impl Sources {
-    pub(super) fn start(sources: &[FileSource], positions: &HashMap<String, String>) -> anyhow::Result<Self> {
-        let (feed, incoming) = mpsc::channel(AHEAD);
+    pub(super) fn start(
+        files: &[FileSource],
+        live: &[LiveSource],
+        surroundings: &Surroundings,
+    ) -> anyhow::Result<Self> {
+        let (into, fed) = mpsc::channel(AHEAD);
         let mut all = Self {
-            fed: incoming,
-            acknowledge: Vec::new(),
+            _open: (files.is_empty() && live.is_empty()).then(|| into.clone()),
+            fed,
+            ears: Vec::new(),
             threads: Vec::new(),
+            tasks: JoinSet::new(),
             known: Arc::default(),
-            latest: vec![None; sources.len()],
         };
-        for (number, source) in sources.iter().enumerate() {
-            let follower = Follower::new(&source.name, source.paths.clone(), positions.clone());
-            let (acknowledge, acknowledged) = channel();
-            let thread = Thread { number, follower, feed: feed.clone(), acknowledged, ahead: 0 };
-            let spawned = std::thread::Builder::new()
-                .name(format!("source {}", source.name))
-                .spawn(move || thread.run());
-            all.threads.push(spawned.with_context(|| format!("cannot start the source {}", source.name))?);
-            all.acknowledge.push(acknowledge);
-            let paths: Vec<String> = source.paths.iter().map(|path| path.display().to_string()).collect();
-            all.known().push(SourceInfo {
-                name: source.name.clone(),
-                kind: format!("files: {}", paths.join(", ")),
-                ..SourceInfo::default()
-            });
+        for source in files {
+            all.follow(source, &into, &surroundings.positions)?;
         }
-        if sources.is_empty() {
-            // Without a source the service still shows and delivers what is stored.
-            all.acknowledge.push(keep_open(feed));
+        for source in live {
+            all.ask(source, &into, surroundings);
         }
         Ok(all)
     }
 
+    fn follow(
+        &mut self,
+        source: &FileSource,
+        feed: &mpsc::Sender<Fed>,
+        positions: &HashMap<String, String>,
+    ) -> anyhow::Result<()> {
+        let follower = Follower::new(&source.name, source.paths.clone(), positions.clone());
+        let (ear, acknowledged) = channel();
+        let number = self.ears.len();
+        let thread = Thread { number, follower, feed: feed.clone(), acknowledged, ahead: 0 };
+        let spawned =
+            std::thread::Builder::new().name(format!("source {}", source.name)).spawn(move || thread.run());
+        self.threads.push(spawned.with_context(|| format!("cannot start the source {}", source.name))?);
+        let paths: Vec<String> = source.paths.iter().map(|path| path.display().to_string()).collect();
+        self.know(Ear::Thread(ear), &source.name, format!("files: {}", paths.join(", ")), None);
+        Ok(())
+    }
+
+    fn ask(&mut self, source: &LiveSource, feed: &mpsc::Sender<Fed>, surroundings: &Surroundings) {
+        let (ear, stored) = mpsc::unbounded_channel();
+        let line = Line { number: self.ears.len(), feed: feed.clone(), stored };
+        let health = Health::default();
+        self.tasks.spawn(live::run(source.clone(), health.clone(), surroundings.clone(), line));
+        self.know(Ear::Task(ear), &source.name, source.kind(), Some(health));
+    }
+
+    fn know(&mut self, ear: Ear, name: &str, kind: String, health: Option<Health>) {
+        self.ears.push(ear);
+        let info = SourceInfo { name: name.to_owned(), kind, ..SourceInfo::default() };
+        self.known().push(Known { info, health, ..Known::default() });
+    }
+
     /// The next batch of any source; `None` when all have ended.
     pub(super) async fn next(&mut self) -> Option<Fed> {
-        self.fed.recv().await
+        loop {
+            tokio::select! {
+                fed = self.fed.recv() => return fed,
+                Some(ended) = self.tasks.join_next() => {
+                    if let Err(error) = ended {
+                        tracing::error!(%error, "a source's task panicked; restart Keywatch, and report this");
+                    }
+                }
+            }
+        }
     }
 
     /// Tells the source that its batch is stored.
     pub(super) fn committed(&mut self, fed: &Fed, stepped: Stepped, now: DateTime<Utc>) {
-        let Stepped { committed, newest } = stepped;
-        if let (Some(latest), Some(newest)) = (self.latest.get_mut(fed.source), newest) {
-            *latest = Some((now, newest));
-        }
-        if let Some(acknowledge) = self.acknowledge.get(fed.source) {
-            let _ended = acknowledge.send(fed.batch.advances.clone());
+        match self.ears.get(fed.source) {
+            Some(Ear::Thread(ear)) => {
+                let _ended = ear.send(fed.batch.advances.clone());
+            }
+            Some(Ear::Task(ear)) => {
+                let _ended = ear.send(());
+            }
+            None => {}
         }
         let mut known = self.known();
-        let Some(info) = known.get_mut(fed.source) else { return };
+        let Some(Known { info, figures, .. }) = known.get_mut(fed.source) else { return };
+        figures.count(stepped, now);
+        let committed = stepped.committed;
         info.records += (committed.fresh + committed.duplicates + committed.rejects) as u64;
         info.rejects += committed.rejects as u64;
         if !fed.batch.records.is_empty() {
@@ -116,27 +172,28 @@ impl Sources {
     /// Whether no source is still reading what happened long ago: each either brings what is recent
     /// or has brought nothing for a while.
     pub(super) fn caught_up(&self, now: DateTime<Utc>) -> bool {
-        self.latest.iter().flatten().all(|(at, newest)| {
-            let idle = now.timestamp() - at.timestamp() > IDLE_SECS;
-            idle || now.timestamp() - newest.secs() <= RECENT_SECS
-        })
+        self.known().iter().all(|known| known.figures.has_caught_up(now))
     }
 
     /// What the dashboard is told of the sources.
     pub(super) fn informant(&self) -> keywatch_dashboard::Sources {
         let known = Arc::clone(&self.known);
-        Arc::new(move || known.lock().unwrap_or_else(PoisonError::into_inner).clone())
+        Arc::new(move || {
+            let (known, now) = (known.lock().unwrap_or_else(PoisonError::into_inner), clock::now());
+            known.iter().map(|known| known.tell(now)).collect()
+        })
     }
 
-    fn known(&self) -> MutexGuard<'_, Vec<SourceInfo>> {
+    fn known(&self) -> MutexGuard<'_, Vec<Known>> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Ends the threads. What they read and nobody committed is read again at the next start.
-    pub(super) fn stop(mut self) {
-        self.acknowledge.clear();
+    /// Ends all sources. What they read and nobody committed is read again at the next start.
+    pub(super) async fn stop(mut self) {
+        self.ears.clear();
         self.fed.close();
         while self.fed.try_recv().is_ok() {}
+        self.tasks.shutdown().await;
         for thread in self.threads.drain(..) {
             if thread.join().is_err() {
                 tracing::error!("a source's thread panicked");
@@ -145,61 +202,17 @@ impl Sources {
     }
 }
 
-/// Keeps the feed open although nothing feeds it.
-fn keep_open(feed: mpsc::Sender<Fed>) -> Sender<Vec<Advance>> {
-    let (acknowledge, acknowledged) = channel::<Vec<Advance>>();
-    std::thread::spawn(move || {
-        let _held = feed;
-        while acknowledged.recv().is_ok() {}
-    });
-    acknowledge
-}
-
-struct Thread {
-    number: usize,
-    follower: Follower,
-    feed: mpsc::Sender<Fed>,
-    acknowledged: Receiver<Vec<Advance>>,
-    ahead: usize,
-}
-
-impl Thread {
-    fn run(mut self) {
-        loop {
-            let batch = self.follower.poll(BATCH_RECORDS, BATCH_BYTES);
-            let notices = self.follower.notices();
-            let idle = batch.is_empty() && notices.is_empty();
-            if !idle {
-                if self.feed.blocking_send(Fed { source: self.number, batch, notices }).is_err() {
-                    return;
-                }
-                self.ahead += 1;
-            }
-            if !self.listen(idle) {
-                return;
-            }
+impl Known {
+    /// A live source's health is its own; a file source fails by notices.
+    fn tell(&self, now: DateTime<Utc>) -> SourceInfo {
+        let mut info = self.info.clone();
+        info.per_minute = self.figures.per_minute(now);
+        info.lag_secs = self.figures.lag_secs();
+        if let Some(health) = &self.health {
+            let (state, lines) = live::told(&health.read());
+            info.state = state.as_str();
+            info.notices.extend(lines);
         }
-    }
-
-    /// Hears what was stored; waits when idle or far enough ahead. False when the service ends.
-    fn listen(&mut self, idle: bool) -> bool {
-        loop {
-            let wait = if self.ahead >= AHEAD {
-                Duration::from_hours(1)
-            } else if idle {
-                REST
-            } else {
-                Duration::ZERO
-            };
-            match self.acknowledged.recv_timeout(wait) {
-                Ok(advances) => {
-                    self.follower.acknowledge(&advances);
-                    self.ahead -= 1;
-                }
-                Err(RecvTimeoutError::Timeout) if self.ahead >= AHEAD => {}
-                Err(RecvTimeoutError::Timeout) => return true,
-                Err(RecvTimeoutError::Disconnected) => return false,
-            }
-        }
+        info
     }
 }

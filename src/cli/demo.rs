@@ -51,6 +51,7 @@ impl Demo {
             https: false,
             supplied: Supplied::default(),
             sources: vec![FileSource { name: "sample logs".to_owned(), paths: vec![logs.clone()] }],
+            live: Vec::new(),
             receivers: Vec::new(),
             policy: Policy::default(),
             egress: EgressPolicy { allow: vec![IpNet::from(IpAddr::from([127, 0, 0, 1]))], allow_http: true },

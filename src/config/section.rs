@@ -4,6 +4,7 @@
 //! at later, so that a configuration can be checked anywhere.
 
 mod address_data;
+mod aws;
 mod egress;
 mod lists;
 mod planned_access;

@@ -71,6 +71,9 @@ struct SourceLine {
     quiet: bool,
     records: String,
     rejects: u64,
+    per_minute: Option<String>,
+    lag: Option<String>,
+    state: &'static str,
     notices: Vec<String>,
 }
 
@@ -152,12 +155,29 @@ fn lines(infos: Vec<SourceInfo>, positions: Vec<PositionRow>, now: DateTime<Utc>
         merged.entry(name).or_default().0 = Some(info);
     }
     for position in positions {
-        merged.entry(position.source).or_default().1 = Some(position.updated_at);
+        let moved = &mut merged.entry(source_of(position.source)).or_default().1;
+        *moved = (*moved).max(Some(position.updated_at));
     }
     let merged = merged.into_iter().map(|(name, (info, moved))| line(name, info, moved, now));
     let mut lines = merged.collect::<Vec<_>>();
     lines.sort_by_key(|line| !line.configured);
     lines
+}
+
+/// The source a position belongs to: those of AWS keep one for each account and region.
+fn source_of(position: String) -> String {
+    let named = position.strip_prefix("aws:").and_then(|rest| rest.split(':').next()).map(str::to_owned);
+    named.unwrap_or(position)
+}
+
+/// How late what comes from a source is, as people say it.
+fn lag_of(info: &SourceInfo) -> Option<String> {
+    info.lag_secs.map(|secs| match secs {
+        0..=119 => format!("{secs} s"),
+        120..=7199 => format!("{} min", secs / 60),
+        7200..=172_799 => format!("{} h", secs / 3600),
+        _ => format!("{} days", grouped(secs / 86_400)),
+    })
 }
 
 fn line(
@@ -168,7 +188,7 @@ fn line(
 ) -> SourceLine {
     let configured = info.is_some();
     let info = info.unwrap_or_default();
-    let fresh = moved.max(info.last_at);
+    let (fresh, lag) = (moved.max(info.last_at), lag_of(&info));
     SourceLine {
         name,
         kind: info.kind,
@@ -178,6 +198,9 @@ fn line(
         last: info.last_at.map(|at| When::clock(at, now)),
         records: grouped(info.records),
         rejects: info.rejects,
+        per_minute: (info.per_minute > 0).then(|| grouped(info.per_minute)),
+        lag,
+        state: info.state,
         notices: info.notices,
     }
 }
@@ -218,6 +241,29 @@ mod tests {
         let lines = lines(vec![info], vec![old], now);
         let seen = lines.iter().map(|line| (line.name.as_str(), line.configured, line.quiet));
         assert_eq!(seen.collect::<Vec<_>>(), [("new", true, false), ("old", false, false)]);
+    }
+
+    #[test]
+    fn the_accounts_and_regions_of_a_source_are_one_line() {
+        let row = |source: &str, secs| PositionRow {
+            source: source.to_owned(),
+            position: "{}".to_owned(),
+            updated_at: DateTime::UNIX_EPOCH + chrono::TimeDelta::seconds(secs),
+        };
+        let info = SourceInfo { name: "cloud".to_owned(), ..SourceInfo::default() };
+        let now = DateTime::UNIX_EPOCH + chrono::TimeDelta::seconds(10);
+        let positions = vec![row("aws:cloud:1:eu-west-1", 9), row("aws:cloud:2:eu-west-1", 5)];
+        let lines = lines(vec![info], positions, now);
+        assert_eq!(lines.len(), 1);
+        assert_eq!(lines[0].moved.as_ref().unwrap().age, "1 s ago");
+    }
+
+    #[tokio::test]
+    async fn the_page_shows_how_a_source_fares() {
+        let body = Bench::seeded().await.get("/sources").await.body;
+        for part in [">failing<", "1,500 in the last minute", "3 min after the event"] {
+            assert!(body.contains(part), "{part}\n{body}");
+        }
     }
 
     #[test]

@@ -7,11 +7,14 @@
 
 mod cutter;
 mod follower;
+mod health;
 mod inflate;
 mod input;
 mod lines;
 mod list;
+mod live;
 mod mask;
+mod object;
 mod oneshot;
 mod pieces;
 mod pump;
@@ -23,10 +26,13 @@ pub(crate) mod testing;
 mod walk;
 
 pub use follower::Follower;
+pub use health::{Condition, Failing, Health, Reached, State};
 pub use inflate::{Caps, Damage, ENVELOPE_CAPS, FILE_CAPS, Inflate, damage_of, is_cut_short};
 pub(crate) use input::Input;
 pub(crate) use lines::lines;
 pub(crate) use list::begins_wrapper;
+pub use live::{Clock, Live};
+pub use object::Object;
 pub(crate) use oneshot::OneShot;
 pub(crate) use pieces::Content;
 pub use pieces::{Piece, Pieces};

@@ -39,9 +39,9 @@ section! {
         /// https: true
         /// ```
         https: bool = default("false"),
-        /// Audit files to follow. Files and folders are recognised by content: CloudTrail, Google
-        /// Cloud audit logs, Azure Key Vault and Activity logs, Vault and OpenBao audit devices,
-        /// gzip or not.
+        /// Where audit records come from. Files and folders are recognised by content: CloudTrail,
+        /// Google Cloud audit logs, Azure Key Vault and Activity logs, Vault and OpenBao audit
+        /// devices, gzip or not.
         ///
         /// ```yaml
         /// sources:
@@ -49,6 +49,10 @@ section! {
         ///     files: [/var/log/vault/audit.log]
         ///   - name: cloudtrail
         ///     files: [/srv/cloudtrail/AWSLogs]
+        ///   - name: aws
+        ///     aws_queue: {url: "https://sqs.eu-central-1.amazonaws.com/111122223333/keywatch"}
+        ///   - name: sandbox
+        ///     aws_lookup: {regions: [eu-central-1, us-east-1]}
         /// ```
         sources: Vec<Source>,
         /// Who is told about alerts.

@@ -1,5 +1,6 @@
 //! Where audit records come from.
 
+use super::aws::{AwsLookup, AwsQueue};
 use crate::config::frame::{At, Origin, Problems, need, section};
 use std::path::PathBuf;
 
@@ -9,16 +10,26 @@ section! {
         /// Its name, under which positions and figures are kept. A new name reads everything again.
         name: At<String> = need("give the source a name of its own"),
         /// Files and folders to follow; folders are searched, patterns are not expanded.
-        files: Vec<At<PathBuf>> = need("name files or folders to follow"),
+        files: Option<Vec<At<PathBuf>>>,
+        /// An AWS queue that tells of a trail's objects in S3, or carries events.
+        aws_queue: Option<AwsQueue>,
+        /// CloudTrail's LookupEvents.
+        aws_lookup: Option<AwsLookup>,
     }
+    one_of: [files, aws_queue, aws_lookup];
     check: check;
 }
 
 fn check(source: &Source, at: &Origin, problems: &Problems) {
-    if source.files.is_empty() {
+    if source.files.is_none() && source.name.value.contains(':') {
+        let message = format!("the name `{}` holds a colon", source.name.value);
+        problems.add(&source.name.origin, message, "positions are kept under it; use letters and dashes");
+    }
+    let Some(files) = &source.files else { return };
+    if files.is_empty() {
         problems.add(at, "`files` is empty", "name files or folders to follow");
     }
-    for file in &source.files {
+    for file in files {
         let path = file.value.to_string_lossy();
         if path.contains(['*', '?']) {
             let message = format!("`{path}` is a pattern, and patterns are not expanded");

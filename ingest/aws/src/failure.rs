@@ -1,0 +1,168 @@
+//! Why AWS did not do what it was asked, by what follows from it.
+
+use aws_sdk_sqs::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
+use object_store::Error as Unread;
+use std::error::Error;
+use std::fmt::Debug;
+
+/// What kind of trouble a request met.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Trouble {
+    /// The credentials are no longer good, or there are none.
+    Credentials,
+    /// They are good and not enough.
+    Denied,
+    /// Too many requests.
+    Throttled,
+    /// What was named is not there.
+    Missing,
+    /// AWS, or the way to it, fails; or answers what nobody expected.
+    Unavailable,
+}
+
+/// A request that failed: its trouble, and what AWS said of it.
+#[derive(Clone, Debug)]
+pub(crate) struct Failure {
+    pub(crate) trouble: Trouble,
+    pub(crate) said: String,
+}
+
+/// Longest answer that is passed on.
+const SAID_CHARS_MAX: usize = 300;
+
+const CREDENTIALS: &[&str] = &[
+    "ExpiredToken",
+    "ExpiredTokenException",
+    "InvalidClientTokenId",
+    "UnrecognizedClientException",
+    "InvalidAccessKeyId",
+    "SignatureDoesNotMatch",
+    "InvalidSignatureException",
+    "IncompleteSignature",
+    "MissingAuthenticationToken",
+    "InvalidToken",
+    "AuthFailure",
+];
+const DENIED: &[&str] = &[
+    "AccessDenied",
+    "AccessDeniedException",
+    "AuthorizationError",
+    "UnauthorizedOperation",
+    "OptInRequired",
+];
+const THROTTLED: &[&str] = &[
+    "ThrottlingException",
+    "Throttling",
+    "ThrottledException",
+    "RequestThrottled",
+    "TooManyRequestsException",
+    "RequestLimitExceeded",
+    "SlowDown",
+    "OverLimit",
+];
+const MISSING: &[&str] = &[
+    "QueueDoesNotExist",
+    "AWS.SimpleQueueService.NonExistentQueue",
+    "com.amazonaws.sqs#QueueDoesNotExist",
+    "NoSuchBucket",
+];
+
+impl Failure {
+    /// Reads what an AWS client says.
+    pub(crate) fn of<E, R>(error: &SdkError<E, R>) -> Self
+    where
+        E: ProvideErrorMetadata + Error + Send + Sync + 'static,
+        R: Debug + Send + Sync + 'static,
+    {
+        let said = match (error.code(), error.message()) {
+            (Some(code), Some(message)) => format!("{code}: {message}"),
+            (Some(code), None) => code.to_owned(),
+            (None, _) => DisplayErrorContext(error).to_string(),
+        };
+        let trouble = match (error, error.code()) {
+            (_, Some(code)) => trouble_of(code),
+            // No request was sent: the credentials could not be had.
+            (SdkError::ConstructionFailure(_), None) => Trouble::Credentials,
+            (SdkError::DispatchFailure(failure), None) if failure.is_other() || failure.is_user() => {
+                Trouble::Credentials
+            }
+            _ => Trouble::Unavailable,
+        };
+        Self { trouble, said: short(&said) }
+    }
+
+    /// Reads what the store of objects says.
+    pub(crate) fn of_object(error: &Unread) -> Self {
+        let mut said = error.to_string();
+        let mut source = error.source();
+        while let Some(inner) = source {
+            let text = inner.to_string();
+            if !said.contains(&text) {
+                said = format!("{said}: {text}");
+            }
+            source = inner.source();
+        }
+        let has = |codes: &[&str]| codes.iter().any(|code| said.contains(code));
+        let trouble = if matches!(error, Unread::NotFound { .. } | Unread::InvalidPath { .. }) {
+            Trouble::Missing
+        } else if has(CREDENTIALS) || matches!(error, Unread::Unauthenticated { .. }) {
+            Trouble::Credentials
+        } else if matches!(error, Unread::PermissionDenied { .. }) {
+            Trouble::Denied
+        } else if has(&["SlowDown", "503"]) {
+            Trouble::Throttled
+        } else {
+            Trouble::Unavailable
+        };
+        Self { trouble, said: short(&said) }
+    }
+}
+
+fn trouble_of(code: &str) -> Trouble {
+    let is = |codes: &[&str]| codes.contains(&code);
+    if is(CREDENTIALS) {
+        Trouble::Credentials
+    } else if is(DENIED) {
+        Trouble::Denied
+    } else if is(THROTTLED) {
+        Trouble::Throttled
+    } else if is(MISSING) {
+        Trouble::Missing
+    } else {
+        Trouble::Unavailable
+    }
+}
+
+/// One line of bounded length: answers may hold whole pages.
+fn short(said: &str) -> String {
+    let line: Vec<&str> = said.split_whitespace().collect();
+    let line = line.join(" ");
+    match line.char_indices().nth(SAID_CHARS_MAX) {
+        Some((at, _)) => format!("{}…", line.get(..at).unwrap_or_default()),
+        None => line,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_are_sorted_by_what_follows_from_them() {
+        for (code, trouble) in [
+            ("ExpiredToken", Trouble::Credentials),
+            ("AccessDenied", Trouble::Denied),
+            ("ThrottlingException", Trouble::Throttled),
+            ("AWS.SimpleQueueService.NonExistentQueue", Trouble::Missing),
+            ("InternalError", Trouble::Unavailable),
+        ] {
+            assert_eq!(trouble_of(code), trouble, "{code}");
+        }
+    }
+
+    #[test]
+    fn an_answer_of_many_lines_becomes_one_of_bounded_length() {
+        assert_eq!(short("<html>\n  <p>no</p>"), "<html> <p>no</p>");
+        assert_eq!(short(&"é".repeat(1000)).chars().count(), SAID_CHARS_MAX + 1);
+    }
+}

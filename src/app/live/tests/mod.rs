@@ -1,0 +1,16 @@
+//! Live sources against stand-ins on loopback, through AWS's own clients, into a real store.
+#![expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    reason = "numbers of a test are small"
+)]
+
+mod bucket;
+mod chance;
+mod cloudtrail;
+mod lookup;
+mod server;
+mod simulation;
+mod speed;
+mod stage;
+mod trail;

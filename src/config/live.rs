@@ -1,0 +1,51 @@
+//! Sources that are asked over the network, as their sections mean them.
+
+use super::section::Source;
+use keywatch_aws::{Access, lookup, trail};
+
+/// A source that runs as a task.
+#[derive(Clone, Debug)]
+pub(crate) struct LiveSource {
+    pub(crate) name: String,
+    pub(crate) access: Access,
+    pub(crate) way: Way,
+}
+
+/// How its events come.
+#[derive(Clone, Debug)]
+pub(crate) enum Way {
+    /// Through a queue.
+    Trail(trail::Settings),
+    /// By asking CloudTrail.
+    Lookup(lookup::Settings),
+}
+
+impl LiveSource {
+    /// What a section means; `None` for files.
+    pub(crate) fn of(source: &Source) -> Option<Self> {
+        let name = source.name.value.clone();
+        if let Some(queue) = &source.aws_queue {
+            let (access, settings) = queue.meaning();
+            return Some(Self { name, access, way: Way::Trail(settings) });
+        }
+        let (access, settings) = source.aws_lookup.as_ref()?.meaning();
+        Some(Self { name, access, way: Way::Lookup(settings) })
+    }
+
+    /// What it is, in words.
+    pub(crate) fn kind(&self) -> String {
+        match &self.way {
+            Way::Trail(settings) => match settings.carries {
+                trail::Carries::Objects => format!("trail in S3, announced by {}", settings.queue),
+                trail::Carries::Events => format!("events in {}", settings.queue),
+            },
+            Way::Lookup(settings) => {
+                let accounts = match settings.roles.len() {
+                    0 => "its own account".to_owned(),
+                    count => format!("{count} account(s)"),
+                };
+                format!("CloudTrail LookupEvents: {accounts} in {}", settings.regions.join(", "))
+            }
+        }
+    }
+}
