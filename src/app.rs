@@ -4,6 +4,7 @@ mod delivery;
 mod detection;
 mod feed;
 mod live;
+mod receivers;
 mod sources;
 mod telling;
 
@@ -73,7 +74,8 @@ pub(crate) async fn run(
     let base_url = format!("http://{}", listener.local_addr()?);
     let figures = Figures::start(store.clone(), shown.informant(), sources.informant()).await?;
     let (ask, asked) = mpsc::channel(1);
-    let parts = Parts { store: &store, shown: &shown, sources: &sources, figures: &figures, desk: delivery.desk() };
+    let parts =
+        Parts { store: &store, shown: &shown, sources: &sources, figures: &figures, desk: delivery.desk() };
     let dashboard = dashboard(&config, parts, ask);
     let (shut, shutting) = watch::channel(false);
     let mut tasks: JoinSet<anyhow::Result<()>> = JoinSet::new();
@@ -168,11 +170,7 @@ struct Parts<'p> {
     desk: Desk,
 }
 
-fn dashboard(
-    config: &Config,
-    parts: Parts<'_>,
-    ask: mpsc::Sender<oneshot::Sender<()>>,
-) -> Dashboard {
+fn dashboard(config: &Config, parts: Parts<'_>, ask: mpsc::Sender<oneshot::Sender<()>>) -> Dashboard {
     let Parts { store, shown, sources, figures, desk } = parts;
     let figures = figures.clone();
     let normalizer = Normalizer::new();
@@ -191,6 +189,7 @@ fn dashboard(
             Box::pin(async move { figures.text().await })
         }),
         routing: Arc::new(desk.clone()),
+        receivers: Arc::new(desk.clone()),
         silences: {
             let desk = desk.clone();
             Arc::new(move || desk.silences())

@@ -6,6 +6,7 @@
 //! files, which beat the defaults.
 
 mod describe;
+mod edited;
 pub(crate) mod frame;
 #[cfg(test)]
 mod hostile;
@@ -21,6 +22,7 @@ mod supplied;
 pub(crate) mod testing;
 
 pub(crate) use describe::{Shown, reference, schema};
+pub(crate) use edited::{EditedReceiver, settings_of};
 pub(crate) use layers::{Layers, Reading, environment};
 pub(crate) use supplied::Supplied;
 

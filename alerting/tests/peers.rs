@@ -7,7 +7,7 @@
 use chrono::{DateTime, Utc};
 use keywatch_alerting::{
     AccessKey, Address, Egress, EgressPolicy, Email, MailTls, Notification, NotificationKind, Outbound,
-    Receiver, ReceiverKind, Reply, Sender, Sns, Verdict, Webhook,
+    Receiver, ReceiverKind, Reply, Sender, SigningSecret, Sns, Verdict, Webhook,
 };
 use keywatch_secrets::{SecretManager, Settings};
 use serde_json::{Value, json};
@@ -16,6 +16,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::Arc;
 
+/// A private ed25519 key of the test: 32 times 7.
+const PRIVATE: &str = "whsk_BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc=";
 const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwMfKQ9r8GKYo=";
 
 #[expect(clippy::disallowed_methods, reason = "a test finds its peers through the environment")]
@@ -106,6 +108,7 @@ fn notification(id: &str) -> Notification {
 fn outbound() -> Outbound {
     let environment = |name: &str| match name {
         "SECRET" => Some(SECRET.to_owned()),
+        "PRIVATE" => Some(PRIVATE.to_owned()),
         "KEY_ID" => Some("AKIATEST".to_owned()),
         "KEY" => Some("test".to_owned()),
         _ => None,
@@ -208,6 +211,27 @@ async fn a_certificate_of_the_operators_own_authority_is_trusted_when_named() {
     assert_eq!(server.says()["path"], "/hook");
     let reply = send(&webhook(port, None), &notification("msg_1")).await;
     assert_eq!((reply.verdict, reply.status), (Verdict::TryAgain, None), "{reply:?}");
+}
+
+#[tokio::test]
+async fn another_implementation_of_ed25519_verifies_what_a_private_key_has_signed() {
+    let Some(setup) = setup() else { return };
+    let mut server = Peer::start(&setup, "https", &["good"]);
+    let mut receiver = webhook(server.port(), Some(server.path("ca.pem")));
+    if let ReceiverKind::Webhook(webhook) = &mut receiver.kind {
+        webhook.signing = vec!["env:PRIVATE".parse().expect("a reference")];
+    }
+    let reply = send(&receiver, &notification("msg_1")).await;
+    assert_eq!(reply.verdict, Verdict::Delivered, "{reply:?}");
+    let request = server.says();
+    let key = SigningSecret::parse(PRIVATE).expect("a key").public().expect("a public half");
+    let mut judge = Peer::start(&setup, "verify", &[&key]);
+    writeln!(judge.ask, "{request}").expect("it listens");
+    assert_eq!(judge.says(), json!({"genuine": true}), "{request}");
+    let mut forged = request;
+    forged["body"] = json!("{}");
+    writeln!(judge.ask, "{forged}").expect("it listens");
+    assert_eq!(judge.says(), json!({"genuine": false}));
 }
 
 #[tokio::test]

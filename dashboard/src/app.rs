@@ -1,5 +1,6 @@
 //! What every handler shares, and what the program passes in.
 
+use crate::receivers::{NoReceivers, Receivers};
 use crate::session::Sessions;
 use chrono::{DateTime, Utc};
 use keywatch_event::Matcher;
@@ -156,6 +157,8 @@ pub struct Options {
     pub routing: Arc<dyn Routing + Send>,
     /// Silences of the configuration.
     pub silences: Silences,
+    /// Who is told, and a way to try them out.
+    pub receivers: Arc<dyn Receivers>,
     /// Told after every change.
     pub changed: Changed,
 }
@@ -171,6 +174,7 @@ impl Default for Options {
             metrics: Arc::new(|| Box::pin(std::future::ready(String::new()))),
             routing: Arc::new(Vec::<Subscriber>::new()),
             silences: Arc::new(Vec::new),
+            receivers: Arc::new(NoReceivers),
             changed: Arc::new(|| ()),
         }
     }

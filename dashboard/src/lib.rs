@@ -13,6 +13,7 @@ mod guard;
 mod lines;
 mod page;
 mod params;
+mod receivers;
 mod routes;
 mod serve;
 mod session;
@@ -24,6 +25,7 @@ pub use app::{
     Changed, Clock, ConfiguredSilence, Detection, Memory, Metrics, Normalize, Options, Reload, ReloadFailed,
     RuleInfo, Rules, Silences, SourceInfo, Sources,
 };
+pub use receivers::{NoReceivers, ReceiverInfo, Receivers, SentInfo, Trial, TrialInfo};
 pub use serve::{CONNECTIONS_MAX, HEADER_READ_MAX, serve};
 pub use session::{IDLE_MINUTES, LINK_MINUTES, RandomError, SESSION_HOURS};
 

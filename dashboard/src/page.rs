@@ -48,6 +48,7 @@ const NAVIGATION: &[(&str, &str)] = &[
     ("/secrets", "Secrets"),
     ("/principals", "Principals"),
     ("/silences", "Silences"),
+    ("/receivers", "Receivers"),
     ("/deliveries", "Deliveries"),
     ("/rejects", "Rejects"),
     ("/sources", "Sources"),

@@ -10,7 +10,7 @@ use crate::config::Config;
 use anyhow::Context;
 use chrono::{DateTime, Utc};
 use keywatch_alerting::policy::{Plan, StandingSilence};
-use keywatch_alerting::{DeliverError, Deliverer, OsRandom, Outbound, Wake};
+use keywatch_alerting::{DeliverError, Deliverer, OsRandom, Outbound, Receiver, Wake};
 use keywatch_dashboard::ConfiguredSilence;
 use keywatch_event::Subject;
 use keywatch_store::{Routed, Routing, Store};
@@ -27,6 +27,8 @@ struct InForce {
     wake: Option<Wake>,
     plan: Plan,
     silences: Vec<StandingSilence>,
+    receivers: Arc<Vec<Receiver>>,
+    outbound: Option<Outbound>,
 }
 
 impl Desk {
@@ -40,6 +42,16 @@ impl Desk {
     /// The silences of the configuration as they stand at the moment.
     pub(super) fn silences(&self) -> Vec<ConfiguredSilence> {
         telling::silences(&self.in_force().silences, clock::now())
+    }
+
+    /// The receivers there are.
+    pub(super) fn receivers(&self) -> Arc<Vec<Receiver>> {
+        Arc::clone(&self.in_force().receivers)
+    }
+
+    /// How they are reached; `None` before anybody is told of anything.
+    pub(super) fn outbound(&self) -> Option<Outbound> {
+        self.in_force().outbound.clone()
     }
 
     fn in_force(&self) -> MutexGuard<'_, InForce> {
@@ -73,8 +85,7 @@ pub(super) struct Delivery {
 /// A loop that can take over.
 pub(super) struct Prepared {
     deliverer: Deliverer,
-    plan: Plan,
-    silences: Vec<StandingSilence>,
+    in_force: InForce,
 }
 
 impl Delivery {
@@ -97,21 +108,23 @@ impl Delivery {
     pub(super) fn prepare(&self, config: &Config, outbound: &Outbound) -> anyhow::Result<Prepared> {
         let policy = config.policy.clone();
         let (plan, silences) = (policy.plan.clone(), policy.gate.silences.clone());
+        let receivers = Arc::new(config.receivers.clone());
         let (clock, random) = (Arc::new(SystemClock), Arc::new(OsRandom));
         let deliverer = Deliverer::new(self.store.clone(), &config.receivers, outbound, clock, random)
             .map_err(|problems| anyhow::anyhow!("{}", joined(&problems)))?
             .with_policy(policy, outbound)?;
-        Ok(Prepared { deliverer, plan, silences })
+        let wake = Some(deliverer.wake());
+        let outbound = Some(outbound.clone());
+        Ok(Prepared { deliverer, in_force: InForce { wake, plan, silences, receivers, outbound } })
     }
 
     /// Ends the loop there is, and starts the new one.
     pub(super) fn take_over(&mut self, prepared: Prepared) {
-        let Prepared { deliverer, plan, silences } = prepared;
+        let Prepared { deliverer, in_force } = prepared;
         let (stop, until) = watch::channel(false);
-        let wake = deliverer.wake();
         std::mem::replace(&mut self.stop, stop).send_replace(true);
         self.tasks.spawn(deliverer.run(until));
-        *self.desk.in_force() = InForce { wake: Some(wake), plan, silences };
+        *self.desk.in_force() = in_force;
     }
 
     /// Who is told of what, and a way to have the outbox looked at.

@@ -70,7 +70,6 @@ impl Layers {
     }
 
     /// A text, in an empty environment.
-    #[cfg(test)]
     pub(crate) fn of_text(name: &str, text: &str) -> Self {
         Self { files: vec![File { name: name.into(), text: text.to_owned() }], ..Self::default() }
     }

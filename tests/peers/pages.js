@@ -33,7 +33,7 @@ async function first(page, list, prefix) {
   watch(page, "login");
   await page.goto(link);
   await page.click("button");
-  const paths = ["/", "/events", "/secrets", "/principals", "/deliveries", "/rejects", "/sources", "/rules"];
+  const paths = ["/", "/events", "/secrets", "/principals", "/deliveries", "/receivers", "/rejects", "/sources", "/rules"];
   paths.push(await first(page, "/?last=all", "/alerts/"), await first(page, "/secrets", "/secrets/"));
   paths.push(await first(page, "/principals", "/principals/"), await first(page, "/events", "/events/"));
   const storageState = await context.storageState();

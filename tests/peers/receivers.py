@@ -2,6 +2,7 @@
 
     receivers.py mail FOLDER plain|starttls|tls|login    an SMTP server (aiosmtpd)
     receivers.py https FOLDER good|expired               an HTTPS server
+    receivers.py verify FOLDER PUBLIC_KEY                whether requests are signed with ed25519
     receivers.py sns FOLDER                              SNS with HTTP and SQS subscribers (ministack)
 
 Prints one JSON object a line: first where it is reached, then what it received. Ends when its
@@ -127,7 +128,8 @@ def https(folder, mode):
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_POST(self):
             body = self.rfile.read(int(self.headers["content-length"]))
-            say(path=self.path, body=body.decode())
+            headers = {name.lower(): value for name, value in self.headers.items()}
+            say(path=self.path, body=body.decode(), headers=headers)
             self.send_response(200)
             self.send_header("content-length", "0")
             self.end_headers()
@@ -141,6 +143,26 @@ def https(folder, mode):
     threading.Thread(target=server.serve_forever, daemon=True).start()
     say(port=server.server_port)
     sys.stdin.read()
+
+
+def verify(_folder, public_key):
+    """Reads requests as `https` prints them, a line each; the judge is the `cryptography` package."""
+    import base64
+
+    from cryptography.exceptions import InvalidSignature
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+    key = Ed25519PublicKey.from_public_bytes(base64.b64decode(public_key.removeprefix("whpk_")))
+    for line in sys.stdin:
+        request = json.loads(line)
+        headers = request["headers"]
+        signed = f"{headers['webhook-id']}.{headers['webhook-timestamp']}.{request['body']}"
+        version, signature = headers["webhook-signature"].split(",")
+        try:
+            key.verify(base64.b64decode(signature), signed.encode())
+            say(genuine=version == "v1a")
+        except InvalidSignature:
+            say(genuine=False)
 
 
 def sns(folder):
@@ -214,4 +236,4 @@ def subscribers(boto3, endpoint, port):
         say(done=True)
 
 
-{"mail": mail, "https": https, "sns": sns}[sys.argv[1]](*sys.argv[2:])
+{"mail": mail, "https": https, "verify": verify, "sns": sns}[sys.argv[1]](*sys.argv[2:])

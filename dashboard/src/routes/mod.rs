@@ -11,6 +11,7 @@ mod login;
 mod principal;
 mod principals;
 pub(crate) mod probes;
+mod receivers;
 mod reject;
 mod rejects;
 mod reload;
@@ -53,6 +54,7 @@ pub(crate) const PAGES: [&str; 21] = [
     "/principals",
     "/principals/{id}",
     "/deliveries",
+    "/receivers",
     "/rejects",
     "/rejects/{id}",
     "/sources",
@@ -80,6 +82,7 @@ pub(crate) fn router(app: Shared) -> Router {
         .route("/deliveries/resume", post(resend::resume))
         .route("/silences", get(silences::list).post(silences::make))
         .route("/silences/expire", post(silences::expire))
+        .route("/receivers", get(receivers::list).post(receivers::try_out))
         .route("/rejects", get(rejects::list))
         .route("/rejects/{*id}", get(reject::page))
         .route("/sources", get(sources::page))

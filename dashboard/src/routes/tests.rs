@@ -30,7 +30,9 @@ fn addresses() -> Vec<String> {
         ["/", "/?last=all&status=all", "/events", "/secrets", "/principals", "/deliveries", "/silences"]
             .map(str::to_owned)
             .to_vec();
-    urls.extend(["/rejects", "/rejects/1", "/rejects/2", "/sources", "/rules"].map(str::to_owned));
+    urls.extend(
+        ["/receivers", "/rejects", "/rejects/1", "/rejects/2", "/sources", "/rules"].map(str::to_owned),
+    );
     urls.extend(["alert-1", "alert-hostile", "alert-gone"].map(|id| format!("/alerts/{id}")));
     urls.extend([&hostile, "aws%3adelete-1"].map(|id| format!("/events/{id}")));
     urls.extend([hostile.clone(), encoded(SECRET)].map(|id| format!("/secrets/{id}")));

@@ -22,7 +22,7 @@ pub(super) struct Figures {
 
 impl Figures {
     /// A batch was stored.
-    pub(super) fn count(&mut self, stepped: Stepped, now: DateTime<Utc>) {
+    pub(super) fn count(&mut self, stepped: &Stepped, now: DateTime<Utc>) {
         if let Some(newest) = stepped.newest {
             self.latest = Some((now, newest));
         }
@@ -63,6 +63,7 @@ impl Figures {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::collections::{BTreeMap, HashMap};
 
     fn at(secs: i64) -> DateTime<Utc> {
         DateTime::from_timestamp(secs, 0).unwrap()
@@ -70,14 +71,15 @@ mod tests {
 
     fn stepped(fresh: usize, newest: i64) -> Stepped {
         let committed = keywatch_store::Committed { fresh, ..keywatch_store::Committed::default() };
-        Stepped { committed, newest: Some(EventTime::from_secs(newest)) }
+        let newest = Some(EventTime::from_secs(newest));
+        Stepped { committed, newest, levels: HashMap::new(), rejects: BTreeMap::new() }
     }
 
     #[test]
     fn a_rate_is_that_of_the_last_whole_minute() {
         let mut figures = Figures::default();
-        figures.count(stepped(3, 0), at(6000));
-        figures.count(stepped(4, 0), at(6059));
+        figures.count(&stepped(3, 0), at(6000));
+        figures.count(&stepped(4, 0), at(6059));
         assert_eq!((figures.per_minute(at(6059)), figures.per_minute(at(6060))), (0, 7));
         assert_eq!(figures.per_minute(at(6120)), 0);
     }
@@ -86,7 +88,7 @@ mod tests {
     fn old_news_is_waited_for_until_nothing_comes() {
         let mut figures = Figures::default();
         assert!(figures.has_caught_up(at(0)));
-        figures.count(stepped(1, 0), at(100_000));
+        figures.count(&stepped(1, 0), at(100_000));
         assert_eq!(figures.lag_secs(), Some(100_000));
         assert!(!figures.has_caught_up(at(100_010)));
         assert!(figures.has_caught_up(at(100_000 + IDLE_SECS + 1)));

@@ -24,6 +24,13 @@ impl Default for Pace {
     }
 }
 
+impl PartialEq for Pace {
+    /// Whether both give turns as often.
+    fn eq(&self, other: &Self) -> bool {
+        self.every == other.every
+    }
+}
+
 impl Pace {
     /// One request per `every`, for accounts with another quota.
     #[must_use]
