@@ -133,6 +133,8 @@ mod tests {
         for at in 0_i64..10 {
             merge(kept.explained.entry(at.unsigned_abs()).or_default(), at, at);
         }
+        // Counts them, and forgets none.
+        kept.forget_before(0);
         assert_eq!((kept.shed(10), kept.shed(4), kept.len()), (0, 6, 4));
         assert_eq!((kept.shed(0), kept.len()), (4, 0));
     }
