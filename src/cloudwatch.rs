@@ -35,7 +35,7 @@ pub(crate) async fn publisher(
     store: &Store,
     rules: &BTreeSet<String>,
 ) -> anyhow::Result<Publisher> {
-    let own = rules.iter().cloned().take(section.rules_max).collect();
+    let own = rules.iter().take(section.rules_max).cloned().collect();
     let client = Client::new(&settings(section)).await;
     Ok(Publisher::start(store.clone(), client, own, Arc::new(clock::now)).await?)
 }

@@ -117,7 +117,9 @@ impl Pipeline {
         let committed = self.store.commit(&incoming, &mut judge, &*self.routing).await?;
         self.late += judge.said.late;
         let mut kinds = BTreeMap::new();
-        rejects.iter().for_each(|reject| *kinds.entry(reject.reason.kind()).or_insert(0) += 1);
+        for reject in &rejects {
+            *kinds.entry(reject.reason.kind()).or_insert(0) += 1;
+        }
         Ok(Stepped { committed, newest, levels: judge.said.levels, rejects: kinds })
     }
 

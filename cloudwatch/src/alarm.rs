@@ -87,7 +87,7 @@ impl Client {
             // CloudWatch takes tags with a new alarm only.
             call = call.tags(Tag::builder().key(TAG).value("true").build());
         }
-        call.send().await.map_err(|error| CloudWatchError::of("put the alarm", error))?;
+        call.send().await.map_err(|error| CloudWatchError::of("put the alarm", &error))?;
         Ok(done)
     }
 
@@ -100,14 +100,14 @@ impl Client {
             return Ok(Done::Absent);
         }
         let call = self.sdk.delete_alarms().alarm_names(name).send();
-        call.await.map_err(|error| CloudWatchError::of("delete the alarm", error))?;
+        call.await.map_err(|error| CloudWatchError::of("delete the alarm", &error))?;
         Ok(Done::Removed)
     }
 
     /// The alarm of that name, which must be Keywatch's own.
     async fn own(&self, name: &str) -> Result<Option<MetricAlarm>, CloudWatchError> {
         let described = self.sdk.describe_alarms().alarm_names(name).send().await;
-        let described = described.map_err(|error| CloudWatchError::of("describe the alarm", error))?;
+        let described = described.map_err(|error| CloudWatchError::of("describe the alarm", &error))?;
         let is_foreign = !described.composite_alarms().is_empty();
         let found = described.metric_alarms.unwrap_or_default().into_iter().next();
         let Some(found) = found else {
@@ -115,7 +115,7 @@ impl Client {
         };
         let arn = found.alarm_arn().unwrap_or_default();
         let tags = self.sdk.list_tags_for_resource().resource_arn(arn).send().await;
-        let tags = tags.map_err(|error| CloudWatchError::of("list the alarm's tags", error))?;
+        let tags = tags.map_err(|error| CloudWatchError::of("list the alarm's tags", &error))?;
         let is_ours = tags.tags().iter().any(|tag| tag.key() == Some(TAG) && tag.value() == Some("true"));
         if is_ours { Ok(Some(found)) } else { Err(CloudWatchError::Foreign(name.to_owned())) }
     }

@@ -70,7 +70,7 @@ impl Client {
     pub async fn put(&self, data: &[Datum]) -> Result<(), CloudWatchError> {
         let call = self.sdk.put_metric_data().namespace(&self.namespace);
         let call = call.set_metric_data(Some(data.iter().map(datum).collect()));
-        call.send().await.map(drop).map_err(|error| CloudWatchError::of("take metrics", error))
+        call.send().await.map(drop).map_err(|error| CloudWatchError::of("take metrics", &error))
     }
 }
 

@@ -36,13 +36,16 @@ pub struct Datum {
     pub is_seconds: bool,
 }
 
+/// A minute, a metric, and a dimension with its value.
+type Series<'c> = (i64, &'c str, Option<(&'c str, &'c str)>);
+
 /// The data points of what was counted, at most [`DATA_MAX`] per part.
 ///
 /// `rules`: those that are told apart; others are [`OTHER`]. What is older than CloudWatch takes is
 /// left out; the second value says how many accesses those were.
 #[must_use]
 pub fn data(counted: &Uncounted, rules: &BTreeSet<String>, now: DateTime<Utc>) -> (Vec<Vec<Datum>>, u64) {
-    let mut sums: BTreeMap<(i64, &str, Option<(&str, &str)>), u64> = BTreeMap::new();
+    let mut sums: BTreeMap<Series<'_>, u64> = BTreeMap::new();
     let mut lags: BTreeMap<i64, u64> = BTreeMap::new();
     let mut too_old = 0;
     for event in &counted.events {
@@ -63,12 +66,14 @@ pub fn data(counted: &Uncounted, rules: &BTreeSet<String>, now: DateTime<Utc>) -
         add(None);
         add(Some(("Level", event.level.as_str())));
         let named: BTreeSet<&str> = event.rules.iter().map(|rule| known(rule, rules)).collect();
-        named.into_iter().for_each(|rule| add(Some(("Rule", rule))));
+        for rule in named {
+            add(Some(("Rule", rule)));
+        }
     }
     if counted.rejects > 0 {
         sums.insert((now.timestamp() / 60 * 60, "RejectCount", None), counted.rejects);
     }
-    let sum = |((at_secs, metric, dimension), value): ((i64, &str, Option<(&str, &str)>), u64)| Datum {
+    let sum = |((at_secs, metric, dimension), value): (Series<'_>, u64)| Datum {
         metric: metric.to_owned(),
         dimension: dimension.map(|(name, of)| (name.to_owned(), of.to_owned())),
         at_secs,

@@ -33,17 +33,18 @@ pub enum CloudWatchError {
 
 impl CloudWatchError {
     /// What an error of the SDK means.
-    pub(crate) fn of<E>(attempted: &'static str, error: SdkError<E>) -> Self
+    pub(crate) fn of<E>(attempted: &'static str, error: &SdkError<E>) -> Self
     where
         E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
     {
-        let is_certain = match &error {
+        let is_certain = match error {
             SdkError::ConstructionFailure(_) | SdkError::ServiceError(_) => true,
-            SdkError::DispatchFailure(_) => never_connected(&error),
-            _ => false,
+            SdkError::DispatchFailure(_) => never_connected(error),
+            // Whatever else it is, and whatever the SDK adds: the request may have arrived.
+            SdkError::TimeoutError(_) | SdkError::ResponseError(_) | _ => false,
         };
         let code = error.code().unwrap_or_default().to_owned();
-        let said = chain(&error);
+        let said = chain(error);
         if is_certain {
             Self::Refused { attempted, said, remedy: remedy(&code) }
         } else {

@@ -149,6 +149,7 @@ fn event(provider: Provider) -> AuditEvent<'static> {
         user_agent: None,
         secrets: Vec::new(),
         echo_of: None,
+        scrubbed: Vec::new(),
     }
 }
 

@@ -459,10 +459,10 @@ async fn at_a_hundred_alerts_a_second_99_in_100_are_accepted_within_a_second() {
     let wake = deliverer.wake();
     let mut tasks = JoinSet::new();
     tasks.spawn(deliverer.run(stopping));
-    let mut pace = interval(Duration::from_millis(10));
+    let mut beats = interval(Duration::from_millis(10));
     let since = Wall.now();
     for number in 0..alerts {
-        pace.tick().await;
+        beats.tick().await;
         let place = Place { name: "trail".into(), line: 1, record: 1 };
         let mut judge = Opens(alert(number, &place));
         let events = [IncomingEvent { event: event(number), place, raw: 0..2 }];
@@ -476,7 +476,7 @@ async fn at_a_hundred_alerts_a_second_99_in_100_are_accepted_within_a_second() {
     }
     let all = async || rig.store.alert_times(since).await.unwrap();
     while all().await.count < alerts as u64 {
-        pace.tick().await;
+        beats.tick().await;
     }
     let times = all().await.accepted;
     let shown = format!("{alerts} alerts in {:?}: {times:?} ms", Wall.now() - since);

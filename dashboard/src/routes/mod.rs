@@ -39,7 +39,7 @@ const FORM_BYTES_MAX: usize = 16 * 1024;
 
 /// Every page that needs a session, for the tests that walk all of them.
 #[cfg(test)]
-pub(crate) const PAGES: [&str; 21] = [
+pub(crate) const PAGES: [&str; 22] = [
     "/",
     "/alerts",
     "/deliveries/replay",

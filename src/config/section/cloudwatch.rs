@@ -54,7 +54,7 @@ fn check_alarm(alarm: &AlarmSection, at: &Origin, problems: &Problems) {
         let message = format!("`{}` is no ARN of an SNS topic", topic.value);
         problems.add(&topic.origin, message, "write it as arn:aws:sns:eu-west-1:111122223333:security");
     }
-    if alarm.period.as_secs() % 60 != 0 {
+    if !alarm.period.as_secs().is_multiple_of(60) {
         problems.add(at, "the period is no multiple of a minute", "write 1m, 5m, 1h …");
     }
 }
