@@ -22,7 +22,7 @@ mod supplied;
 pub(crate) mod testing;
 
 pub(crate) use describe::{Shown, reference, schema};
-pub(crate) use edited::{EditedReceiver, settings_of};
+pub(crate) use edited::{EditedReceiver, filled_in, settings_of};
 pub(crate) use layers::{Layers, Reading, environment};
 pub(crate) use supplied::Supplied;
 

@@ -1,7 +1,7 @@
 //! The receivers as the dashboard shows them, and trying one out with other settings.
 
 use super::delivery::Desk;
-use crate::config::{EditedReceiver, settings_of};
+use crate::config::{EditedReceiver, filled_in, settings_of};
 use keywatch_alerting::{OsRandom, Receiver, TestReport, Verdict, send_test};
 use keywatch_dashboard::{ReceiverInfo, Receivers, SentInfo, Trial, TrialInfo};
 use keywatch_secrets::SecretRef;
@@ -33,7 +33,7 @@ impl Receivers for Desk {
 /// The receiver the settings describe. Under its own name, and with no other credentials than it
 /// has: whoever may open the dashboard may not have every secret of this machine sent somewhere.
 fn edited(original: &Receiver, settings: &str) -> Result<Receiver, Vec<String>> {
-    let EditedReceiver { mut receiver, problems } = EditedReceiver::read(settings);
+    let EditedReceiver { mut receiver, problems } = EditedReceiver::read(&filled_in(settings, original));
     let strange: Vec<String> = receiver
         .iter()
         .flat_map(Receiver::credentials)

@@ -59,6 +59,39 @@ pub(crate) fn settings_of(receiver: &Receiver) -> String {
     lines.join("\n")
 }
 
+/// Stands in the form for what follows the host of an address: that is often a credential.
+const HIDDEN: &str = "[hidden]";
+
+/// What a form sent, with the address the receiver has where the form only hints at it. Hints at
+/// another host stay hints, so nobody can have the rest sent elsewhere.
+pub(crate) fn filled_in(settings: &str, receiver: &Receiver) -> String {
+    match address_of(&receiver.kind) {
+        Some(Address::Plain(url)) => settings.replace(&hint(url), url),
+        Some(Address::Secret(_)) | None => settings.to_owned(),
+    }
+}
+
+fn hint(url: &str) -> String {
+    let Some((scheme, rest)) = url.split_once("://") else { return HIDDEN.to_owned() };
+    let host = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    if rest.trim_end_matches('/') == host {
+        return url.to_owned();
+    }
+    format!("{scheme}://{host}/{HIDDEN}")
+}
+
+fn address_of(kind: &ReceiverKind) -> Option<&Address> {
+    match kind {
+        ReceiverKind::Webhook(one) => Some(&one.address),
+        ReceiverKind::Slack(one) => Some(&one.address),
+        ReceiverKind::Teams(one) => Some(&one.address),
+        ReceiverKind::PagerDuty(one) => Some(&one.address),
+        ReceiverKind::Alertmanager(one) => Some(&one.address),
+        ReceiverKind::Ocsf(one) => Some(&one.address),
+        ReceiverKind::Sns(_) | ReceiverKind::Email(_) => None,
+    }
+}
+
 fn secret(reference: &SecretRef) -> Value {
     let mut fields = Map::new();
     fields.insert("source".to_owned(), Value::from(reference.source.as_str()));
@@ -74,7 +107,7 @@ fn secrets(references: &[SecretRef]) -> Value {
 
 fn address(address: &Address) -> Value {
     match address {
-        Address::Plain(url) => Value::from(url.as_str()),
+        Address::Plain(url) => Value::from(hint(url)),
         Address::Secret(reference) => secret(reference),
     }
 }
@@ -141,13 +174,25 @@ mod tests {
         for block in blocks {
             let root = read_root(block).0.expect("a configuration");
             for one in root.receivers.iter().filter_map(receivers::receiver) {
-                let EditedReceiver { receiver, problems } = EditedReceiver::read(&settings_of(&one));
+                let settings = filled_in(&settings_of(&one), &one);
+                let EditedReceiver { receiver, problems } = EditedReceiver::read(&settings);
                 assert_eq!(problems, Vec::<String>::new(), "{}", settings_of(&one));
                 assert_eq!(receiver, Some(one));
                 seen += 1;
             }
         }
         assert_eq!(seen, 8);
+    }
+
+    #[test]
+    fn a_form_shows_no_more_of_an_address_than_its_host() {
+        let text = "receivers: [{name: a, webhook: {url: \"https://h.example.com/k?token=T0KEN\", secret: {source: env, path: S}}}]";
+        let root = read_root(text).0.expect("a configuration");
+        let one = receivers::receiver(&root.receivers[0]).expect("a receiver");
+        let shown = settings_of(&one);
+        assert!(shown.contains("https://h.example.com/[hidden]") && !shown.contains("T0KEN"), "{shown}");
+        let elsewhere = shown.replace("h.example.com", "evil.example.com");
+        assert!(!filled_in(&elsewhere, &one).contains("T0KEN"));
     }
 
     #[test]

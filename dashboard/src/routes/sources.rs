@@ -256,11 +256,11 @@ mod tests {
             updated_at: DateTime::UNIX_EPOCH + chrono::TimeDelta::seconds(secs),
         };
         let info = SourceInfo { name: "cloud".to_owned(), ..SourceInfo::default() };
-        let now = DateTime::UNIX_EPOCH + chrono::TimeDelta::seconds(10);
+        let now = DateTime::UNIX_EPOCH + chrono::TimeDelta::seconds(70);
         let positions = vec![row("aws:cloud:1:eu-west-1", 9), row("aws:cloud:2:eu-west-1", 5)];
         let lines = lines(vec![info], positions, now);
         assert_eq!(lines.len(), 1);
-        assert_eq!(lines[0].moved.as_ref().unwrap().age, "1 s ago");
+        assert_eq!(lines[0].moved.as_ref().unwrap().age, "1 min ago");
     }
 
     #[tokio::test]
