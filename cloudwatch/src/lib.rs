@@ -1,6 +1,6 @@
 //! Keywatch's counts as CloudWatch metrics, and the alarm over them.
 //!
-//! [`count`] turns stored events into data points (pure), [`publisher`] sends them, [`alarm`] keeps
+//! [`count`] turns stored events into data points (pure), [`Publisher`] sends them, [`alarm`] keeps
 //! the alarm as configured. Never changes an alarm that Keywatch did not make.
 //!
 //! Invariant: CloudWatch adds up what it is sent, so nothing is sent twice when it may have been

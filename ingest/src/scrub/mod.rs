@@ -3,7 +3,7 @@
 //! What is found is replaced by `[scrubbed:<kind>]` in the record's own bytes, so everything
 //! derived from a record (ids, fields, alerts, pages) never had the value. A record without a
 //! suspicion costs one pass over its bytes and no memory. Two ways lead to a suspicion: the shape
-//! of a known token anywhere ([`shape`]), and the place a value stands at ([`place`], [`vault`]).
+//! of a known token anywhere (`shape`), and the place a value stands at (`place`, `vault`).
 //!
 //! Invariant: the result is a function of the bytes alone, and scrubbing it again changes nothing.
 
