@@ -1,0 +1,1 @@
+//! Azure as a source of audit events: append blobs that a diagnostic setting writes.

@@ -1,0 +1,1 @@
+//! Kafka as a source of audit events, Azure's Event Hubs among them.
