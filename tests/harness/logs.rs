@@ -1,7 +1,7 @@
 //! Audit records written by the tests.
 
 /// 2026-06-01T00:00:00Z.
-const START: i64 = 1_780_272_000;
+pub(crate) const START: i64 = 1_780_272_000;
 
 /// A Vault response line: `who` makes the call, such as `read secret/data/db`; `error` when it was
 /// refused.
