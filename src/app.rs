@@ -10,7 +10,6 @@ mod telling;
 
 use crate::clock;
 use crate::config::Config;
-use crate::config::section::{Log, LogFormat};
 use crate::metrics::Figures;
 use crate::pipeline::Pipeline;
 use crate::{cli, rulebook};
@@ -20,9 +19,10 @@ use detection::{Limits, Shown};
 use feed::Feed;
 use keywatch_alerting::{Egress, Outbound, check_credentials};
 use keywatch_aws::lookup::Pace;
-use keywatch_dashboard::{Dashboard, Options};
+use keywatch_dashboard::{CredentialInfo, Credentials, Dashboard, Options};
 use keywatch_event::EventTime;
 use keywatch_ingest::provider::Normalizer;
+use keywatch_secrets::SecretManager;
 use keywatch_store::Store;
 use live::Surroundings;
 use sources::{Configured, Sources};
@@ -72,10 +72,19 @@ pub(crate) async fn run(
         )
     })?;
     let base_url = format!("http://{}", listener.local_addr()?);
-    let figures = Figures::start(store.clone(), shown.informant(), sources.informant()).await?;
+    let credentials = credentials(&config.secrets);
+    let figures =
+        Figures::start(store.clone(), shown.informant(), sources.informant(), Arc::clone(&credentials))
+            .await?;
     let (ask, asked) = mpsc::channel(1);
-    let parts =
-        Parts { store: &store, shown: &shown, sources: &sources, figures: &figures, desk: delivery.desk() };
+    let parts = Parts {
+        store: &store,
+        shown: &shown,
+        sources: &sources,
+        figures: &figures,
+        desk: delivery.desk(),
+        credentials,
+    };
     let dashboard = dashboard(&config, parts, ask);
     let (shut, shutting) = watch::channel(false);
     let mut tasks: JoinSet<anyhow::Result<()>> = JoinSet::new();
@@ -170,10 +179,26 @@ struct Parts<'p> {
     sources: &'p Sources,
     figures: &'p Figures,
     desk: Desk,
+    credentials: Credentials,
+}
+
+/// How Keywatch's own secrets are, for whoever asks.
+fn credentials(secrets: &SecretManager) -> Credentials {
+    let secrets = secrets.clone();
+    Arc::new(move || secrets.health().into_iter().map(told_of).collect())
+}
+
+fn told_of(health: keywatch_secrets::Health) -> CredentialInfo {
+    CredentialInfo {
+        reference: health.reference.to_string(),
+        fetched_secs: health.fetched_ago.map(|ago| ago.as_secs()),
+        stale: health.stale,
+        error: health.error.map(|error| error.to_string()).unwrap_or_default(),
+    }
 }
 
 fn dashboard(config: &Config, parts: Parts<'_>, ask: mpsc::Sender<oneshot::Sender<()>>) -> Dashboard {
-    let Parts { store, shown, sources, figures, desk } = parts;
+    let Parts { store, shown, sources, figures, desk, credentials } = parts;
     let figures = figures.clone();
     let normalizer = Normalizer::new();
     let normalize = move |raw: &[u8], received_at: EventTime| {
@@ -185,6 +210,7 @@ fn dashboard(config: &Config, parts: Parts<'_>, ask: mpsc::Sender<oneshot::Sende
         https: config.https,
         normalize: Arc::new(normalize),
         sources: sources.informant(),
+        credentials,
         reload: Arc::new(move || Box::pin(reload(ask.clone()))),
         metrics: Arc::new(move || {
             let figures = figures.clone();
@@ -240,27 +266,4 @@ pub(crate) fn ended_by_signal() -> anyhow::Result<impl Future<Output = ()>> {
         }
         cli::say("stopping; what is being stored and sent is finished first");
     })
-}
-
-/// A level alone is that of Keywatch's own parts. Libraries stay at `warn` unless they are named:
-/// at `trace` some of them write what they send, credentials included.
-fn directives(asked: &str) -> String {
-    let is_level = asked.parse::<tracing::Level>().is_ok() || asked == "off";
-    if is_level { format!("warn,keywatch={asked}") } else { asked.to_owned() }
-}
-
-/// Logs go to standard error. `log` says what and how; `KEYWATCH_LOG` (`info`, `keywatch=debug` …)
-/// beats its level, and what cannot be read counts as `info`.
-///
-/// Control characters of what is logged are escaped in both formats, so no message becomes two lines.
-pub(crate) fn start_logging(log: &Log) {
-    use tracing_subscriber::EnvFilter;
-    let asked = crate::config::environment("KEYWATCH_LOG").unwrap_or_else(|| log.level.clone());
-    let filter =
-        EnvFilter::try_new(directives(&asked)).unwrap_or_else(|_| EnvFilter::new("warn,keywatch=info"));
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    let _already = match log.format {
-        LogFormat::Text => builder.try_init(),
-        LogFormat::Json => builder.json().flatten_event(true).with_ansi(false).try_init(),
-    };
 }

@@ -12,6 +12,7 @@ mod config;
 mod crew;
 mod demo;
 mod known;
+mod logging;
 mod metrics;
 mod pipeline;
 mod rulebook;

@@ -4,8 +4,8 @@
 //! engine's memory) is looked up when somebody asks, so it costs nothing otherwise and no part of
 //! the program has to remember it. [`catalogue`] holds every figure there is.
 //!
-//! Invariant: labels are rules, levels, providers, and the names of sources and receivers, so the
-//! number of series is bounded by the configuration. Nothing from a record is a label.
+//! Invariant: labels are rules, levels, providers, places of secrets, and the names of sources and
+//! receivers, so the number of series is bounded by the configuration. Nothing from a record is a label.
 
 mod catalogue;
 mod process;
@@ -13,7 +13,7 @@ mod process;
 use crate::clock;
 use crate::pipeline::Stepped;
 use catalogue::{BUCKETS, Kind, name};
-use keywatch_dashboard::{Detection, Rules, SourceInfo, Sources};
+use keywatch_dashboard::{CredentialInfo, Credentials, Detection, Rules, SourceInfo, Sources};
 use keywatch_store::{AttemptMade, Meter, Seen, Store, StoreError};
 use metrics::{counter, gauge, histogram};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
@@ -31,6 +31,7 @@ struct Inner {
     store: Store,
     rules: Rules,
     sources: Sources,
+    credentials: Credentials,
     started_secs: f64,
     /// How far alerts and attempts have been counted.
     seen: Mutex<Seen>,
@@ -38,7 +39,12 @@ struct Inner {
 
 impl Figures {
     /// Figures that begin now: what is stored already is not counted again.
-    pub(crate) async fn start(store: Store, rules: Rules, sources: Sources) -> anyhow::Result<Self> {
+    pub(crate) async fn start(
+        store: Store,
+        rules: Rules,
+        sources: Sources,
+        credentials: Credentials,
+    ) -> anyhow::Result<Self> {
         let mut builder = PrometheusBuilder::new();
         for metric in catalogue::ALL.iter().filter(|metric| metric.kind == Kind::Histogram) {
             builder = builder.set_buckets_for_metric(Matcher::Full(metric.name.to_owned()), BUCKETS)?;
@@ -47,7 +53,16 @@ impl Figures {
         let handle = recorder.handle();
         let seen = Mutex::new(store.seen().await?);
         let started_secs = seconds(clock::now());
-        let figures = Self(Arc::new(Inner { recorder, handle, store, rules, sources, started_secs, seen }));
+        let figures = Self(Arc::new(Inner {
+            recorder,
+            handle,
+            store,
+            rules,
+            sources,
+            credentials,
+            started_secs,
+            seen,
+        }));
         metrics::with_local_recorder(&figures.0.recorder, catalogue::describe);
         Ok(figures)
     }
@@ -98,6 +113,7 @@ impl Figures {
             }
             tell_of_rules(&(self.0.rules)());
             (self.0.sources)().iter().for_each(tell_of_source);
+            (self.0.credentials)().iter().for_each(tell_of_credential);
             process::tell(self.0.started_secs);
         });
         self.0.handle.render()
@@ -165,6 +181,17 @@ fn tell_of_source(source: &SourceInfo) {
     gauge!(name("keywatch_source_notices"), "source" => named()).set(count(source.notices.len() as u64));
     if let Some(at) = source.last_at {
         gauge!(name("keywatch_source_last_record_timestamp_seconds"), "source" => named()).set(seconds(at));
+    }
+}
+
+fn tell_of_credential(info: &CredentialInfo) {
+    let named = || info.reference.clone();
+    let is_usable = info.fetched_secs.is_some();
+    gauge!(name("keywatch_secret_usable"), "secret" => named()).set(f64::from(u8::from(is_usable)));
+    gauge!(name("keywatch_secret_failing"), "secret" => named())
+        .set(f64::from(u8::from(!info.error.is_empty())));
+    if let Some(secs) = info.fetched_secs {
+        gauge!(name("keywatch_secret_age_seconds"), "secret" => named()).set(count(secs));
     }
 }
 

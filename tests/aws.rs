@@ -11,14 +11,14 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 /// A running moto server; ended when dropped.
-struct Moto {
+pub(crate) struct Moto {
     child: Child,
-    endpoint: String,
+    pub(crate) endpoint: String,
     setup: PathBuf,
 }
 
 impl Moto {
-    fn start() -> Option<Self> {
+    pub(crate) fn start() -> Option<Self> {
         let Some(setup) = std::env::var_os("KEYWATCH_SETUP").map(PathBuf::from) else {
             println!(
                 "KEYWATCH_SETUP names no folder with peers: nothing was checked; run `cargo xtask test`"
@@ -42,7 +42,7 @@ impl Moto {
     }
 
     /// What the script says.
-    fn does(&self, arguments: &[&str]) -> String {
+    pub(crate) fn does(&self, arguments: &[&str]) -> String {
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/peers/aws.py");
         let output = Command::new(self.setup.join("venv/bin/python"))
             .arg(script)

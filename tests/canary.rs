@@ -29,9 +29,9 @@ fn fixtures() -> Vec<Value> {
         cases.sort();
         let records = cases.iter().filter_map(|case| std::fs::read_to_string(case.join("record.json")).ok());
         let parsed = records.filter_map(|record| serde_json::from_str(&record).ok());
-        // Not the first ones alone: denied, deleted and ordinary ones come in every folder.
-        found.extend(parsed.step_by(4).take(6));
+        found.extend(parsed);
     }
+    assert!(found.len() > 100, "only {} fixtures", found.len());
     found
 }
 
@@ -132,9 +132,10 @@ fn check(where_: &str, said: &str) {
     assert_eq!(around, None, "the canary sings in {where_}");
 }
 
-fn records() -> String {
+/// Leaks, and every `step`th fixture with the token in each of its fields.
+fn records(step: usize) -> String {
     let mut lines = leaks();
-    for fixture in fixtures() {
+    for fixture in fixtures().into_iter().step_by(step) {
         lines.extend(poisoned(&fixture).iter().map(Value::to_string));
     }
     lines.join("\n") + "\n"
@@ -144,7 +145,7 @@ fn records() -> String {
 fn commands_print_no_secret_value() {
     let folder = tempfile::tempdir().expect("a folder");
     let log = folder.path().join("log");
-    std::fs::write(&log, records()).expect("written");
+    std::fs::write(&log, records(1)).expect("written");
     let log = log.to_str().expect("a path");
     for arguments in [vec!["normalize", log], vec!["scan", "--format", "ndjson", log], vec!["scan", log]] {
         let output = run(&arguments);
@@ -167,14 +168,29 @@ fn a_canary_in_every_credential_and_record_comes_out_nowhere() {
         "database: {folder}/keywatch.db\nlisten: 127.0.0.1:0\nsources:\n  - name: audit\n    files: [{folder}/logs]\n\
          receivers:\n  - name: file\n    webhook:\n      url: {url}\n      secret: {{source: file, path: {folder}/secret}}\n  \
          - name: variable\n    webhook:\n      url: {url}?key={CANARY}\n      secret: {{source: env, path: CANARY_HOOK}}\n  \
-         - name: gone\n    webhook:\n      url: http://127.0.0.1:9/{CANARY}\n      secret: {{source: env, path: CANARY_HOOK}}\n\
+         - name: gone\n    webhook:\n      url: http://127.0.0.1:9/{CANARY}\n      secret: {{source: env, path: CANARY_HOOK}}\n  \
+         - name: chat\n    slack: {{url: {{source: file, path: {folder}/address}}}}\n  \
+         - name: teams\n    teams: {{url: {{source: file, path: {folder}/address}}}}\n  \
+         - name: pager\n    pagerduty: {{routing_key: {{source: env, path: CANARY_WORD}}, url: \"http://127.0.0.1:9/\"}}\n  \
+         - name: mail\n    email: {{host: 127.0.0.1, port: 9, tls: none, from: k@example.org, to: [s@example.org]}}\n  \
+         - name: findings\n    ocsf: {{url: \"http://127.0.0.1:9/\", secrets: [{{source: env, path: CANARY_HOOK}}]}}\n  \
+         - name: topic\n    sns: {{topic: \"arn:aws:sns:eu-west-1:111122223333:t\", endpoint: \"http://127.0.0.1:9/\"}}\n\
          egress: {{allow: [127.0.0.0/8], allow_http: true}}\nlog: {{level: trace}}\n",
         url = receiver.url(),
     );
     std::fs::write(site.config(), yaml).expect("a configuration");
     std::fs::write(site.path("secret"), HOOK_SECRET).expect("a secret");
-    std::fs::write(site.logs().join("audit.log"), records()).expect("a log");
-    let service = Service::start_with(&site.config(), &[("CANARY_HOOK", HOOK_SECRET)]);
+    std::fs::write(site.logs().join("audit.log"), records(4)).expect("a log");
+    std::fs::write(site.path("address"), format!("http://127.0.0.1:9/services/{CANARY}"))
+        .expect("an address");
+    let variables = [
+        ("CANARY_HOOK", HOOK_SECRET),
+        // An integration key has 32 characters.
+        ("CANARY_WORD", "CaNaRy7Tweet9abcdefghijklmnopqrs"),
+        ("AWS_ACCESS_KEY_ID", "AKIAEXAMPLE"),
+        ("AWS_SECRET_ACCESS_KEY", CANARY),
+    ];
+    let service = Service::start_with(&site.config(), &variables);
     let browser = Browser::sign_in(&service.login_link);
     let is_told = || receiver.received().messages.iter().any(|(_, body)| body.contains("KW-138"));
     wait_until("KW-138 is told", Duration::from_mins(1), is_told);

@@ -1,6 +1,7 @@
 //! `keywatch config`, as a user types it.
 
-use crate::harness::{program, run, text};
+use crate::aws::Moto;
+use crate::harness::{Receiver, Site, program, run, text};
 use std::process::Output;
 
 /// Runs the program in a folder, with variables.
@@ -79,4 +80,73 @@ fn the_schema_and_the_reference_are_printed() {
         serde_json::from_slice(&run(&["config", "schema"]).stdout).expect("the schema is JSON");
     assert_eq!(schema["$schema"], "https://json-schema.org/draft/2020-12/schema");
     assert!(text(&run(&["config", "reference"]).stdout).contains("## receivers"));
+}
+
+#[test]
+fn check_asks_everything_the_configuration_names_and_sends_nothing() {
+    let receiver = Receiver::start(false);
+    let site = Site::new(&receiver);
+    std::fs::write(site.logs().join("audit.log"), "").expect("a log");
+    let path = site.config().display().to_string();
+    let fine = run(&["config", "check", &path]);
+    let (table, said) = (text(&fine.stdout), text(&fine.stderr));
+    assert_eq!(fine.status.code(), Some(0), "{table}{said}");
+    for part in ["database", "disk", "source audit", "secret", "receiver soc"] {
+        assert!(table.lines().any(|line| line.starts_with("ok") && line.contains(part)), "{part} in {table}");
+    }
+    assert_eq!(receiver.received().requests, 0, "nothing was sent");
+
+    let folder = site.folder.path().display();
+    let wrong = format!(
+        "database: {folder}/nowhere/keywatch.db\nsources:\n  - name: logs\n    files: [{folder}/gone.log]\n  \
+         - name: queue\n    aws_queue: {{url: \"http://127.0.0.1:9/111122223333/q\", region: eu-west-1, access: {{endpoint: \"http://127.0.0.1:9/\", access_key: {{id: \"file:{folder}/secret\", secret: \"file:{folder}/secret\"}}}}}}\n  \
+         - name: asked\n    aws_lookup: {{regions: [eu-west-1], access: {{endpoint: \"http://127.0.0.1:9/\", access_key: {{id: \"file:{folder}/secret\", secret: \"file:{folder}/secret\"}}}}}}\n\
+         receivers:\n  - name: far\n    webhook: {{url: \"https://nobody.invalid/\", secret: \"file:{folder}/secret\"}}\n  \
+         - name: unsigned\n    webhook: {{url: \"https://hooks.example.com/\", secret: \"env:KW_TEST_NONE\"}}\n"
+    );
+    std::fs::write(site.config(), wrong).expect("written");
+    let output = run(&["config", "check", &path]);
+    let (table, said) = (text(&output.stdout), text(&output.stderr));
+    assert_eq!(output.status.code(), Some(3), "{table}{said}");
+    for (what, part) in [
+        ("disk", "create it"),
+        ("source logs", "create it, or correct the path"),
+        ("source queue", "sqs:GetQueueAttributes failed"),
+        ("source asked", "cloudtrail:LookupEvents failed for account own in eu-west-1"),
+        ("secret", "set KW_TEST_NONE in the environment"),
+        ("receiver far", "nobody.invalid"),
+        ("receiver unsigned", "KW_TEST_NONE"),
+    ] {
+        let is_told = |line: &str| line.starts_with("WRONG") && line.contains(what) && line.contains(part);
+        assert!(table.lines().any(is_told), "{what}: {part} in {table}");
+    }
+    assert!(said.contains("problem(s)"), "{said}");
+}
+
+#[test]
+fn check_asks_aws_for_its_queues() {
+    let Some(moto) = Moto::start() else { return };
+    let receiver = Receiver::start(false);
+    let site = Site::new(&receiver);
+    let queue = moto.does(&["setup"]);
+    let (folder, endpoint) = (site.folder.path().display(), &moto.endpoint);
+    let source = |name: &str, queue: &str| {
+        format!(
+            "  - name: {name}\n    aws_queue: {{url: \"{queue}\", region: eu-central-1, access: {{endpoint: \"{endpoint}\", access_key: {{id: \"file:{folder}/secret\", secret: \"file:{folder}/secret\"}}}}}}\n"
+        )
+    };
+    let gone = format!("{endpoint}/123456789012/gone");
+    let yaml = format!(
+        "database: {folder}/keywatch.db\nsources:\n{}{}",
+        source("there", &queue),
+        source("gone", &gone)
+    );
+    std::fs::write(site.config(), yaml).expect("written");
+    let output = run(&["config", "check", site.config().to_str().expect("a path")]);
+    let table = text(&output.stdout);
+    assert!(table.lines().any(|line| line.starts_with("ok") && line.contains("answers")), "{table}");
+    assert!(
+        table.lines().any(|line| line.starts_with("WRONG") && line.contains("name a queue that exists")),
+        "{table}"
+    );
 }

@@ -4,7 +4,6 @@
 //! that has what its page speaks of; `yaml` is read as a configuration; `json` and `hcl` are read by
 //! parsers of those; `text` is output. A block that cannot be run here begins with
 //! `# not run: REASON`, and [`NOT_RUN`] lists all of those.
-#![expect(clippy::print_stdout, reason = "a test that does nothing must say so")]
 
 mod page;
 mod world;

@@ -109,6 +109,22 @@ pub struct SourceInfo {
     pub notices: Vec<String>,
 }
 
+/// One of Keywatch's own secrets as a page shows it. Never its value.
+#[derive(Clone, Debug, Default)]
+pub struct CredentialInfo {
+    /// Where it lies, as `source:path`.
+    pub reference: String,
+    /// How long ago its value was fetched, seconds; `None` when there is no value.
+    pub fetched_secs: Option<u64>,
+    /// Whether the value is used beyond its time because its backend cannot be asked.
+    pub stale: bool,
+    /// Why the last fetch failed, with the remedy; empty when it did not.
+    pub error: String,
+}
+
+/// Tells how Keywatch's own secrets are.
+pub type Credentials = Arc<dyn Fn() -> Vec<CredentialInfo> + Send + Sync>;
+
 /// Has the service read its configuration again; done when that was tried.
 pub type Reload = Arc<dyn Fn() -> Pin<Box<dyn Future<Output = ()> + Send>> + Send + Sync>;
 /// A silence of the configuration as a page shows it.
@@ -149,6 +165,8 @@ pub struct Options {
     pub normalize: Normalize,
     /// What is known of the configured sources.
     pub sources: Sources,
+    /// How Keywatch's own secrets are.
+    pub credentials: Credentials,
     /// Has the configuration read again.
     pub reload: Reload,
     /// Gathers the figures.
@@ -170,6 +188,7 @@ impl Default for Options {
             https: false,
             normalize: Arc::new(|_, _| None),
             sources: Arc::new(Vec::new),
+            credentials: Arc::new(Vec::new),
             reload: Arc::new(|| Box::pin(async {})),
             metrics: Arc::new(|| Box::pin(std::future::ready(String::new()))),
             routing: Arc::new(Vec::<Subscriber>::new()),

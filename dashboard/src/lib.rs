@@ -22,8 +22,8 @@ mod testing;
 mod text;
 
 pub use app::{
-    Changed, Clock, ConfiguredSilence, Detection, Memory, Metrics, Normalize, Options, Reload, ReloadFailed,
-    RuleInfo, Rules, Silences, SourceInfo, Sources,
+    Changed, Clock, ConfiguredSilence, CredentialInfo, Credentials, Detection, Memory, Metrics, Normalize,
+    Options, Reload, ReloadFailed, RuleInfo, Rules, Silences, SourceInfo, Sources,
 };
 pub use receivers::{NoReceivers, ReceiverInfo, Receivers, SentInfo, Trial, TrialInfo};
 pub use serve::{CONNECTIONS_MAX, HEADER_READ_MAX, serve};

@@ -5,7 +5,7 @@ mod receiver;
 use super::say;
 use crate::config::section::{Log, LogFormat};
 use crate::config::{Config, FileSource, Supplied};
-use crate::{app, clock, demo};
+use crate::{app, clock, demo, logging};
 use anyhow::Context;
 use clap::Args;
 use ipnet::IpNet;
@@ -34,7 +34,7 @@ pub(crate) struct Demo {
 impl Demo {
     pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
         let log = Log { format: LogFormat::Text, level: "error".to_owned() };
-        app::start_logging(&log);
+        logging::start(&log);
         let temporary = tempfile::Builder::new()
             .prefix("keywatch-demo-")
             .tempdir()

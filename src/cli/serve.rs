@@ -2,7 +2,7 @@
 
 use super::files::Files;
 use super::say;
-use crate::{app, config};
+use crate::{app, config, logging};
 use anyhow::Context;
 use clap::Args;
 use std::net::SocketAddr;
@@ -41,7 +41,7 @@ impl Serve {
             .and_flag("--log", "log.level", self.log)
             .and_flag("--log-format", "log.format", self.log_format);
         let config = config::load(&layers)?;
-        app::start_logging(&config.log);
+        logging::start(&config.log);
         config.notices.iter().for_each(|notice| tracing::warn!("{notice}"));
         let runtime = tokio::runtime::Runtime::new().context("cannot start the runtime")?;
         runtime.block_on(async {

@@ -55,6 +55,9 @@ metrics! {
     Gauge "keywatch_source_last_record_timestamp_seconds" ["source"] "When a source last brought a record, as Unix time";
     Gauge "keywatch_source_lag_seconds" ["source"] "Age of the newest event of a source's last batch when it was stored";
     Gauge "keywatch_source_notices" ["source"] "Notices on the dashboard's page of sources: errors, gaps, retries";
+    Gauge "keywatch_secret_usable" ["secret"] "1 when one of Keywatch's own secrets can be used, 0 when it is missing; the label says where it lies";
+    Gauge "keywatch_secret_failing" ["secret"] "1 when the last attempt to fetch the secret failed, though an older value may still be used";
+    Gauge "keywatch_secret_age_seconds" ["secret"] "How long ago the secret was fetched";
     Gauge "keywatch_rules_loaded" [] "Rules in force";
     Gauge "keywatch_rules_blind" [] "Rules among them that can find nothing, because a list or a source is missing";
     Gauge "keywatch_engine_entries" [] "Entries in the windows of the rules";

@@ -135,10 +135,9 @@ impl World {
     }
 
     fn shell(&self, command: &str) -> Command {
-        let path = std::env::var("PATH").unwrap_or_default();
         let mut shell = Command::new("sh");
-        shell.args(["-ec", &self.here(command)]).current_dir(self.folder.path());
-        shell.env("PATH", format!("{}:{path}", self.path("bin").display()));
+        let script = format!("PATH={}:$PATH; {}", self.path("bin").display(), self.here(command));
+        shell.args(["-ec", &script]).current_dir(self.folder.path());
         shell.env("HOME", self.folder.path()).env("KEYWATCH_WEBHOOK_SECRET", crate::harness::SECRET);
         if let Ok(more) = std::fs::read_to_string(self.path("environment")) {
             shell.envs(more.lines().filter_map(|line| line.split_once('=')));

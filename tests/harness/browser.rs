@@ -27,6 +27,11 @@ impl Browser {
         Self { host, cookie }
     }
 
+    /// Somebody who has not signed in.
+    pub(crate) fn at(host: &str) -> Self {
+        Self { host: host.to_owned(), cookie: String::new() }
+    }
+
     /// A page's text.
     pub(crate) fn page(&self, path: &str) -> String {
         ask(&self.host, &format!("GET {path} HTTP/1.1\r\ncookie: {}\r\n", self.cookie), "")

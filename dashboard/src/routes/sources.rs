@@ -1,6 +1,6 @@
 //! How fresh each source is, what is stored, and what Keywatch cannot see at all.
 
-use crate::app::{Memory, Shared, SourceInfo};
+use crate::app::{CredentialInfo, Memory, Shared, SourceInfo};
 use crate::failure::Failure;
 use crate::page::{self, Chrome};
 use crate::params::Params;
@@ -83,6 +83,14 @@ struct FileLine {
     moved: When,
 }
 
+/// One of Keywatch's own secrets.
+struct CredentialLine {
+    reference: String,
+    state: &'static str,
+    fetched: Option<When>,
+    error: String,
+}
+
 #[derive(Template)]
 #[template(path = "sources.html")]
 struct SourcesPage {
@@ -97,6 +105,7 @@ struct SourcesPage {
     totals: Vec<(&'static str, String, Option<&'static str>)>,
     memory: Vec<(&'static str, String)>,
     memory_short: bool,
+    credentials: Vec<CredentialLine>,
     blind_spots: [(&'static str, &'static str); 7],
 }
 
@@ -126,6 +135,7 @@ pub(crate) async fn page(
         totals: totals(&overview.totals),
         memory: memory(&held),
         memory_short: held.entries_evicted + held.principals_evicted > 0,
+        credentials: (app.options.credentials)().into_iter().map(|info| credential(info, now)).collect(),
         blind_spots: BLIND_SPOTS,
     })
 }
@@ -205,6 +215,23 @@ fn line(
     }
 }
 
+fn credential(info: CredentialInfo, now: DateTime<Utc>) -> CredentialLine {
+    let state = match (&info.fetched_secs, info.stale, info.error.is_empty()) {
+        (None, _, _) => "missing",
+        (Some(_), true, _) => "stale",
+        (Some(_), false, false) => "failing",
+        (Some(_), false, true) => "in use",
+    };
+    // Longer than the process runs it cannot be.
+    let ago = |secs: u64| now - chrono::TimeDelta::seconds(i64::try_from(secs).unwrap_or_default());
+    CredentialLine {
+        reference: info.reference,
+        state,
+        fetched: info.fetched_secs.map(|secs| When::clock(ago(secs), now)),
+        error: info.error,
+    }
+}
+
 fn totals(totals: &Totals) -> Vec<(&'static str, String, Option<&'static str>)> {
     vec![
         ("Events", grouped(totals.events), Some("/events")),
@@ -237,6 +264,30 @@ fn memory(held: &Memory) -> Vec<(&'static str, String)> {
 mod tests {
     use super::*;
     use crate::testing::Bench;
+
+    #[tokio::test]
+    async fn secrets_are_shown_with_their_state_and_never_their_value() {
+        let info = |reference: &str, fetched_secs, stale, error: &str| CredentialInfo {
+            reference: reference.to_owned(),
+            fetched_secs,
+            stale,
+            error: error.to_owned(),
+        };
+        let all = vec![
+            info("env:FINE", Some(5), false, ""),
+            info("vault:old#x", Some(900), true, "Vault cannot be reached"),
+            info("file:/gone", None, false, "there is no such file; create it"),
+        ];
+        let options = crate::Options {
+            credentials: std::sync::Arc::new(move || all.clone()),
+            ..crate::Options::default()
+        };
+        let bench = Bench::with(options, Vec::new()).await;
+        let page = bench.get("/sources").await.body;
+        for part in ["env:FINE", "in use", "vault:old#x", "stale", "file:/gone", "missing", "create it"] {
+            assert!(page.contains(part), "{part} in {page}");
+        }
+    }
 
     #[test]
     fn a_source_that_never_moved_and_one_no_longer_configured_both_show() {

@@ -4,10 +4,14 @@
 use super::super::files::Files;
 use super::super::output::visible;
 use super::super::{CONFIG_ERROR, say};
+use crate::clock;
+use crate::config::live::{LiveSource, Way};
 use crate::config::{self, Config};
 use crate::rulebook;
 use clap::Args;
 use keywatch_alerting::{Egress, Outbound, check_credentials, reach};
+use keywatch_aws::lookup::Lookup;
+use keywatch_aws::trail::TrailQueue;
 use keywatch_store::History;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -78,6 +82,10 @@ async fn look(config: &Config) -> anyhow::Result<Vec<Finding>> {
             findings.push(Finding { what: format!("source {}", source.name), said: readable(path) });
         }
     }
+    for source in &config.live {
+        let said = probe(source, config).await;
+        findings.push(Finding { what: format!("source {}", source.name), said });
+    }
     findings.extend(secrets(config).await);
     findings.extend(receivers(config).await);
     Ok(findings)
@@ -139,6 +147,15 @@ fn readable(path: &Path) -> Result<String, String> {
     }
     let bytes = std::fs::File::open(path).and_then(|file| file.metadata()).map_err(wrong)?.len();
     Ok(format!("{shown}: a file of {bytes} bytes"))
+}
+
+/// Whether a source that is asked over the network answers.
+async fn probe(source: &LiveSource, config: &Config) -> Result<String, String> {
+    let secrets = &config.secrets;
+    match &source.way {
+        Way::Trail(access, settings) => TrailQueue::probe(access, secrets, &settings.queue).await,
+        Way::Lookup(access, settings) => Lookup::probe(access, secrets, settings, clock::now()).await,
+    }
 }
 
 /// Whether every secret that is named can be had. Its value goes nowhere.

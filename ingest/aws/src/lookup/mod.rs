@@ -16,7 +16,7 @@ pub use position::position_name;
 
 use crate::access::{Access, Role};
 use crate::feed::{self, Piece};
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 use keywatch_ingest::Batch;
 use keywatch_ingest::source::{Clock, Health, Live};
 use keywatch_secrets::SecretManager;
@@ -105,23 +105,49 @@ impl Lookup {
             clock: Arc::clone(&clock),
         });
         let mut lanes = JoinSet::new();
-        let roles: Vec<Option<Role>> = match shared.settings.roles.as_slice() {
-            [] => vec![access.role.clone()],
-            roles => roles.iter().cloned().map(Some).collect(),
-        };
-        for role in &roles {
+        for (role, region) in self::lanes(access, &shared.settings) {
             let account = role.as_ref().map_or("own", Role::account);
-            for region in &shared.settings.regions {
-                let way = access.elsewhere(role.as_ref(), region).open(secrets).await;
-                let position = position_name(name, account, region);
-                let committed = positions.get(&position).cloned();
-                lanes.spawn(
-                    Lane::new(Arc::clone(&shared), way, (account, region), (position, committed)).run(),
-                );
-            }
+            let way = access.elsewhere(role.as_ref(), region).open(secrets).await;
+            let position = position_name(name, account, region);
+            let committed = positions.get(&position).cloned();
+            lanes.spawn(Lane::new(Arc::clone(&shared), way, (account, region), (position, committed)).run());
         }
         Self { pieces: taken, lanes, health, clock }
     }
+
+    /// Asks every account and region for its last minute; what was found, in words.
+    ///
+    /// # Errors
+    /// The first that failed and how to mend it.
+    pub async fn probe(
+        access: &Access,
+        secrets: &SecretManager,
+        settings: &Settings,
+        now: DateTime<Utc>,
+    ) -> Result<String, String> {
+        let lanes = lanes(access, settings);
+        let asked = lanes.len();
+        for (role, region) in lanes {
+            let way = access.elsewhere(role.as_ref(), region).open(secrets).await;
+            let (from, to) = (now - TimeDelta::minutes(1), now);
+            let question = ask::Question { from, to, event_source: None, token: None };
+            if let Err(ask::Unanswered::Failed(failure)) = ask::ask(&ask::client(&way), &question).await {
+                let account = role.as_ref().map_or("own", Role::account);
+                return Err(ask::explain(&format!("account {account} in {region}"), &failure));
+            }
+        }
+        Ok(format!("LookupEvents answers in all {asked} accounts and regions"))
+    }
+}
+
+/// Every account, by the role to take on there, with every region.
+fn lanes<'s>(access: &Access, settings: &'s Settings) -> Vec<(Option<Role>, &'s str)> {
+    let roles: Vec<Option<Role>> = match settings.roles.as_slice() {
+        [] => vec![access.role.clone()],
+        roles => roles.iter().cloned().map(Some).collect(),
+    };
+    let regions = || settings.regions.iter().map(String::as_str);
+    roles.into_iter().flat_map(|role| regions().map(move |region| (role.clone(), region))).collect()
 }
 
 impl Live for Lookup {

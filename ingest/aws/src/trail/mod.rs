@@ -138,6 +138,25 @@ impl TrailQueue {
         }
         Self { desk, pieces: taken, tasks }
     }
+
+    /// Asks how a queue is set up, and changes nothing; what was found, in words.
+    ///
+    /// # Errors
+    /// What failed and how to mend it.
+    pub async fn probe(access: &Access, secrets: &SecretManager, url: &str) -> Result<String, String> {
+        let queue = Queue::new(&access.open(secrets).await, url);
+        match queue.setup().await {
+            Ok(queue::Setup { tries_max: Some(tries) }) => Ok(format!(
+                "{} answers; after {tries} tries a message goes to its dead-letter queue",
+                queue.name
+            )),
+            Ok(queue::Setup { tries_max: None }) => Ok(format!(
+                "{} answers; it has no dead-letter queue, so a message that cannot be read is tried until it expires",
+                queue.name
+            )),
+            Err(failure) => Err(queue.explain(&failure, "sqs:GetQueueAttributes")),
+        }
+    }
 }
 
 impl Live for TrailQueue {
