@@ -33,13 +33,14 @@ pub(super) struct Line {
 pub(super) async fn run(source: LiveSource, health: Health, surroundings: Surroundings, line: Line) {
     let Surroundings { secrets, positions, pace } = surroundings;
     let told: (Clock, Health) = (Arc::new(clock::now), health);
-    let access = (&source.access, &secrets);
     match source.way {
-        Way::Trail(settings) => {
+        Way::Trail(access, settings) => {
+            let access = (&access, &secrets);
             let position = positions.get(&Backfill::position_name(&source.name)).cloned();
             drive(TrailQueue::start(&source.name, access, settings, position, told).await, line).await;
         }
-        Way::Lookup(mut settings) => {
+        Way::Lookup(access, mut settings) => {
+            let access = (&access, &secrets);
             settings.pace = pace;
             drive(Lookup::start(&source.name, access, settings, &positions, told).await, line).await;
         }
