@@ -11,6 +11,7 @@ mod docs;
 #[expect(dead_code, reason = "the benchmark uses the rest")]
 mod harness;
 mod kills;
+mod lifecycle;
 mod monitoring;
 mod peers;
 mod reload;
