@@ -12,6 +12,7 @@ mod harness;
 mod kills;
 mod monitoring;
 mod peers;
+mod push;
 mod reload;
 mod rules;
 mod secrets;
