@@ -89,7 +89,10 @@ impl Pushed {
 async fn open(name: &str, storage: &Storage, position: Option<String>, told: (&Clock, &Health)) -> Spool {
     let ((clock, health), mut tries) = (told, 0);
     loop {
-        match Spool::open(name, storage, position.clone()) {
+        let (own, folder, at) = (name.to_owned(), storage.clone(), position.clone());
+        // Every byte that is there is looked at: that may take seconds.
+        let opened = tokio::task::spawn_blocking(move || Spool::open(&own, &folder, at)).await;
+        match opened.unwrap_or_else(|error| Err(std::io::Error::other(error))) {
             Ok((spool, damage)) => {
                 health.works("spool");
                 for text in damage {

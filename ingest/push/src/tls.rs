@@ -94,3 +94,81 @@ pub(crate) fn is_departure(error: &io::Error) -> bool {
         io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe
     )
 }
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::{TcpListener, TcpStream};
+    use tokio_rustls::TlsConnector;
+    use tokio_rustls::rustls::ClientConfig;
+    use tokio_rustls::rustls::pki_types::ServerName;
+
+    const CERTIFICATE: &[u8] = include_bytes!("tls/fixtures/listener.pem");
+    const KEY: &[u8] = include_bytes!("tls/fixtures/listener.key");
+
+    /// A connector that trusts the listener, with a certificate to show or without.
+    fn connector(shows: bool) -> TlsConnector {
+        let mut roots = RootCertStore::empty();
+        roots.add(CertificateDer::from_pem_slice(CERTIFICATE).unwrap()).unwrap();
+        let builder = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_root_certificates(roots);
+        let config = if shows {
+            let own = CertificateDer::from_pem_slice(CERTIFICATE).unwrap();
+            builder.with_client_auth_cert(vec![own], PrivateKeyDer::from_pem_slice(KEY).unwrap()).unwrap()
+        } else {
+            builder.with_no_client_auth()
+        };
+        TlsConnector::from(Arc::new(config))
+    }
+
+    /// What arrives when a client writes a word.
+    async fn heard(tls: Tls, shows: bool) -> Option<String> {
+        let acceptor = Acceptor::new(tls).unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let client = async {
+            let stream = TcpStream::connect(address).await.unwrap();
+            let name = ServerName::try_from("localhost").unwrap();
+            let mut stream = connector(shows).connect(name, stream).await.ok()?;
+            stream.write_all(b"word").await.ok()?;
+            stream.shutdown().await.ok()
+        };
+        let server = async {
+            let (stream, _) = listener.accept().await.unwrap();
+            let mut stream = acceptor.current().0.accept(stream).await.ok()?;
+            let mut text = String::new();
+            stream.read_to_string(&mut text).await.ok()?;
+            Some(text)
+        };
+        tokio::join!(client, server).1
+    }
+
+    fn files(folder: &std::path::Path) -> Tls {
+        std::fs::write(folder.join("c.pem"), CERTIFICATE).unwrap();
+        std::fs::write(folder.join("k.pem"), KEY).unwrap();
+        Tls { certificate: folder.join("c.pem"), key: folder.join("k.pem"), client_ca: None }
+    }
+
+    #[tokio::test]
+    async fn a_client_that_must_show_a_certificate_is_heard_only_with_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let tls = files(folder.path());
+        assert_eq!(heard(tls.clone(), false).await.as_deref(), Some("word"));
+        let strict = Tls { client_ca: Some(tls.certificate.clone()), ..tls };
+        assert_eq!(heard(strict.clone(), false).await, None);
+        assert_eq!(heard(strict, true).await.as_deref(), Some("word"));
+    }
+
+    #[test]
+    fn files_that_cannot_be_used_are_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let tls = files(folder.path());
+        let swapped = Tls { certificate: tls.key.clone(), key: tls.certificate.clone(), client_ca: None };
+        let text = Acceptor::new(swapped).err().unwrap();
+        assert!(text.contains("k.pem") && text.contains("it holds no certificate"), "{text}");
+        let text = Acceptor::new(Tls { key: folder.path().join("none"), ..tls }).err().unwrap();
+        assert!(text.contains("none") && text.contains("PEM"), "{text}");
+    }
+}
