@@ -107,6 +107,10 @@ pub struct SourceInfo {
     pub lag_secs: Option<u64>,
     /// What somebody should know: an error, a gap, a retry.
     pub notices: Vec<String>,
+    /// What was sent and not taken.
+    pub refused: u64,
+    /// Records that were dropped and nobody could be told of.
+    pub dropped: u64,
 }
 
 /// One of Keywatch's own secrets as a page shows it. Never its value.
