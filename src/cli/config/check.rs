@@ -154,6 +154,7 @@ async fn probe(source: &LiveSource, config: &Config) -> Result<String, String> {
     let secrets = &config.secrets;
     match &source.way {
         Way::Trail(access, settings) => TrailQueue::probe(access, secrets, &settings.queue).await,
+        Way::Push(settings) => Ok(format!("{}; `keywatch serve` opens it", settings.way.told())),
         Way::Lookup(access, settings) => Lookup::probe(access, secrets, settings, clock::now()).await,
     }
 }
