@@ -5,6 +5,7 @@ mod aws;
 mod backtest;
 mod bad_input;
 mod canary;
+mod cloudwatch;
 mod commands;
 mod config;
 #[expect(dead_code, reason = "the benchmark uses the rest")]
