@@ -12,7 +12,8 @@ use keywatch_secrets::{SecretManager, Settings};
 use serde_json::{Value, json};
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::path::PathBuf;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -44,15 +45,35 @@ fn program() -> Option<PathBuf> {
     found
 }
 
+/// Debian's build looks for its templates below /usr/share, where nothing of it is installed: a copy
+/// that looks below its working directory, in a path of the same length.
+fn relocated(program: &Path, copy: &Path) {
+    let (fixed, moved) = (b"/usr/share/prometheus/alertmanager", b"usr/share/prometheus//alertmanager");
+    let mut bytes = std::fs::read(program).expect("a program");
+    let mut at = 0;
+    while let Some(rest) = bytes.get_mut(at..at + fixed.len()) {
+        if rest == fixed {
+            rest.copy_from_slice(moved);
+        }
+        at += 1;
+    }
+    std::fs::write(copy, bytes).expect("written");
+    std::fs::set_permissions(copy, std::fs::Permissions::from_mode(0o700)).expect("a program again");
+}
+
 impl Running {
-    fn start(program: &PathBuf) -> Self {
+    fn start(program: &Path) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
+        let copy = folder.path().join("alertmanager");
+        relocated(program, &copy);
+        let unpacked = program.ancestors().nth(3).expect("the folder it was unpacked into");
         let config = folder.path().join("alertmanager.yml");
         std::fs::write(&config, "route: {receiver: nobody}\nreceivers: [{name: nobody}]\n").expect("written");
         let free = TcpListener::bind("127.0.0.1:0").expect("a port");
         let port = free.local_addr().expect("an address").port();
         drop(free);
-        let child = Command::new(program)
+        let child = Command::new(&copy)
+            .current_dir(unpacked)
             .arg(format!("--config.file={}", config.display()))
             .arg(format!("--storage.path={}", folder.path().display()))
             .arg(format!("--web.listen-address=127.0.0.1:{port}"))
