@@ -1,6 +1,7 @@
 //! Where audit records come from.
 
 use super::aws::{AwsLookup, AwsQueue};
+use super::push::{HttpIngest, VaultDevice};
 use crate::config::frame::{At, Origin, Problems, need, section};
 use std::path::PathBuf;
 
@@ -15,8 +16,12 @@ section! {
         aws_queue: Option<AwsQueue>,
         /// CloudTrail's LookupEvents.
         aws_lookup: Option<AwsLookup>,
+        /// Addresses that audit devices of Vault and OpenBao, or syslog, send to.
+        vault: Option<VaultDevice>,
+        /// An address that records are POSTed to.
+        http: Option<HttpIngest>,
     }
-    one_of: [files, aws_queue, aws_lookup];
+    one_of: [files, aws_queue, aws_lookup, vault, http];
     check: check;
 }
 

@@ -9,6 +9,7 @@ mod bucket;
 mod chance;
 mod cloudtrail;
 mod lookup;
+mod push;
 mod server;
 mod simulation;
 mod speed;
