@@ -13,6 +13,7 @@ use crate::config::Config;
 use crate::config::section::{Log, LogFormat};
 use crate::metrics::Figures;
 use crate::pipeline::Pipeline;
+use crate::watch::{Watch, standing};
 use crate::{cli, rulebook};
 use anyhow::Context;
 use delivery::{Delivery, Desk};
@@ -62,9 +63,12 @@ pub(crate) async fn run(
     let store = Store::open(&config.database).await?;
     let mut delivery = Delivery::start(store.clone(), &config, &outbound)?;
     let desk = Arc::new(delivery.desk());
+    let mut watch = Watch::new(&rules, &standing(&store, &rules).await?);
     let mut pipeline = Pipeline::start(store.clone(), rules, settings, desk).await?;
     let surroundings = surroundings(&config, &store).await?;
     let mut sources = Sources::start(&config.sources, &config.live, &surroundings)?;
+    sources.put_under(&mut watch, &config);
+    watch.restore(&store.learned().await?);
     let listener = TcpListener::bind(config.listen).await.with_context(|| {
         format!(
             "cannot listen on {}; choose another address with --listen or end the program that has it",
@@ -91,6 +95,7 @@ pub(crate) async fn run(
     let feeding = Feed {
         pipeline: &mut pipeline,
         sources: &mut sources,
+        watch,
         desk: delivery.desk(),
         delivery: &mut delivery,
         asked,

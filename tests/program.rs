@@ -15,3 +15,4 @@ mod peers;
 mod reload;
 mod rules;
 mod secrets;
+mod watch;

@@ -11,6 +11,7 @@ use crate::config::{self, Config};
 use crate::metrics::Figures;
 use crate::pipeline::Pipeline;
 use crate::rulebook::{self, Rulebook};
+use crate::watch::Watch;
 use anyhow::Context;
 use keywatch_alerting::{Egress, Outbound, check_credentials};
 use std::future::Future;
@@ -22,11 +23,15 @@ use tokio::time::{Interval, MissedTickBehavior, interval};
 
 /// How often rules that wait for what does not happen are asked.
 const TICK: Duration = Duration::from_mins(1);
+/// How often the sources themselves are looked at: what one states between two batches is told
+/// within this time.
+const LOOK: Duration = Duration::from_secs(5);
 
 /// What taking batches needs.
 pub(super) struct Feed<'f> {
     pub(super) pipeline: &'f mut Pipeline,
     pub(super) sources: &'f mut Sources,
+    pub(super) watch: Watch,
     pub(super) desk: Desk,
     pub(super) shown: &'f Shown,
     pub(super) figures: &'f Figures,
@@ -48,7 +53,7 @@ impl Feed<'_> {
         mut reload: Signal,
     ) -> anyhow::Result<()> {
         let mut stop = std::pin::pin!(stop);
-        let mut minute = every_minute();
+        let (mut minute, mut beat) = (every(TICK), every(LOOK));
         loop {
             tokio::select! {
                 biased;
@@ -60,6 +65,7 @@ impl Feed<'_> {
                     let _gone = answer.send(());
                 }
                 _ = minute.tick() => self.tick().await?,
+                _ = beat.tick() => self.look().await?,
                 fed = self.sources.next() => match fed {
                     Some(fed) => self.step(fed).await?,
                     None => anyhow::bail!("every source has ended; see the messages above"),
@@ -70,13 +76,27 @@ impl Feed<'_> {
 
     async fn step(&mut self, fed: Fed) -> anyhow::Result<()> {
         let began = Instant::now();
-        let stepped = self.pipeline.step(&fed.batch, clock::now()).await.context(
+        let said = self.watch.take(fed.source, clock::now());
+        let stepped = self.pipeline.step(&fed.batch, said, clock::now()).await.context(
             "a batch could not be stored; Keywatch stops here and reads it again at the next start, nothing is lost",
         )?;
         self.desk.wake();
         self.figures.stepped(&self.sources.name_of(&fed), &stepped, began.elapsed());
         self.sources.committed(&fed, &stepped, clock::now());
+        self.watch.heard(fed.source, &stepped, clock::now());
         self.shown.holds(self.pipeline.gauges(), self.pipeline.late(), self.limits);
+        Ok(())
+    }
+
+    /// Looks at the sources themselves, and tells what stands and what happened.
+    async fn look(&mut self) -> anyhow::Result<()> {
+        let now = clock::now();
+        let said = self.watch.tick(now);
+        let told = self.pipeline.say(said, now).await;
+        if told.context("what was noticed about a source could not be stored; Keywatch stops here")?.is_some()
+        {
+            self.desk.wake();
+        }
         Ok(())
     }
 
@@ -148,6 +168,7 @@ impl Feed<'_> {
         let (settings, rules) = (config.supplied.settings(), Arc::new(book.set));
         self.limits = Limits::of(&settings);
         self.pipeline.reload(Arc::clone(&rules), settings).await?;
+        self.watch.reload(&rules);
         self.delivery.take_over(delivery);
         let waiting = waiting(&self.config, &config);
         for key in &waiting {
@@ -165,6 +186,7 @@ impl Feed<'_> {
             https: old.https,
             sources: old.sources,
             live: old.live,
+            patience: old.patience,
             secrets: old.secrets,
             ..config
         };
@@ -185,9 +207,13 @@ fn waiting(old: &Config, new: &Config) -> Vec<&'static str> {
         ("listen", old.listen != new.listen),
         ("hosts", old.hosts != new.hosts),
         ("https", old.https != new.https),
-        ("sources", old.sources != new.sources || old.live != new.live),
+        ("sources", is_other(old, new)),
     ];
     changes.into_iter().filter(|(_, changed)| *changed).map(|(key, _)| key).collect()
+}
+
+fn is_other(old: &Config, new: &Config) -> bool {
+    old.sources != new.sources || old.live != new.live || old.patience != new.patience
 }
 
 /// A configuration that can take over.
@@ -197,10 +223,10 @@ struct Ready {
     delivery: Prepared,
 }
 
-/// A tick a minute from now and every minute after; one that is late is not made up for.
-fn every_minute() -> Interval {
-    let mut minute = interval(TICK);
-    minute.reset();
-    minute.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    minute
+/// A tick when this time has passed and every time after; one that is late is not made up for.
+fn every(time: Duration) -> Interval {
+    let mut ticks = interval(time);
+    ticks.reset();
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    ticks
 }

@@ -9,14 +9,16 @@ mod follow;
 
 use super::live::{self, Line, Surroundings};
 use crate::clock;
-use crate::config::FileSource;
 use crate::config::live::LiveSource;
+use crate::config::{Config, FileSource};
 use crate::pipeline::Stepped;
+use crate::watch::Watch;
 use anyhow::Context;
 use chrono::{DateTime, Utc};
 use figures::Figures;
 use follow::Thread;
 use keywatch_dashboard::SourceInfo;
+use keywatch_event::Provider;
 use keywatch_ingest::source::{Follower, Health};
 use keywatch_ingest::{Advance, Batch};
 use std::collections::HashMap;
@@ -33,7 +35,7 @@ const NOTICES_MAX: usize = 20;
 
 /// A batch with the source it came from.
 pub(super) struct Fed {
-    source: usize,
+    pub(super) source: usize,
     pub(super) batch: Batch,
     notices: Vec<String>,
 }
@@ -53,11 +55,12 @@ enum Ear {
 }
 
 /// What is known of a source.
-#[derive(Default)]
 struct Known {
     info: SourceInfo,
     figures: Figures,
-    health: Option<Health>,
+    health: Health,
+    /// Whether it tells its state; files do not.
+    is_live: bool,
 }
 
 /// All sources of the service.
@@ -104,12 +107,14 @@ impl Sources {
         let follower = Follower::new(&source.name, source.paths.clone(), positions.clone());
         let (ear, acknowledged) = channel();
         let number = self.ears.len();
-        let thread = Thread { number, follower, feed: feed.clone(), acknowledged, ahead: 0 };
+        let health = Health::default();
+        let told = health.clone();
+        let thread = Thread { number, follower, health: told, feed: feed.clone(), acknowledged, ahead: 0 };
         let spawned =
             std::thread::Builder::new().name(format!("source {}", source.name)).spawn(move || thread.run());
         self.threads.push(spawned.with_context(|| format!("cannot start the source {}", source.name))?);
         let paths: Vec<String> = source.paths.iter().map(|path| path.display().to_string()).collect();
-        self.know(Ear::Thread(ear), &source.name, format!("files: {}", paths.join(", ")), None);
+        self.know(Ear::Thread(ear), &source.name, format!("files: {}", paths.join(", ")), (health, false));
         Ok(())
     }
 
@@ -118,13 +123,13 @@ impl Sources {
         let line = Line { number: self.ears.len(), feed: feed.clone(), stored };
         let health = Health::default();
         self.tasks.spawn(live::run(source.clone(), health.clone(), surroundings.clone(), line));
-        self.know(Ear::Task(ear), &source.name, source.kind(), Some(health));
+        self.know(Ear::Task(ear), &source.name, source.kind(), (health, true));
     }
 
-    fn know(&mut self, ear: Ear, name: &str, kind: String, health: Option<Health>) {
+    fn know(&mut self, ear: Ear, name: &str, kind: String, (health, is_live): (Health, bool)) {
         self.ears.push(ear);
         let info = SourceInfo { name: name.to_owned(), kind, ..SourceInfo::default() };
-        self.known().push(Known { info, health, ..Known::default() });
+        self.known().push(Known { info, health, is_live, figures: Figures::default() });
     }
 
     /// The next batch of any source; `None` when all have ended.
@@ -169,6 +174,18 @@ impl Sources {
         info.notices.drain(..excess);
     }
 
+    /// Has every source watched, in the order of their numbers.
+    pub(super) fn put_under(&self, watch: &mut Watch, config: &Config) {
+        let providers: HashMap<&str, Provider> =
+            config.live.iter().map(|source| (source.name.as_str(), source.provider())).collect();
+        for Known { info, health, .. } in self.known().iter() {
+            let name = info.name.as_str();
+            let provider = providers.get(name).copied().unwrap_or(Provider::Aws);
+            let patience = config.patience.get(name).copied().unwrap_or_default();
+            watch.add(name, provider, health.clone(), patience);
+        }
+    }
+
     /// The name of the source a batch came from.
     pub(super) fn name_of(&self, fed: &Fed) -> String {
         self.known().get(fed.source).map(|known| known.info.name.clone()).unwrap_or_default()
@@ -208,15 +225,15 @@ impl Sources {
 }
 
 impl Known {
-    /// A live source's health is its own; a file source fails by notices.
+    /// A live source's state is its own; a file source fails by notices.
     fn tell(&self, now: DateTime<Utc>) -> SourceInfo {
         let mut info = self.info.clone();
         info.per_minute = self.figures.per_minute(now);
         info.lag_secs = self.figures.lag_secs();
-        if let Some(health) = &self.health {
-            let (state, lines) = live::told(&health.read());
+        let (state, lines) = live::told(&self.health.read());
+        info.notices.extend(lines);
+        if self.is_live {
             info.state = state.as_str();
-            info.notices.extend(lines);
         }
         info
     }

@@ -2,6 +2,7 @@
 
 use super::section::Source;
 use keywatch_aws::{Access, lookup, trail};
+use keywatch_event::Provider;
 
 /// A source that runs as a task.
 #[derive(Clone, Debug, PartialEq)]
@@ -30,6 +31,12 @@ impl LiveSource {
         }
         let (access, settings) = source.aws_lookup.as_ref()?.meaning();
         Some(Self { name, access, way: Way::Lookup(settings) })
+    }
+
+    /// Whose records it brings, before any has come.
+    #[expect(clippy::unused_self, reason = "sources of other providers will differ")]
+    pub(crate) const fn provider(&self) -> Provider {
+        Provider::Aws
     }
 
     /// What it is, in words.

@@ -181,7 +181,7 @@ impl Case<'_, '_> {
                 }
                 None
             }
-            Kind::Risk(_) => None,
+            Kind::Risk(_) | Kind::Observed(_) => None,
         }
     }
 

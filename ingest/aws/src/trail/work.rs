@@ -10,7 +10,7 @@ use super::desk::{Desk, Outcome};
 use super::notice::{self, Notice, ObjectName};
 use super::queue::Received;
 use crate::failure::Trouble;
-use keywatch_event::{Place, Reject, RejectReason};
+use keywatch_event::{Observed, Place, Reject, RejectReason};
 use keywatch_ingest::Batch;
 use keywatch_ingest::carrier;
 use keywatch_ingest::source::Object;
@@ -157,16 +157,18 @@ async fn give_up(desk: &Arc<Desk>, number: u64, received: &Received, why: &str) 
         detail: format!("{why}; given up after {} tries", received.tries),
     };
     let reject = Reject { place: place(&desk.queue.name), reason, bytes: received.body.clone().into_bytes() };
-    desk.hand_over(Batch { rejects: vec![reject], ..Batch::default() }, Some(number)).await;
     let what_next = if desk.redrive_tries.load(Ordering::Relaxed) == 0 {
         "the queue has no dead-letter queue, so it comes back until its retention ends"
     } else {
         "it is left to the dead-letter queue; once the cause is mended, `aws sqs start-message-move-task` brings it back"
     };
-    desk.health.misses(format!(
+    let text = format!(
         "a message of {} could not be read in {} tries: {why}; {what_next}",
         desk.queue.name, received.tries
-    ));
+    );
+    // First said, then handed over: the reject is never kept without the alert.
+    desk.health.happened(Observed::GivenUp, "", text);
+    desk.hand_over(Batch { rejects: vec![reject], ..Batch::default() }, Some(number)).await;
 }
 
 fn place(queue: &str) -> Place {
