@@ -24,9 +24,10 @@ use keywatch_aws::lookup::Pace;
 use keywatch_dashboard::{Dashboard, Options};
 use keywatch_event::EventTime;
 use keywatch_ingest::provider::Normalizer;
+use keywatch_rules::RuleSet;
 use keywatch_store::Store;
 use live::Surroundings;
-use sources::Sources;
+use sources::{Configured, Sources};
 use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -63,12 +64,11 @@ pub(crate) async fn run(
     let store = Store::open(&config.database).await?;
     let mut delivery = Delivery::start(store.clone(), &config, &outbound)?;
     let desk = Arc::new(delivery.desk());
-    let mut watch = Watch::new(&rules, &standing(&store, &rules).await?);
+    let mut watch = watch_over_sources(&store, &rules).await?;
     let mut pipeline = Pipeline::start(store.clone(), rules, settings, desk).await?;
     let surroundings = surroundings(&config, &store).await?;
-    let mut sources = Sources::start(&config.sources, &config.live, &surroundings)?;
-    sources.put_under(&mut watch, &config);
-    watch.restore(&store.learned().await?);
+    let mut sources = Sources::start(Configured::all(&config.sources, &config.live), &surroundings);
+    watch.attend(sources.subjects(), &config.patience);
     let listener = TcpListener::bind(config.listen).await.with_context(|| {
         format!(
             "cannot listen on {}; choose another address with --listen or end the program that has it",
@@ -94,8 +94,10 @@ pub(crate) async fn run(
     started(&Running { login_link: dashboard.login_link(&base_url)?, base_url });
     let feeding = Feed {
         pipeline: &mut pipeline,
+        store: store.clone(),
         sources: &mut sources,
         watch,
+        surroundings,
         desk: delivery.desk(),
         delivery: &mut delivery,
         asked,
@@ -105,13 +107,18 @@ pub(crate) async fn run(
         config,
         evicted: 0,
     };
-    let fed = feeding.until(stop, reload).await;
+    let fed = Box::pin(feeding.until(stop, reload)).await;
     sources.stop().await;
     shut.send_replace(true);
     tasks.spawn(delivery.finish());
     let ended = finish(tasks).await;
     store.close().await?;
     fed.and(ended)
+}
+
+/// The watch over sources, with what the store remembers of them.
+async fn watch_over_sources(store: &Store, rules: &RuleSet) -> anyhow::Result<Watch> {
+    Ok(Watch::new(rules, &standing(store, rules).await?, &store.learned().await?))
 }
 
 /// What sources that are asked over the network share.

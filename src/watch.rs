@@ -23,6 +23,7 @@ use keywatch_ingest::source::{Health, Stated};
 use keywatch_rules::RuleSet;
 use keywatch_store::AlertRow;
 use rejects::Recent;
+use std::collections::{BTreeMap, HashMap};
 
 /// Begins the names under which habits are stored.
 const LEARNED: &str = "source\u{1f}";
@@ -45,9 +46,21 @@ impl Default for Patience {
     }
 }
 
+/// A source to be watched.
+pub(crate) struct Subject {
+    /// The number its batches have.
+    pub(crate) number: usize,
+    pub(crate) name: String,
+    /// Whose records it brings; unknown of files before any has come.
+    pub(crate) provider: Option<Provider>,
+    pub(crate) health: Health,
+}
+
 /// All sources under watch.
 pub(crate) struct Watch {
-    sources: Vec<Watched>,
+    sources: BTreeMap<usize, Watched>,
+    /// What was learned of sources that are not watched now, by name: as many as were ever named.
+    known: HashMap<String, Habits>,
     book: Book,
     ticked: Option<i64>,
 }
@@ -79,9 +92,20 @@ struct Late {
 }
 
 impl Watch {
-    /// Watches nothing yet. `standing` are the alerts about sources that stand in the store.
-    pub(crate) fn new(rules: &RuleSet, standing: &[AlertRow]) -> Self {
-        Self { sources: Vec::new(), book: Book::new(rules, standing), ticked: None }
+    /// Watches nothing yet. `standing` are the alerts about sources that stand in the store,
+    /// `learned` is what it remembers; what is not of a source is ignored.
+    pub(crate) fn new(rules: &RuleSet, standing: &[AlertRow], learned: &[Learned]) -> Self {
+        let mut known = HashMap::new();
+        for one in learned {
+            let Some(name) = one.key.strip_prefix(LEARNED) else { continue };
+            match serde_json::from_slice(&one.state) {
+                Ok(habits) => drop(known.insert(name.to_owned(), habits)),
+                Err(error) => {
+                    tracing::warn!(source = name, %error, "what was learned of a source cannot be read, and is learned anew");
+                }
+            }
+        }
+        Self { sources: BTreeMap::new(), known, book: Book::new(rules, standing), ticked: None }
     }
 
     /// Other rules say how urgent things are.
@@ -89,43 +113,29 @@ impl Watch {
         self.book.reload(rules);
     }
 
-    /// Watches a source; sources are numbered in this order.
-    pub(crate) fn add(&mut self, name: &str, provider: Provider, health: Health, patience: Patience) {
-        let (habits, late, recent) = (Habits::default(), Late::default(), Recent::default());
-        let name = name.to_owned();
-        self.sources.push(Watched {
-            name,
-            patience,
-            health,
-            provider,
-            habits,
-            has_changed: false,
-            spoke: false,
-            has_spoken: false,
-            silent_secs: 0,
-            late,
-            recent,
-        });
-    }
-
-    /// Takes back what was learned; what is not of a watched source is ignored.
-    pub(crate) fn restore(&mut self, learned: &[Learned]) {
-        for one in learned {
-            let Some(name) = one.key.strip_prefix(LEARNED) else { continue };
-            let Some(source) = self.sources.iter_mut().find(|source| source.name == name) else { continue };
-            match serde_json::from_slice(&one.state) {
-                Ok(habits) => source.habits = habits,
-                Err(error) => {
-                    tracing::warn!(source = name, %error, "what was learned of a source cannot be read, and is learned anew");
-                }
-            }
+    /// Watches these sources and no others. One that was watched under the same number goes on; one
+    /// that takes the place of another of its name has the habits of that.
+    pub(crate) fn attend(&mut self, subjects: Vec<Subject>, patience: &HashMap<String, Patience>) {
+        let mut before = std::mem::take(&mut self.sources);
+        let (kept, new): (Vec<Subject>, Vec<Subject>) =
+            subjects.into_iter().partition(|subject| before.contains_key(&subject.number));
+        for subject in kept {
+            self.sources.extend(before.remove_entry(&subject.number));
+        }
+        self.known.extend(before.into_values().map(|source| (source.name, source.habits)));
+        for subject in new {
+            let habits = self.known.remove(&subject.name).unwrap_or_default();
+            self.sources.insert(subject.number, Watched::new(subject, habits));
+        }
+        for source in self.sources.values_mut() {
+            source.patience = patience.get(&source.name).copied().unwrap_or_default();
         }
     }
 
     /// What a source said of itself since it was last asked, to be committed with its next batch.
     pub(crate) fn take(&mut self, number: usize, now: DateTime<Utc>) -> Evaluation {
         let mut said = Evaluation::default();
-        if let Some(source) = self.sources.get(number) {
+        if let Some(source) = self.sources.get(&number) {
             for statement in source.health.take_statements() {
                 said.changes.extend(self.book.tell(source.about(), &statement, now));
             }
@@ -135,7 +145,7 @@ impl Watch {
 
     /// A batch of a source was stored.
     pub(crate) fn heard(&mut self, number: usize, stepped: &Stepped, now: DateTime<Utc>) {
-        if let Some(source) = self.sources.get_mut(number) {
+        if let Some(source) = self.sources.get_mut(&number) {
             source.heard(stepped, now.timestamp());
         }
     }
@@ -146,7 +156,7 @@ impl Watch {
         let passed = self.ticked.replace(secs).map_or(0, |last| secs - last);
         let watched = if (0..=STEP_SECS_MAX).contains(&passed) { passed } else { 0 };
         let mut said = Evaluation::default();
-        for source in &mut self.sources {
+        for source in self.sources.values_mut() {
             source.look(secs, watched);
             for statement in source.health.take_statements() {
                 said.changes.extend(self.book.tell(source.about(), &statement, now));
@@ -158,6 +168,22 @@ impl Watch {
 }
 
 impl Watched {
+    fn new(subject: Subject, habits: Habits) -> Self {
+        Self {
+            name: subject.name,
+            patience: Patience::default(),
+            health: subject.health,
+            provider: subject.provider.unwrap_or(Provider::Aws),
+            habits,
+            has_changed: false,
+            spoke: false,
+            has_spoken: false,
+            silent_secs: 0,
+            late: Late::default(),
+            recent: Recent::default(),
+        }
+    }
+
     fn about(&self) -> About<'_> {
         About { source: &self.name, provider: self.provider }
     }

@@ -8,7 +8,6 @@ use keywatch_event::Provider;
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct LiveSource {
     pub(crate) name: String,
-    pub(crate) access: Access,
     pub(crate) way: Way,
 }
 
@@ -16,9 +15,9 @@ pub(crate) struct LiveSource {
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Way {
     /// Through a queue.
-    Trail(trail::Settings),
+    Trail(Access, trail::Settings),
     /// By asking CloudTrail.
-    Lookup(lookup::Settings),
+    Lookup(Access, lookup::Settings),
 }
 
 impl LiveSource {
@@ -27,10 +26,10 @@ impl LiveSource {
         let name = source.name.value.clone();
         if let Some(queue) = &source.aws_queue {
             let (access, settings) = queue.meaning();
-            return Some(Self { name, access, way: Way::Trail(settings) });
+            return Some(Self { name, way: Way::Trail(access, settings) });
         }
         let (access, settings) = source.aws_lookup.as_ref()?.meaning();
-        Some(Self { name, access, way: Way::Lookup(settings) })
+        Some(Self { name, way: Way::Lookup(access, settings) })
     }
 
     /// Whose records it brings, before any has come.
@@ -42,11 +41,11 @@ impl LiveSource {
     /// What it is, in words.
     pub(crate) fn kind(&self) -> String {
         match &self.way {
-            Way::Trail(settings) => match settings.carries {
+            Way::Trail(_, settings) => match settings.carries {
                 trail::Carries::Objects => format!("trail in S3, announced by {}", settings.queue),
                 trail::Carries::Events => format!("events in {}", settings.queue),
             },
-            Way::Lookup(settings) => {
+            Way::Lookup(_, settings) => {
                 let accounts = match settings.roles.len() {
                     0 => "its own account".to_owned(),
                     count => format!("{count} account(s)"),

@@ -58,7 +58,11 @@ impl Habits {
         if !self.spans_quiet_hours(now) {
             self.pauses.add(pause.min(self.silence_secs(patience).map_or(pause, |limit| limit / 3)));
         }
-        self.delays.add(delay.clamp(1, limit.map_or(i64::MAX, |limit| limit / 3)));
+        // A delay that would be told is never learned: else whoever holds a log back for an afternoon
+        // makes the next one usual.
+        if limit.is_none_or(|limit| delay <= limit) {
+            self.delays.add(delay.max(1));
+        }
         self.moment = now;
         self.hours.heard(now);
         true

@@ -4,7 +4,6 @@ use super::*;
 use keywatch_event::{AlertChange, EventTime};
 use keywatch_rules::{builtin, compile};
 use keywatch_store::Committed;
-use std::collections::{BTreeMap, HashMap};
 use std::sync::LazyLock;
 
 static RULES: LazyLock<RuleSet> = LazyLock::new(|| compile(builtin().iter().copied()).unwrap());
@@ -23,15 +22,21 @@ struct World {
 
 impl World {
     fn new() -> Self {
-        let (mut watch, health) = (Watch::new(&RULES, &[]), Health::default());
-        watch.add("trail", Provider::Aws, health.clone(), Patience::default());
+        Self::knowing(&[])
+    }
+
+    fn knowing(learned: &[Learned]) -> Self {
+        let (mut watch, health) = (Watch::new(&RULES, &[], learned), Health::default());
+        let subject = Subject { number: 0, name: "trail".to_owned(), provider: None, health: health.clone() };
+        watch.attend(vec![subject], &HashMap::new());
         Self { watch, health, now: START, said: Vec::new(), learned: None }
     }
 
     /// The service starts again, with what it stored.
     fn restart(&mut self) {
-        *self = Self { now: self.now, learned: self.learned.take(), ..Self::new() };
-        self.watch.restore(self.learned.as_slice());
+        let learned = self.learned.take();
+        *self = Self { now: self.now, ..Self::knowing(learned.as_slice()) };
+        self.learned = learned;
     }
 
     fn hear(&mut self, said: Evaluation) {
