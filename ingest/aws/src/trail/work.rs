@@ -7,6 +7,7 @@
 
 use super::bucket::{self, Unfetched};
 use super::desk::{Desk, Outcome};
+use super::digest;
 use super::notice::{self, Notice, ObjectName};
 use super::queue::Received;
 use crate::failure::Trouble;
@@ -67,17 +68,20 @@ pub(super) async fn read_object(
     message: Option<u64>,
     object: &ObjectName,
 ) -> Result<(), String> {
-    if is_digest(&object.key) {
-        return Ok(());
+    if digest::is_digest(&object.key) {
+        return match &desk.digests {
+            Some(digests) => digest::verify(desk, digests, message, object).await,
+            None => Ok(()),
+        };
     }
     let (began, part) = (Instant::now(), format!("bucket {}", object.bucket));
     let mut backoff = desk.backoff();
     loop {
         let permit = desk.fetches.acquire().await.map_err(|_closed| "the source has ended".to_owned())?;
         let failure = match desk.buckets.fetch(object).await {
-            Ok(bytes) => {
+            Ok(fetched) => {
                 desk.health.works(&part);
-                return read_bytes(desk, message, object, bytes).await;
+                return read_bytes(desk, message, object, fetched.bytes).await;
             }
             Err(Unfetched::Lost(why)) => return Err(format!("{object}: {why}")),
             Err(Unfetched::Failed(failure)) => failure,
@@ -96,11 +100,6 @@ pub(super) async fn read_object(
         desk.health.fails(&part, text, (desk.clock)());
         tokio::time::sleep(backoff.wait()).await;
     }
-}
-
-/// CloudTrail's digest files lie in the same bucket and hold no events.
-fn is_digest(key: &str) -> bool {
-    key.contains("/CloudTrail-Digest/")
 }
 
 /// Cuts an object into records on a thread that may be kept busy.

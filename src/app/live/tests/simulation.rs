@@ -31,7 +31,7 @@ fn compare(seed: u64, found: &Outcome, wanted: &Outcome) {
 }
 
 /// Runs every seed, a few at a time: most of their time is spent waiting.
-async fn run_all<F: Future<Output = ()> + 'static>(run: impl Fn(u64) -> F) {
+pub(super) async fn run_all<F: Future<Output = ()> + 'static>(run: impl Fn(u64) -> F) {
     let here = tokio::task::LocalSet::new();
     let all = async {
         let mut running = tokio::task::JoinSet::new();
