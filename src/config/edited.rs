@@ -3,6 +3,7 @@
 use super::Layers;
 use super::frame::Problems;
 use super::receivers;
+use keywatch_alerting::ocsf::without_gaps;
 use keywatch_alerting::{Address, Authorization, MailTls, Receiver, ReceiverKind};
 use keywatch_secrets::SecretRef;
 use serde_json::{Map, Value, json};
@@ -153,11 +154,6 @@ fn kind_of(kind: &ReceiverKind) -> Value {
             "from": one.from, "to": one.to,
         }),
     }
-}
-
-fn without_gaps(value: Value) -> Value {
-    let Value::Object(object) = value else { return value };
-    Value::from(object.into_iter().filter(|(_, value)| !value.is_null()).collect::<Map<_, _>>())
 }
 
 #[cfg(test)]
