@@ -124,7 +124,8 @@ mod tests {
         assert!(is_signed(&digest, "97fb", &signature, pair.public_key().as_ref()));
         assert!(!is_signed(&digest, "97fc", &signature, pair.public_key().as_ref()));
         assert!(!is_signed(&digest, "97fb", &signature, other.public_key().as_ref()));
-        for broken in ["", "zz", "0", &signature[2..]] {
+        let half = signature.split_at(signature.len() / 2).0.to_owned();
+        for broken in ["", "zz", "0", half.as_str()] {
             assert!(!is_signed(&digest, "97fb", broken, pair.public_key().as_ref()), "{broken}");
         }
     }
