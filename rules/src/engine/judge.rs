@@ -100,7 +100,10 @@ impl Engine {
         let is_novel = dispatch.novel.get(rule).copied().unwrap_or(false);
         match self.rules.rules.get(rule).map(|rule| &rule.kind) {
             Some(Kind::Count(count)) if !is_novel => count.hits.iter().any(|hit| found.has(hit.matcher)),
-            Some(Kind::Count(_) | Kind::Classify(_) | Kind::Silence(_) | Kind::Risk(_)) | None => false,
+            Some(
+                Kind::Count(_) | Kind::Classify(_) | Kind::Silence(_) | Kind::Risk(_) | Kind::Observed(_),
+            )
+            | None => false,
         }
     }
 
