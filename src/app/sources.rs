@@ -392,7 +392,9 @@ impl Known {
         let mut info = self.info.clone();
         info.per_minute = self.figures.per_minute(now);
         info.lag_secs = self.figures.lag_secs();
-        let (state, lines) = live::told(&self.health.read());
+        let condition = self.health.read();
+        let (state, lines) = live::told(&condition);
+        (info.refused, info.dropped) = (condition.refused.values().sum(), condition.dropped);
         info.notices.extend(lines);
         if self.is_live {
             info.state = state.as_str();

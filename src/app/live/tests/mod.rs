@@ -10,6 +10,7 @@ mod chance;
 mod cloudtrail;
 mod digest;
 mod lookup;
+mod push;
 mod server;
 mod simulation;
 mod speed;

@@ -24,7 +24,7 @@ fn seeds() -> std::ops::Range<u64> {
     }
 }
 
-fn compare(seed: u64, found: &Outcome, wanted: &Outcome) {
+pub(super) fn compare(seed: u64, found: &Outcome, wanted: &Outcome) {
     assert_eq!(found.0.len(), wanted.0.len(), "seed {seed}: events");
     assert_eq!(found.0, wanted.0, "seed {seed}: events");
     assert_eq!(found.1, wanted.1, "seed {seed}: alerts");
