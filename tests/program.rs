@@ -18,3 +18,4 @@ mod push;
 mod reload;
 mod rules;
 mod secrets;
+mod watch;
