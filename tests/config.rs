@@ -150,3 +150,31 @@ fn check_asks_aws_for_its_queues() {
         "{table}"
     );
 }
+
+/// The example with what is commented out in it put in force.
+fn put_in_force(example: &str) -> String {
+    let line = |line: &str| {
+        let (indent, rest) = line.split_at(line.len() - line.trim_start().len());
+        let Some(text) = rest.strip_prefix("# ") else { return line.to_owned() };
+        let word = text.trim_start().trim_start_matches("- ").trim_start_matches('{');
+        let key = word.split_once(':').map(|(key, _)| key).unwrap_or_default();
+        let is_key = !key.is_empty() && key.chars().all(|c| c.is_ascii_lowercase() || c == '_');
+        if is_key { format!("{indent}{text}") } else { line.to_owned() }
+    };
+    example.lines().map(|text| line(text) + "\n").collect()
+}
+
+#[test]
+fn everything_the_example_shows_can_be_used_and_it_shows_every_section() {
+    let whole = put_in_force(include_str!("../keywatch.example.yaml"));
+    let folder = tempfile::tempdir().expect("a folder");
+    std::fs::write(folder.path().join("keywatch.yaml"), &whole).expect("written");
+    let output = run_in(folder.path(), &["config", "check", "--no-environment", "keywatch.yaml"], &[]);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    let schema: serde_json::Value =
+        serde_json::from_slice(&run(&["config", "schema"]).stdout).expect("the schema is JSON");
+    let sections = schema["properties"].as_object().expect("sections");
+    let shown = |name: &str| whole.lines().any(|line| line.starts_with(&format!("{name}:")));
+    let missing: Vec<_> = sections.keys().filter(|name| !shown(name)).collect();
+    assert!(missing.is_empty(), "the example does not show {missing:?}");
+}

@@ -41,23 +41,32 @@ fn node(setup: &Path, script: &str) -> Command {
 #[test]
 fn the_reference_packages_of_python_and_node_verify_what_was_delivered() {
     let Some(setup) = installed() else { return };
-    let receiver = Receiver::start(false);
+    let (receiver, lake) = (Receiver::start(false), Receiver::start(false));
     let site = Site::new(&receiver);
+    let config = std::fs::read_to_string(site.config()).expect("read");
+    let findings = format!(
+        "receivers:\n  - name: lake\n    ocsf: {{url: \"{}\", secrets: [{{source: file, path: {}}}]}}\n",
+        lake.url(),
+        site.path("secret").display()
+    );
+    std::fs::write(site.config(), config.replacen("receivers:\n", &findings, 1)).expect("written");
     let line = vault_line(1, 0, "eve", "delete secret/data/caf\u{e9}", None);
     std::fs::write(site.logs().join("audit.log"), line).expect("written");
     let service = Service::start(&site.config());
-    wait_until("the deletion is told", Duration::from_secs(20), || !receiver.received().messages.is_empty());
-    assert_eq!(service.stop(), Some(0));
-    let (headers, body) = receiver.received().messages.first().cloned().expect("a message");
-    let message = serde_json::json!({"secret": SECRET, "headers": headers, "body": body});
-    let forged = serde_json::json!({"secret": SECRET, "headers": headers, "body": format!("{body} ")});
     let python = setup.join("venv/bin/python");
-    for (input, genuine) in [(message.to_string(), true), (forged.to_string(), false)] {
-        let (verified, said) = runs(Command::new(&python).arg(peer("verify.py")), &input);
-        assert_eq!(verified, genuine, "PyPI: {said}");
-        let (verified, said) = runs(&mut node(&setup, "verify.js"), &input);
-        assert_eq!(verified, genuine, "npm: {said}");
+    for (kind, told) in [("webhook", &receiver), ("ocsf", &lake)] {
+        wait_until(kind, Duration::from_secs(20), || !told.received().messages.is_empty());
+        let (headers, body) = told.received().messages.first().cloned().expect("a message");
+        let message = serde_json::json!({"secret": SECRET, "headers": headers, "body": body});
+        let forged = serde_json::json!({"secret": SECRET, "headers": headers, "body": format!("{body} ")});
+        for (input, genuine) in [(message.to_string(), true), (forged.to_string(), false)] {
+            let (verified, said) = runs(Command::new(&python).arg(peer("verify.py")), &input);
+            assert_eq!(verified, genuine, "PyPI, {kind}: {said}");
+            let (verified, said) = runs(&mut node(&setup, "verify.js"), &input);
+            assert_eq!(verified, genuine, "npm, {kind}: {said}");
+        }
     }
+    assert_eq!(service.stop(), Some(0));
 }
 
 #[test]

@@ -202,7 +202,9 @@ impl Channel {
             ReceiverKind::PagerDuty(kind) => Arc::new(kind.clone()),
             ReceiverKind::Alertmanager(kind) => Arc::new(kind.clone()),
             ReceiverKind::Ocsf(kind) => Arc::new(kind.clone()),
-            ReceiverKind::Sns(sns) => return Ok(Self::Sns(Box::new(Topic::new(sns, egress)))),
+            ReceiverKind::Sns(sns) => {
+                return Ok(Self::Sns(Box::new(Topic::new(receiver, sns, egress)?)));
+            }
             ReceiverKind::Email(email) => {
                 return Ok(Self::Mail(Box::new(Mailer::new(receiver, email, egress)?)));
             }

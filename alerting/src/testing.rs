@@ -315,6 +315,12 @@ pub(crate) enum Break {
     DripBody,
     /// Says 200 and sends a body without end as fast as it can.
     Flood,
+    /// Breaks off amid the headers.
+    MidHead,
+    /// Says 200 and breaks off amid the body.
+    MidBody,
+    /// Answers in another language.
+    Babble,
 }
 
 /// A receiver that does not speak HTTP properly.
@@ -325,12 +331,24 @@ pub(crate) struct Broken {
 
 impl Broken {
     pub(crate) async fn start(how: Break) -> Self {
+        Self::start_as(how, true).await
+    }
+
+    /// One that does not wait to be asked, as where the server speaks first.
+    pub(crate) async fn start_unasked(how: Break) -> Self {
+        Self::start_as(how, false).await
+    }
+
+    async fn start_as(how: Break, is_asked: bool) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let mut server = JoinSet::new();
         server.spawn(async move {
             loop {
-                let (stream, _) = listener.accept().await.unwrap();
+                let (mut stream, _) = listener.accept().await.unwrap();
+                if is_asked {
+                    read_request(&mut stream).await;
+                }
                 break_off(stream, how).await;
             }
         });
@@ -344,13 +362,15 @@ impl Broken {
 
 /// Write errors mean that the sender has left, which ends the scene.
 async fn break_off(mut stream: TcpStream, how: Break) {
-    read_request(&mut stream).await;
     let ok = "HTTP/1.1 200 OK\r\ncontent-length: 1000000000\r\n\r\n";
     match how {
         Break::Lose => {}
         Break::Reset => stream.set_zero_linger().unwrap(),
         Break::DripHead => drip(&mut stream, "HTTP/1.1 200 OK\r\nx-slow: ").await,
         Break::DripBody => drip(&mut stream, ok).await,
+        Break::MidHead => drop(stream.write_all(b"HTTP/1.1 200 OK\r\nx-cut").await),
+        Break::MidBody => drop(stream.write_all(format!("{ok}half a body").as_bytes()).await),
+        Break::Babble => drop(stream.write_all(b"500 syntax error, command unrecognized\r\n").await),
         Break::Flood => {
             let chunk = vec![b'x'; 65_536];
             let mut written = stream.write_all(ok.as_bytes()).await;
@@ -370,11 +390,16 @@ async fn drip(stream: &mut TcpStream, head: &str) {
     }
 }
 
-/// Reads until the JSON body, which ends in `}}`, is there.
+/// Reads one request with a content-length, whole.
 async fn read_request(stream: &mut TcpStream) {
     let mut bytes = Vec::new();
-    while !bytes.ends_with(b"}}") {
-        if stream.read_buf(&mut bytes).await.unwrap_or(0) == 0 {
+    loop {
+        let text = String::from_utf8_lossy(&bytes).to_lowercase();
+        let whole = text.split_once("\r\n\r\n").is_some_and(|(head, body)| {
+            let length = head.split("content-length: ").nth(1).and_then(|rest| rest.lines().next());
+            length.and_then(|length| length.parse().ok()).is_some_and(|length| body.len() >= length)
+        });
+        if whole || stream.read_buf(&mut bytes).await.unwrap_or(0) == 0 {
             return;
         }
     }

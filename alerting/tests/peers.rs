@@ -6,8 +6,9 @@
 
 use chrono::{DateTime, Utc};
 use keywatch_alerting::{
-    AccessKey, Address, Egress, EgressPolicy, Email, MailTls, Notification, NotificationKind, Outbound,
-    Receiver, ReceiverKind, Reply, Sender, SigningSecret, Sns, Verdict, Webhook,
+    AccessKey, Address, Alertmanager, Egress, EgressPolicy, Email, MailTls, Notification, NotificationKind,
+    Ocsf, Outbound, PagerDuty, Receiver, ReceiverKind, Reply, Role, Sender, SigningSecret, Slack, Sns, Teams,
+    Verdict, Webhook,
 };
 use keywatch_secrets::{SecretManager, Settings};
 use serde_json::{Value, json};
@@ -118,6 +119,7 @@ fn outbound() -> Outbound {
         "PRIVATE" => Some(PRIVATE.to_owned()),
         "KEY_ID" => Some("AKIATEST".to_owned()),
         "KEY" => Some("test".to_owned()),
+        "ROUTING_KEY" => Some("k".repeat(32)),
         _ => None,
     };
     let policy = EgressPolicy { allow: vec!["127.0.0.0/8".parse().expect("a network")], allow_http: true };
@@ -220,34 +222,89 @@ async fn a_certificate_of_the_operators_own_authority_is_trusted_when_named() {
     assert_eq!((reply.verdict, reply.status), (Verdict::TryAgain, None), "{reply:?}");
 }
 
+fn reference(name: &str) -> keywatch_secrets::SecretRef {
+    format!("env:{name}").parse().expect("a reference")
+}
+
 #[tokio::test]
 async fn another_implementation_of_ed25519_verifies_what_a_private_key_has_signed() {
     let Some(setup) = setup() else { return };
     let mut server = Peer::start(&setup, "https", &["good"]);
-    let mut receiver = webhook(server.port(), Some(server.path("ca.pem")));
-    if let ReceiverKind::Webhook(webhook) = &mut receiver.kind {
-        webhook.signing = vec!["env:PRIVATE".parse().expect("a reference")];
-    }
-    let reply = send(&receiver, &notification("msg_1")).await;
-    assert_eq!(reply.verdict, Verdict::Delivered, "{reply:?}");
-    let request = server.says();
+    let (port, ca_file) = (server.port(), Some(server.path("ca.pem")));
+    let address = || Address::Plain(format!("https://127.0.0.1:{port}/hook"));
+    let signing = || vec![reference("PRIVATE")];
+    let kinds = [
+        ReceiverKind::Webhook(Webhook { address: address(), signing: signing(), auth: None }),
+        ReceiverKind::Ocsf(Ocsf { address: address(), signing: signing(), auth: None }),
+    ];
     let key = SigningSecret::parse(PRIVATE).expect("a key").public().expect("a public half");
     let mut judge = Peer::start(&setup, "verify", &[&key]);
-    judge.hears(&request.to_string());
-    assert_eq!(judge.says(), json!({"genuine": true}), "{request}");
-    let mut forged = request;
-    forged["body"] = json!("{}");
-    judge.hears(&forged.to_string());
-    assert_eq!(judge.says(), json!({"genuine": false}));
+    for kind in kinds {
+        let receiver = Receiver { ca_file: ca_file.clone(), ..Receiver::new("siem", kind) };
+        let reply = send(&receiver, &notification("msg_1")).await;
+        assert_eq!(reply.verdict, Verdict::Delivered, "{reply:?}");
+        let request = server.says();
+        judge.hears(&request.to_string());
+        assert_eq!(judge.says(), json!({"genuine": true}), "{request}");
+        let mut forged = request;
+        forged["body"] = json!("{}");
+        judge.hears(&forged.to_string());
+        assert_eq!(judge.says(), json!({"genuine": false}));
+    }
+}
+
+/// One receiver of every kind, at a port with the certificate of the tests.
+fn every_kind(port: u16, ca_file: &Path) -> Vec<Receiver> {
+    let url = format!("https://127.0.0.1:{port}/hook");
+    let address = || Address::Plain(url.clone());
+    let signing = || vec![reference("SECRET")];
+    let access_key = Some(AccessKey { id: reference("KEY_ID"), secret: reference("KEY") });
+    let topic_arn = "arn:aws:sns:eu-west-1:000000000000:alerts".to_owned();
+    let kinds = [
+        ReceiverKind::Webhook(Webhook { address: address(), signing: signing(), auth: None }),
+        ReceiverKind::Slack(Slack { address: address() }),
+        ReceiverKind::Teams(Teams { address: address() }),
+        ReceiverKind::PagerDuty(PagerDuty { address: address(), routing_key: reference("ROUTING_KEY") }),
+        ReceiverKind::Alertmanager(Alertmanager { address: address(), auth: None }),
+        ReceiverKind::Ocsf(Ocsf { address: address(), signing: signing(), auth: None }),
+        ReceiverKind::Sns(Sns { topic_arn, endpoint: Some(url.clone()), role: None, access_key }),
+    ];
+    let trusting = |kind| Receiver { ca_file: Some(ca_file.to_owned()), ..Receiver::new("one", kind) };
+    kinds.into_iter().map(trusting).collect()
 }
 
 #[tokio::test]
-async fn an_expired_certificate_is_told_and_gets_nothing() {
+async fn an_expired_certificate_is_told_and_no_kind_of_receiver_behind_it_gets_anything() {
     let Some(setup) = setup() else { return };
     let mut server = Peer::start(&setup, "https", &["expired"]);
-    let reply = send(&webhook(server.port(), Some(server.path("ca.pem"))), &notification("msg_1")).await;
-    assert_eq!((reply.verdict, reply.status), (Verdict::TryAgain, None), "{reply:?}");
-    assert!(reply.error.expect("an error").to_lowercase().contains("expired"));
+    let port = server.port();
+    let mut receivers = every_kind(port, &server.path("ca.pem"));
+    let mut mail = Peer::start(&setup, "mail", &["expired"]);
+    let people = email(mail.port(), MailTls::StartTls);
+    receivers.push(Receiver { ca_file: Some(mail.path("ca.pem")), ..people });
+    for receiver in receivers {
+        let (kind, reply) = (receiver.kind.as_str(), send(&receiver, &notification("msg_1")).await);
+        assert_eq!((reply.verdict, reply.status), (Verdict::TryAgain, None), "{kind}: {reply:?}");
+        let error = reply.error.expect("an error").to_lowercase();
+        assert!(error.contains("expired"), "{kind}: {error}");
+    }
+}
+
+#[tokio::test]
+async fn the_same_certificate_before_it_expires_is_trusted_by_every_kind() {
+    let Some(setup) = setup() else { return };
+    let mut server = Peer::start(&setup, "https", &["good"]);
+    for receiver in every_kind(server.port(), &server.path("ca.pem")) {
+        let (kind, reply) = (receiver.kind.as_str(), send(&receiver, &notification("msg_1")).await);
+        // The server is no SNS, so what it says means nothing there; the request reached it.
+        assert!(reply.verdict == Verdict::Delivered || kind == "sns", "{kind}: {reply:?}");
+        assert_eq!(reply.status, Some(200), "{kind}: {reply:?}");
+        assert_eq!(
+            server.says()["path"].as_str().map(|path| path.starts_with("/hook")),
+            Some(true),
+            "{kind}"
+        );
+    }
 }
 
 #[tokio::test]
@@ -288,4 +345,46 @@ async fn a_topic_reaches_its_subscribers_with_attributes_and_in_order() {
     let reply = send(&nowhere, &notification("msg_3")).await;
     assert_eq!((reply.verdict, reply.status), (Verdict::TryAgain, Some(404)), "{reply:?}");
     assert!(reply.error.expect("an error").contains("create the topic"));
+}
+
+#[tokio::test]
+async fn a_topic_of_another_account_is_reached_through_a_role_and_its_external_id() {
+    let Some(setup) = setup() else { return };
+    let mut cloud = Peer::start(&setup, "sns", &[]);
+    let ready = cloud.says();
+    let text = |key: &str| ready[key].as_str().expect("text").to_owned();
+    let door = text("door");
+    let through = |external_id: Option<&str>| {
+        let role = Role {
+            arn: "arn:aws:iam::999988887777:role/alerts".to_owned(),
+            external_id: external_id.map(str::to_owned),
+            endpoint: Some(door.clone()),
+        };
+        let access_key = Some(AccessKey { id: reference("KEY_ID"), secret: reference("KEY") });
+        let endpoint = Some(door.clone());
+        let sns = Sns { topic_arn: text("topic"), endpoint, role: Some(role), access_key };
+        Receiver::new("topic", ReceiverKind::Sns(sns))
+    };
+    for wrong in [None, Some("theirs")] {
+        let reply = send(&through(wrong), &notification("msg_1")).await;
+        assert_eq!(reply.verdict, Verdict::TryAgain, "{reply:?}");
+        let error = reply.error.expect("an error");
+        assert!(error.contains("AssumeRole"), "{error}");
+        let refused = cloud.says();
+        assert_eq!((&refused["action"], &refused["status"]), (&json!("AssumeRole"), &json!(403)));
+    }
+    let reply = send(&through(Some("ours-42")), &notification("msg_2")).await;
+    assert_eq!(reply.verdict, Verdict::Delivered, "{reply:?}");
+    let mut said = Vec::new();
+    while said.len() < 3 {
+        said.push(cloud.says());
+    }
+    let of = |action: &str| said.iter().find(|one| one["action"] == action).expect("it was asked");
+    let (assumed, published) = (of("AssumeRole"), of("Publish"));
+    assert_eq!(assumed["role"], "arn:aws:iam::999988887777:role/alerts");
+    assert_eq!(assumed["signed_by"], "AKIATEST");
+    assert_eq!(published["signed_by"], assumed["given"], "the role's own key signs");
+    assert_ne!(published["signed_by"], "AKIATEST");
+    let hook = said.iter().find_map(|one| one.get("http")).expect("the subscriber was reached");
+    assert_eq!(hook["MessageAttributes"]["level"]["Value"], "critical");
 }

@@ -20,7 +20,9 @@ impl Sent {
     /// Reads a form that carries the session's token.
     pub(crate) fn read(fields: Fields, who: &SignedIn) -> Result<Self, Failure> {
         let Form(pairs) = fields.map_err(|rejection| Failure::Form(rejection.status()))?;
-        let sent = Self { pairs };
+        // Browsers end the lines of a text with CR LF, whatever the page had.
+        let unix = |(name, value): (String, String)| (name, value.replace("\r\n", "\n"));
+        let sent = Self { pairs: pairs.into_iter().map(unix).collect() };
         if !same(sent.text("csrf").as_bytes(), who.csrf.as_bytes()) {
             return Err(Failure::CrossSite);
         }

@@ -2,6 +2,7 @@
 
 use super::section::Source;
 use keywatch_aws::{Access, lookup, trail};
+use keywatch_event::Provider;
 use keywatch_push as push;
 use std::path::Path;
 
@@ -43,6 +44,14 @@ impl LiveSource {
         }
         let (access, settings) = source.aws_lookup.as_ref()?.meaning();
         Some(Self { name, way: Way::Lookup(access, settings) })
+    }
+
+    /// Whose records it brings, before any has come.
+    pub(crate) const fn provider(&self) -> Provider {
+        match &self.way {
+            Way::Trail(..) | Way::Lookup(..) => Provider::Aws,
+            Way::Push(_) => Provider::Vault,
+        }
     }
 
     /// What it is, in words.

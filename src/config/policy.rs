@@ -135,4 +135,19 @@ mod tests {
             assert!(found.contains(part), "{part}\n{found}");
         }
     }
+
+    #[test]
+    fn every_block_of_the_page_about_alerting_reads_without_a_mistake() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/alerting.md");
+        let page = std::fs::read_to_string(path).expect("docs/alerting.md");
+        let blocks: Vec<&str> = page
+            .split("```yaml\n")
+            .skip(1)
+            .map(|rest| rest.split("```").next().unwrap_or_default())
+            .collect();
+        assert!(blocks.len() >= 5, "the page has lost its blocks");
+        for block in blocks {
+            assert_eq!(problems(block), Vec::<String>::new(), "{block}");
+        }
+    }
 }

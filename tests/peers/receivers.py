@@ -1,9 +1,10 @@
 """Receivers for the tests, made of software Keywatch did not write.
 
-    receivers.py mail FOLDER plain|starttls|tls|login    an SMTP server (aiosmtpd)
+    receivers.py mail FOLDER plain|starttls|tls|login|expired    an SMTP server (aiosmtpd)
     receivers.py https FOLDER good|expired               an HTTPS server
     receivers.py verify FOLDER PUBLIC_KEY                whether requests are signed with ed25519
-    receivers.py sns FOLDER                              SNS with HTTP and SQS subscribers (ministack)
+    receivers.py sns FOLDER                              SNS with HTTP and SQS subscribers (ministack), and
+                                                         an STS that wants an external id
 
 Prints one JSON object a line: first where it is reached, then what it received. Ends when its
 standard input does. Certificates are made in FOLDER: ca.pem, and a server's for 127.0.0.1.
@@ -106,9 +107,9 @@ def mail(folder, mode):
             return AuthResult(success=False, handled=False)
         return AuthResult(success=True, auth_data="keywatch")
 
-    context = certificates(folder)
+    context = certificates(folder, mode == "expired")
     options = {}
-    if mode in ("starttls", "login"):
+    if mode in ("starttls", "login", "expired"):
         options = {"tls_context": context, "require_starttls": True}
     if mode == "login":
         options |= {"authenticator": authenticate, "auth_required": True, "auth_require_tls": True}
@@ -224,7 +225,7 @@ def subscribers(boto3, endpoint, port):
     hook = f"http://127.0.0.1:{server.server_port}/"
     topics.subscribe(TopicArn=arns["alerts"], Protocol="http", Endpoint=hook)
     confirmed.wait(30)
-    say(endpoint=endpoint, topic=arns["alerts"], fifo=arns["alerts.fifo"])
+    say(endpoint=endpoint, door=door(endpoint), topic=arns["alerts"], fifo=arns["alerts.fifo"])
     # Every line asks for what the queues hold.
     for _line in sys.stdin:
         for name, url in urls.items():
@@ -234,6 +235,45 @@ def subscribers(boto3, endpoint, port):
             for message in found.get("Messages", []):
                 say(queue=name, message=json.loads(message["Body"]), attributes=message.get("Attributes", {}))
         say(done=True)
+
+
+def door(cloud):
+    """Passes requests on to `cloud`. Like a role whose trust policy names an external id, it refuses to
+    let anybody assume a role without it, and it tells which access key each request was signed with."""
+    import re
+    import urllib.parse
+
+    class Door(http.server.BaseHTTPRequestHandler):
+        def do_POST(self):
+            body = self.rfile.read(int(self.headers["content-length"]))
+            asked = {name: values[0] for name, values in urllib.parse.parse_qs(body.decode()).items()}
+            signed_by = re.search(r"Credential=([^/]+)/", self.headers["authorization"]).group(1)
+            refused = asked.get("Action") == "AssumeRole" and asked.get("ExternalId") != "ours-42"
+            if refused:
+                status, answer = 403, b"<ErrorResponse><Error><Type>Sender</Type><Code>AccessDenied</Code>" \
+                    b"<Message>not authorized to perform sts:AssumeRole</Message></Error></ErrorResponse>"
+            else:
+                request = urllib.request.Request(cloud, body, dict(self.headers))
+                try:
+                    with urllib.request.urlopen(request) as passed:
+                        status, answer = passed.status, passed.read()
+                except urllib.error.HTTPError as error:
+                    status, answer = error.code, error.read()
+            given = re.search(rb"<AccessKeyId>([^<]+)<", answer)
+            say(action=asked.get("Action"), role=asked.get("RoleArn"), signed_by=signed_by, status=status,
+                given=given.group(1).decode() if given else None)
+            self.send_response(status)
+            self.send_header("content-type", "text/xml")
+            self.send_header("content-length", str(len(answer)))
+            self.end_headers()
+            self.wfile.write(answer)
+
+        def log_message(self, *_):
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Door)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    return f"http://127.0.0.1:{server.server_port}"
 
 
 {"mail": mail, "https": https, "verify": verify, "sns": sns}[sys.argv[1]](*sys.argv[2:])

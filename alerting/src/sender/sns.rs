@@ -1,25 +1,33 @@
 //! Publishes to Amazon SNS. A configured endpoint passes the egress policy, and the address that
-//! was checked is the one that is dialled.
+//! was checked is the one that is dialled. Of an answer no more than [`ANSWER_BYTES_MAX`] is read.
 
-use super::{Carried, Parcel};
+use super::{Carried, Parcel, trust};
 use crate::egress::Egress;
 use crate::receiver::sns::Publication;
-use crate::receiver::{Fault, Role, Sns};
+use crate::receiver::{Fault, Receiver, Role, Sns};
 use crate::reply::{Reply, Verdict};
 use crate::text::readable;
 use aws_config::sts::AssumeRoleProvider;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_sns::Client;
+use aws_sdk_sns::config::interceptors::BeforeDeserializationInterceptorContextMut;
 use aws_sdk_sns::config::retry::RetryConfig;
-use aws_sdk_sns::config::{Credentials, SharedCredentialsProvider};
-use aws_sdk_sns::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
+use aws_sdk_sns::config::{ConfigBag, Credentials, Intercept, RuntimeComponents, SharedCredentialsProvider};
+use aws_sdk_sns::error::{BoxError, DisplayErrorContext, ProvideErrorMetadata, SdkError};
 use aws_sdk_sns::operation::publish::PublishError;
 use aws_sdk_sns::types::MessageAttributeValue;
+use aws_smithy_http_client::tls::{TlsContext, TrustStore};
 use aws_smithy_http_client::{Builder, tls};
 use aws_smithy_runtime_api::client::dns::{DnsFuture, ResolveDns, ResolveDnsError};
+use aws_smithy_runtime_api::client::http::SharedHttpClient;
+use aws_smithy_types::body::SdkBody;
+use http_body_util::Limited;
 use std::sync::{Mutex, PoisonError};
 use tokio::time::timeout_at;
 use url::Url;
+
+/// Most of an answer that is read: a hundred times what SNS says. The SDK would read any size.
+const ANSWER_BYTES_MAX: usize = 64 * 1024;
 
 /// Codes that say that it was the credentials.
 const CREDENTIALS: &[&str] = &[
@@ -40,13 +48,16 @@ const CREDENTIALS: &[&str] = &[
 pub(crate) struct Topic {
     sns: Sns,
     egress: Egress,
+    /// Certificates that are trusted besides the system's, PEM.
+    roots: Option<Vec<u8>>,
     /// The client and the access key it was made with.
     client: Mutex<Option<(Option<[String; 2]>, Client)>>,
 }
 
 impl Topic {
-    pub(super) fn new(sns: &Sns, egress: &Egress) -> Self {
-        Self { sns: sns.clone(), egress: egress.clone(), client: Mutex::new(None) }
+    pub(super) fn new(receiver: &Receiver, sns: &Sns, egress: &Egress) -> Result<Self, Fault> {
+        let roots = trust::pem(receiver)?;
+        Ok(Self { sns: sns.clone(), egress: egress.clone(), roots, client: Mutex::new(None) })
     }
 
     pub(super) async fn carry(&self, parcel: &Parcel<'_>) -> Carried {
@@ -124,7 +135,7 @@ impl Topic {
             loader = loader.credentials_provider(Credentials::new(id, secret, None, None, "keywatch"));
         }
         let base = loader.load().await;
-        let mut config = aws_sdk_sns::config::Builder::from(&base);
+        let mut config = aws_sdk_sns::config::Builder::from(&base).interceptor(Bound);
         if let Some(role) = &self.sns.role {
             config = config.credentials_provider(self.assumed(role, &base).await?);
         }
@@ -149,17 +160,20 @@ impl Topic {
     }
 
     /// An HTTP client that dials what the policy allows, for a configured endpoint.
-    fn checked(
-        &self,
-        endpoint: &str,
-    ) -> Result<aws_smithy_runtime_api::client::http::SharedHttpClient, String> {
+    fn checked(&self, endpoint: &str) -> Result<SharedHttpClient, String> {
         let url = Url::parse(endpoint).map_err(|error| Fault::Url(error).to_string())?;
         if let Some(refusal) = self.egress.policy().check_url(&url).first() {
             return Err(refusal.to_string());
         }
         let resolver = Checked { egress: self.egress.clone(), url };
         let provider = tls::Provider::Rustls(tls::rustls_provider::CryptoMode::AwsLc);
-        Ok(Builder::new().tls_provider(provider).build_with_resolver(resolver))
+        let mut trusted = TrustStore::default();
+        if let Some(roots) = &self.roots {
+            trusted.add_pem_certificate(roots.clone());
+        }
+        let context = TlsContext::builder().with_trust_store(trusted).build();
+        let context = context.map_err(|error| Fault::Client(error.to_string()).to_string())?;
+        Ok(Builder::new().tls_provider(provider).tls_context(context).build_with_resolver(resolver))
     }
 
     fn judged(&self, error: &SdkError<PublishError>) -> Reply {
@@ -173,10 +187,13 @@ impl Topic {
             return Reply::failed(format!("could not publish to {topic}: {root}"));
         };
         let answer = format!("answered {status} {code}");
+        let asked = error.raw_response().and_then(|response| response.headers().get("retry-after"));
+        let retry_after = asked.map(str::to_owned);
         let reply = |verdict, remedy: &str| Reply {
             verdict,
             status: Some(status),
             excerpt: said.clone(),
+            retry_after: retry_after.clone(),
             ..Reply::failed(format!("{answer}{remedy}"))
         };
         if CREDENTIALS.contains(&code.as_str()) || matches!(status, 401 | 403) {
@@ -200,6 +217,27 @@ impl Topic {
             }
             _ => reply(Verdict::TryAgain, ""),
         }
+    }
+}
+
+/// Ends an answer that is larger than [`ANSWER_BYTES_MAX`] with an error.
+#[derive(Debug)]
+struct Bound;
+
+impl Intercept for Bound {
+    fn name(&self) -> &'static str {
+        "KeywatchBound"
+    }
+
+    fn modify_before_deserialization(
+        &self,
+        context: &mut BeforeDeserializationInterceptorContextMut<'_>,
+        _: &RuntimeComponents,
+        _: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        let body = context.response_mut().take_body();
+        *context.response_mut().body_mut() = SdkBody::from_body_1_x(Limited::new(body, ANSWER_BYTES_MAX));
+        Ok(())
     }
 }
 

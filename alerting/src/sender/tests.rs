@@ -1,5 +1,7 @@
 //! One attempt against receivers of every temper, over real sockets.
 
+mod faults;
+
 use super::http::EXCERPT_BYTES_MAX;
 use super::*;
 use crate::clock::Clock;
@@ -296,95 +298,4 @@ async fn a_missing_credential_is_told_and_tried_again_later() {
     let error = failure(&sender).await;
     assert!(error.contains("env:SECRET_unset"), "{error}");
     assert!(endpoint.is_quiet());
-}
-
-/// A name server that is down.
-struct Down;
-
-impl Lookup for Down {
-    fn lookup(&self, _host: String) -> Resolved {
-        Box::pin(async { Err(std::io::Error::other("the name server is down")) })
-    }
-}
-
-/// One receiver of every kind that is reached over HTTP, at `url`.
-fn every_http_kind(url: &str) -> Vec<Receiver> {
-    use crate::receiver::{Alertmanager, Ocsf, PagerDuty, Slack, Teams};
-    let address = || Address::Plain(url.to_owned());
-    let signing = || vec![variable("SECRET_siem")];
-    let kinds = [
-        ReceiverKind::Webhook(Webhook { address: address(), signing: signing(), auth: None }),
-        ReceiverKind::Slack(Slack { address: address() }),
-        ReceiverKind::Teams(Teams { address: address() }),
-        ReceiverKind::PagerDuty(PagerDuty { address: address(), routing_key: variable("KEY") }),
-        ReceiverKind::Alertmanager(Alertmanager { address: address(), auth: None }),
-        ReceiverKind::Ocsf(Ocsf { address: address(), signing: signing(), auth: None }),
-    ];
-    kinds.into_iter().map(|kind| Receiver::new("one", kind)).collect()
-}
-
-/// What comes of one attempt with each of them.
-async fn replies(url: &str, egress: &Egress, limit: Duration) -> Vec<(&'static str, Reply)> {
-    let secrets = secrets_from(|name| {
-        Some(if name == "KEY" { "k".repeat(32) } else { secret_of("siem").reveal().to_string() })
-    });
-    let outbound = Outbound { egress: egress.clone(), secrets };
-    let mut replies = Vec::new();
-    for receiver in every_http_kind(url) {
-        let sender = Sender::new(&receiver, &outbound).unwrap().with_timeout(limit);
-        replies.push((receiver.kind.as_str(), send(&sender).await));
-    }
-    replies
-}
-
-#[tokio::test]
-async fn every_kind_takes_success_as_it_is_and_hands_a_request_to_wait_on() {
-    let endpoint = Endpoint::start(|_| status(202, "")).await;
-    for (kind, reply) in replies(&endpoint.url(), &loopback(), DEADLINE).await {
-        assert_eq!(
-            (reply.verdict, reply.status, reply.error),
-            (Verdict::Delivered, Some(202), None),
-            "{kind}"
-        );
-    }
-    let busy = Endpoint::start(|_| with_header(429, "retry-after", "120")).await;
-    for (kind, reply) in replies(&busy.url(), &loopback(), DEADLINE).await {
-        assert_eq!((reply.verdict, reply.retry_after.as_deref()), (Verdict::TryAgain, Some("120")), "{kind}");
-    }
-}
-
-#[tokio::test]
-async fn no_kind_gives_up_or_follows_when_the_way_there_is_broken() {
-    let elsewhere = Endpoint::start(|_| status(200, "")).await;
-    let target = elsewhere.url();
-    let moved = Endpoint::start(move |_| with_header(307, "location", &target)).await;
-    let hung = Endpoint::start(|_| Act::Hang).await;
-    let gone = Endpoint::start(|_| status(200, "")).await;
-    let (unheard, short) = (gone.url(), Duration::from_millis(200));
-    drop(gone);
-    let down = Egress::with_lookup(EgressPolicy::default(), Arc::new(Down));
-    for (what, replies, part) in [
-        ("a redirect", replies(&moved.url(), &loopback(), DEADLINE).await, "answered 307"),
-        ("a hang", replies(&hung.url(), &loopback(), short).await, "gave no answer within 200ms"),
-        ("nobody there", replies(&unheard, &loopback(), DEADLINE).await, "could not connect to 127.0.0.1"),
-        ("no name server", replies("https://hooks.example/", &down, DEADLINE).await, "could not resolve"),
-    ] {
-        for (kind, reply) in replies {
-            assert_eq!(reply.verdict, Verdict::TryAgain, "{what}, {kind}: {reply:?}");
-            assert!(
-                reply.error.as_ref().is_some_and(|error| error.contains(part)),
-                "{what}, {kind}: {reply:?}"
-            );
-        }
-    }
-    assert!(elsewhere.is_quiet(), "a redirect was followed");
-}
-
-#[tokio::test]
-async fn no_kind_reaches_a_private_address() {
-    let here = Arc::new(Everywhere("169.254.169.254".parse().unwrap()));
-    let strict = Egress::with_lookup(EgressPolicy::default(), here);
-    for (kind, reply) in replies("https://hooks.example/", &strict, DEADLINE).await {
-        assert!(reply.error.as_ref().is_some_and(|error| error.contains("link-local")), "{kind}: {reply:?}");
-    }
 }

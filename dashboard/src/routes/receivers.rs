@@ -140,6 +140,14 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn the_lines_of_a_browser_are_tried_and_shown_as_they_were() {
+        let (bench, tried) = bench().await;
+        let body = bench.send("/receivers", "name=soc&settings=name%3A+a%0D%0Alevel%3A+high").await.body;
+        assert_eq!(*tried.lock().unwrap(), [("soc".to_owned(), "name: a\nlevel: high".to_owned())]);
+        assert!(body.contains("name: a\nlevel: high</textarea>"), "{body}");
+    }
+
+    #[tokio::test]
     async fn nothing_is_sent_without_the_forms_token_or_for_a_stranger() {
         let (bench, tried) = bench().await;
         let cookie = [("cookie", bench.cookie.as_str())];

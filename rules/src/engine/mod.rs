@@ -16,6 +16,7 @@ mod entry;
 mod explain;
 mod few;
 mod group;
+mod heard;
 mod incident;
 mod judge;
 mod lagged;
@@ -40,6 +41,8 @@ use baseline::Known;
 use brief::Shared;
 use count::CountState;
 use entry::{Asks, Digests};
+use heard::Audiences;
+pub use incident::alert_id;
 use keywatch_event::{Evaluation, EventTime, Learned};
 use lagged::Lag;
 use parts::Parts;
@@ -110,6 +113,7 @@ pub struct Engine {
     rules: Arc<RuleSet>,
     settings: Settings,
     dispatch: Arc<Dispatch>,
+    audiences: Audiences,
     states: Vec<State>,
     /// Which alerts other alerts hold.
     parts: Parts,
@@ -164,8 +168,6 @@ pub(crate) struct Found {
 #[derive(Debug, Default)]
 struct Scratch {
     found: Found,
-    rules: Vec<usize>,
-    baselines: Vec<usize>,
     words: Words,
     spare: Spare,
 }
@@ -229,7 +231,7 @@ impl Dispatch {
             let combinations = &mut dispatch.combinations;
             dispatch.asks.push(match &rule.kind {
                 Kind::Count(count) => Some(Asks::of(count, combinations)),
-                Kind::Classify(_) | Kind::Silence(_) | Kind::Risk(_) => None,
+                Kind::Classify(_) | Kind::Silence(_) | Kind::Risk(_) | Kind::Observed(_) => None,
             });
         }
         for (at, baseline) in rules.baselines.iter().enumerate() {
@@ -248,37 +250,6 @@ impl Dispatch {
     /// What a rule that counts asks of an event.
     fn asks(&self, rule: usize) -> Option<&Asks> {
         self.asks.get(rule)?.as_ref()
-    }
-
-    /// Makes the words that those who listen ask for.
-    fn words(&self, rules: &RuleSet, view: &View<'_>, scratch: &mut Scratch) {
-        let Scratch { found, rules: heard, baselines, words, .. } = scratch;
-        words.begin(&self.combinations);
-        let mut make = |which| words.make(which, &self.combinations, view);
-        for rule in heard.iter() {
-            if let (Some(asks), Some(Kind::Count(count))) =
-                (self.asks(*rule), rules.rules.get(*rule).map(|rule| &rule.kind))
-            {
-                asks.each(count, found, &mut make);
-            }
-        }
-        for (per, of) in baselines.iter().filter_map(|at| self.sights.get(*at)) {
-            [Some(*per), *of].into_iter().flatten().for_each(&mut make);
-        }
-    }
-
-    /// Collects who listens to what was found, each once, in order.
-    fn listeners(&self, found: &Found, rules: &mut Vec<usize>, baselines: &mut Vec<usize>) {
-        rules.clear();
-        baselines.clear();
-        for id in &found.ids {
-            rules.extend(self.rules.get(id.0).into_iter().flatten());
-            baselines.extend(self.baselines.get(id.0).into_iter().flatten());
-        }
-        for list in [rules, baselines] {
-            list.sort_unstable();
-            list.dedup();
-        }
     }
 }
 
@@ -301,7 +272,7 @@ impl Engine {
     /// As [`Self::new`], with a plan that was made of the same matchers before.
     pub(crate) fn planned(rules: Arc<RuleSet>, settings: Settings, plan: Arc<Plan>) -> Self {
         let states = rules.rules.iter().map(|rule| match &rule.kind {
-            Kind::Classify(_) => State::None,
+            Kind::Classify(_) | Kind::Observed(_) => State::None,
             Kind::Count(count) => {
                 let lag = Lag::new(settings.principals_max);
                 let lag = if settings.writes_learned { lag } else { lag.unwritten() };
@@ -319,6 +290,7 @@ impl Engine {
             parts: Parts::new(&rules),
             baselines: rules.baselines.iter().map(known).collect(),
             dispatch: Arc::new(Dispatch::new(&rules, plan)),
+            audiences: Audiences::default(),
             rules,
             settings,
             shared: Shared::default(),

@@ -26,7 +26,7 @@ section! {
         /// How many messages it may be sent a minute; as many as there are unless told.
         rate_per_minute: Option<u64> [1..=6000],
         /// A file of PEM certificates that are trusted besides the system's, for a receiver with
-        /// certificates of your own authority. SNS uses the system's only.
+        /// certificates of your own authority. For SNS it is about a configured `endpoint`.
         ca_file: Option<PathBuf>,
         /// A signed webhook (Standard Webhooks 1.0).
         webhook: Option<Webhook>,

@@ -1,9 +1,11 @@
 //! One mail server after the other that misbehaves, over real sockets.
 
+use crate::egress::{Egress, EgressPolicy, Lookup, Resolved};
 use crate::receiver::{Email, MailTls, Receiver, ReceiverKind};
 use crate::reply::{Reply, Verdict};
-use crate::sender::Sender;
-use crate::testing::{DEADLINE, noon, notification, outbound};
+use crate::sender::{Outbound, Sender};
+use crate::testing::{Break, Broken, DEADLINE, noon, notification, outbound};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
@@ -79,18 +81,27 @@ async fn what_a_mail_server_answers_decides_what_follows() {
         ("MAIL", "530 log in first", Verdict::TryAgain, Some(530)),
         ("END", "552 too large", Verdict::GiveUp, Some(552)),
         ("END", "452 disk full", Verdict::TryAgain, Some(452)),
-        ("END", "", Verdict::TryAgain, None),
+        ("GREETING", "554 no service", Verdict::GiveUp, Some(554)),
+        ("RCPT", "535 who are you", Verdict::TryAgain, Some(535)),
+        // Broken off at any point, amid an answer too, or answered in another language.
+        ("GREETING", "", Verdict::TryAgain, None),
+        ("EHLO", "", Verdict::TryAgain, None),
+        ("MAIL", "", Verdict::TryAgain, None),
+        ("RCPT", "", Verdict::TryAgain, None),
         ("DATA", "", Verdict::TryAgain, None),
+        ("END", "", Verdict::TryAgain, None),
+        ("GREETING", "HTTP/1.1 200 OK", Verdict::TryAgain, None),
+        ("END", "taken, thank you", Verdict::TryAgain, None),
     ] {
         let reply = reply_of(verb, Some(answer), DEADLINE).await;
         assert_eq!((reply.verdict, reply.status), (verdict, status), "{verb} {answer}: {reply:?}");
-        assert_eq!(reply.credentials_refused, status == Some(530), "{verb} {answer}");
+        assert_eq!(reply.credentials_refused, matches!(status, Some(530 | 535)), "{verb} {answer}");
     }
 }
 
 #[tokio::test]
 async fn a_mail_server_that_hangs_costs_no_more_than_the_time_limit() {
-    for verb in ["GREETING", "RCPT", "END"] {
+    for verb in ["GREETING", "EHLO", "MAIL", "RCPT", "DATA", "END"] {
         let reply = reply_of(verb, None, Duration::from_millis(300)).await;
         assert_eq!((reply.verdict, reply.status), (Verdict::TryAgain, None), "{verb}: {reply:?}");
     }
@@ -104,4 +115,37 @@ async fn a_mail_server_that_cannot_be_reached_is_a_failure_that_is_tried_again()
     let reply = Sender::new(&email(port), &outbound()).unwrap().send(&notification(), noon()).await;
     assert_eq!((reply.verdict, reply.status), (Verdict::TryAgain, None), "{reply:?}");
     assert!(reply.error.unwrap().contains("127.0.0.1"));
+}
+
+#[tokio::test]
+async fn a_mail_server_that_drips_or_resets_is_tried_again_in_time() {
+    for (how, limit) in [(Break::DripHead, Duration::from_millis(400)), (Break::Reset, DEADLINE)] {
+        let broken = Broken::start_unasked(how).await;
+        let sender = Sender::new(&email(broken.address.port()), &outbound()).unwrap().with_timeout(limit);
+        let reply = sender.send(&notification(), noon()).await;
+        assert_eq!((reply.verdict, reply.status), (Verdict::TryAgain, None), "{how:?}: {reply:?}");
+    }
+}
+
+/// A name server that is down.
+struct Down;
+
+impl Lookup for Down {
+    fn lookup(&self, _host: String) -> Resolved {
+        Box::pin(async { Err(std::io::Error::other("the name server is down")) })
+    }
+}
+
+#[tokio::test]
+async fn a_mail_server_whose_name_does_not_resolve_is_tried_again() {
+    let mut receiver = email(587);
+    if let ReceiverKind::Email(email) = &mut receiver.kind {
+        "mail.example".clone_into(&mut email.host);
+        email.tls = MailTls::StartTls;
+    }
+    let egress = Egress::with_lookup(EgressPolicy::default(), Arc::new(Down));
+    let outbound = Outbound { egress, ..outbound() };
+    let reply = Sender::new(&receiver, &outbound).unwrap().send(&notification(), noon()).await;
+    assert_eq!((reply.verdict, reply.status), (Verdict::TryAgain, None), "{reply:?}");
+    assert!(reply.error.as_ref().unwrap().contains("could not resolve"), "{reply:?}");
 }
