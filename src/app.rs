@@ -101,6 +101,7 @@ pub(crate) async fn run(
         limits,
         config,
         evicted: 0,
+        waiting: None,
     };
     let fed = Box::pin(feeding.until(stop, reload)).await;
     sources.stop().await;

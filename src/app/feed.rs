@@ -27,6 +27,9 @@ use tokio::time::{Interval, MissedTickBehavior, interval};
 /// How often rules that wait for what does not happen are asked.
 const TICK: Duration = Duration::from_mins(1);
 
+/// How long a batch rests that the database was too busy for, after it was waited for already.
+const REST: Duration = Duration::from_secs(1);
+
 /// What taking batches needs.
 pub(super) struct Feed<'f> {
     pub(super) pipeline: &'f mut Pipeline,
@@ -45,6 +48,8 @@ pub(super) struct Feed<'f> {
     pub(super) asked: mpsc::Receiver<oneshot::Sender<()>>,
     /// What the engine had let go when that was last looked at.
     pub(super) evicted: u64,
+    /// A batch that the database was too busy to begin with. No other is taken before it.
+    pub(super) waiting: Option<Fed>,
 }
 
 impl Feed<'_> {
@@ -67,18 +72,34 @@ impl Feed<'_> {
                 Some(answer) = self.asked.recv(), if preparing.is_empty() => {
                     preparing.spawn(self.prepare(Some(answer)));
                 }
-                Some(prepared) = preparing.join_next() => self.reload(prepared?).await?,
-                _ = minute.tick() => self.tick().await?,
-                fed = self.sources.next() => self.step(fed).await?,
+                // A source that a reload ends leaves no batch behind: none is taken over while one waits.
+                Some(prepared) = preparing.join_next(), if self.waiting.is_none() => {
+                    self.reload(prepared?).await?;
+                }
+                _ = minute.tick(), if self.waiting.is_none() => self.tick().await?,
+                () = tokio::time::sleep(REST), if self.waiting.is_some() => {
+                    if let Some(fed) = self.waiting.take() {
+                        self.step(fed).await?;
+                    }
+                }
+                fed = self.sources.next(), if self.waiting.is_none() => self.step(fed).await?,
             }
         }
     }
 
     async fn step(&mut self, fed: Fed) -> anyhow::Result<()> {
         let began = Instant::now();
-        let stepped = self.pipeline.step(&fed.batch, clock::now()).await.context(
-            "a batch could not be stored; Keywatch stops here and reads it again at the next start, nothing is lost",
-        )?;
+        let stepped = match self.pipeline.step(&fed.batch, clock::now()).await {
+            // The rules were not asked yet: the batch waits, and so do the sources.
+            Err(error) if error.has_begun_nothing() => {
+                tracing::warn!("{error}; end the program that holds the database");
+                self.waiting = Some(fed);
+                return Ok(());
+            }
+            stepped => stepped.context(
+                "a batch could not be stored; Keywatch stops here and reads it again at the next start, nothing is lost",
+            )?,
+        };
         self.desk.wake();
         self.figures.stepped(&self.sources.name_of(&fed), &stepped, began.elapsed());
         self.sources.committed(&fed, &stepped, clock::now());
