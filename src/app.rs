@@ -21,7 +21,7 @@ use feed::Feed;
 use keywatch_alerting::{Egress, Outbound, check_credentials};
 use keywatch_aws::lookup::Pace;
 use keywatch_dashboard::{CredentialInfo, Credentials, Dashboard, Options};
-use keywatch_event::EventTime;
+use keywatch_event::{EventTime, Evaluation};
 use keywatch_ingest::provider::Normalizer;
 use keywatch_rules::RuleSet;
 use keywatch_secrets::SecretManager;
@@ -115,6 +115,8 @@ pub(crate) async fn run(
         limits,
         config,
         evicted: 0,
+        waiting: None,
+        untold: Evaluation::default(),
     };
     let fed = Box::pin(feeding.until(stop, reload)).await;
     sources.stop().await;

@@ -130,11 +130,10 @@ impl Pipeline {
         Ok(Stepped { committed, newest, levels: judge.said.levels, rejects: kinds })
     }
 
-    /// Asks the rules that wait for something that does not happen; commits what they say, as a
-    /// batch without events. `None` when they say nothing.
-    pub(crate) async fn tick(&mut self, now: DateTime<Utc>) -> Result<Option<Committed>, StoreError> {
-        let said = self.engine.tick(EventTime::from(now));
-        self.say(said, now).await
+    /// Asks the rules that wait for something that does not happen; what they say is to be
+    /// [said](Self::say).
+    pub(crate) fn tick(&mut self, now: DateTime<Utc>) -> Evaluation {
+        self.engine.tick(EventTime::from(now))
     }
 
     /// Commits what somebody says, as a batch without events; `None` when they say nothing.

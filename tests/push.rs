@@ -204,6 +204,39 @@ fn killed_under_a_sender_it_keeps_all_that_it_acknowledged() {
     assert_eq!(stored(&site), (acknowledged, 0));
 }
 
+/// Holds the database as a backup that went wrong does.
+const LOCK: &str = "import sqlite3, sys\nc = sqlite3.connect(sys.argv[1], isolation_level=None)\nc.execute('BEGIN IMMEDIATE')\nprint('held', flush=True)\nsys.stdin.read()\n";
+
+#[test]
+fn while_the_database_is_locked_senders_are_answered_and_nothing_is_lost() {
+    let Some(setup) = installed() else { return };
+    let (_receiver, site, (_, http)) = site();
+    let service = Service::start(&site.config());
+    wait_until("Keywatch listens", LIMIT, || listens(http));
+    let mut lock = Command::new(setup.join("venv/bin/python"))
+        .args(["-c", LOCK])
+        .arg(site.database())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("Python starts");
+    let mut held = [0; 5];
+    lock.stdout.as_mut().expect("a pipe").read_exact(&mut held).expect("the database is held");
+    let mut number = 0;
+    // Longer than a connection waits for the lock.
+    wait_until("Keywatch says that the database is busy", LIMIT, || {
+        let line = vault_line(number, 60, "ada", "read secret/data/app", None);
+        assert!(post(http, &line), "taken while the database is locked");
+        number += 1;
+        service.said().contains("was busy for too long")
+    });
+    drop(lock.stdin.take());
+    assert!(lock.wait().expect("it ends").success());
+    wait_until("all is stored", LIMIT, || metric(&service, "keywatch_stored_events") >= number);
+    assert_eq!(service.stop(), Some(0));
+    assert_eq!(stored(&site), (number, 0));
+}
+
 #[test]
 fn a_configuration_of_pushed_sources_is_checked_and_its_mistakes_told() {
     let (_receiver, site, _) = site();

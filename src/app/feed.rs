@@ -16,6 +16,7 @@ use crate::rulebook::{self, Rulebook};
 use crate::watch::Watch;
 use anyhow::Context;
 use keywatch_alerting::{Egress, Outbound, check_credentials};
+use keywatch_event::Evaluation;
 use keywatch_store::Store;
 use std::future::Future;
 use std::sync::Arc;
@@ -30,6 +31,9 @@ const TICK: Duration = Duration::from_mins(1);
 /// How often the sources themselves are looked at: what one states between two batches is told
 /// within this time.
 const LOOK: Duration = Duration::from_secs(5);
+
+/// How long a batch rests that the database was too busy for, after it was waited for already.
+const REST: Duration = Duration::from_secs(1);
 
 /// What taking batches needs.
 pub(super) struct Feed<'f> {
@@ -50,6 +54,10 @@ pub(super) struct Feed<'f> {
     pub(super) asked: mpsc::Receiver<oneshot::Sender<()>>,
     /// What the engine had let go when that was last looked at.
     pub(super) evicted: u64,
+    /// A batch that the database was too busy to begin with. No other is taken before it.
+    pub(super) waiting: Option<Fed>,
+    /// What was noticed about sources and could not be told yet, for the same reason.
+    pub(super) untold: Evaluation,
 }
 
 impl Feed<'_> {
@@ -72,20 +80,37 @@ impl Feed<'_> {
                 Some(answer) = self.asked.recv(), if preparing.is_empty() => {
                     preparing.spawn(self.prepare(Some(answer)));
                 }
-                Some(prepared) = preparing.join_next() => self.reload(prepared?).await?,
-                _ = minute.tick() => self.tick().await?,
-                _ = beat.tick() => self.look().await?,
-                fed = self.sources.next() => self.step(fed).await?,
+                // A source that a reload ends leaves no batch behind: none is taken over while one waits.
+                Some(prepared) = preparing.join_next(), if self.waiting.is_none() => {
+                    self.reload(prepared?).await?;
+                }
+                _ = minute.tick(), if self.waiting.is_none() => self.tick().await?,
+                _ = beat.tick(), if self.waiting.is_none() => self.look().await?,
+                () = tokio::time::sleep(REST), if self.waiting.is_some() => {
+                    if let Some(fed) = self.waiting.take() {
+                        self.step(fed).await?;
+                    }
+                }
+                fed = self.sources.next(), if self.waiting.is_none() => self.step(fed).await?,
             }
         }
     }
 
     async fn step(&mut self, fed: Fed) -> anyhow::Result<()> {
         let began = Instant::now();
-        let said = self.watch.take(fed.source, clock::now());
-        let stepped = self.pipeline.step(&fed.batch, said, clock::now()).await.context(
-            "a batch could not be stored; Keywatch stops here and reads it again at the next start, nothing is lost",
-        )?;
+        let noticed = self.watch.take(fed.source, clock::now());
+        let said = self.with_untold(noticed);
+        let stepped = match self.pipeline.step(&fed.batch, said.clone(), clock::now()).await {
+            // The rules were not asked yet: the batch waits, and so do the sources.
+            Err(error) if error.has_begun_nothing() => {
+                tracing::warn!("{error}; end the program that holds the database");
+                (self.waiting, self.untold) = (Some(fed), said);
+                return Ok(());
+            }
+            stepped => stepped.context(
+                "a batch could not be stored; Keywatch stops here and reads it again at the next start, nothing is lost",
+            )?,
+        };
         self.desk.wake();
         self.figures.stepped(&self.sources.name_of(&fed), &stepped, began.elapsed());
         self.sources.committed(&fed, &stepped, clock::now());
@@ -96,28 +121,42 @@ impl Feed<'_> {
 
     /// Looks at the sources themselves, and tells what stands and what happened.
     async fn look(&mut self) -> anyhow::Result<()> {
-        let now = clock::now();
-        let said = self.watch.tick(now);
-        let told = self.pipeline.say(said, now).await;
-        if told.context("what was noticed about a source could not be stored; Keywatch stops here")?.is_some()
-        {
-            self.desk.wake();
-        }
-        Ok(())
+        let noticed = self.watch.tick(clock::now());
+        self.tell(noticed).await
     }
 
     /// While a source still reads old records, silence means nothing, and nobody is asked.
     async fn tick(&mut self) -> anyhow::Result<()> {
         let now = clock::now();
         if self.sources.caught_up(now) {
-            let told = self.pipeline.tick(now).await;
-            let told = told.context("what the rules noticed could not be stored; Keywatch stops here")?;
-            if told.is_some() {
-                self.desk.wake();
-            }
+            let noticed = self.pipeline.tick(now);
+            self.tell(noticed).await?;
         }
         self.warn_of_evictions();
         Ok(())
+    }
+
+    /// Stores what was noticed between two batches; the next time, when the database is busy.
+    async fn tell(&mut self, noticed: Evaluation) -> anyhow::Result<()> {
+        let said = self.with_untold(noticed);
+        match self.pipeline.say(said.clone(), clock::now()).await {
+            Ok(Some(_told)) => self.desk.wake(),
+            Ok(None) => {}
+            Err(error) if error.has_begun_nothing() => self.untold = said,
+            Err(error) => {
+                return Err(error).context("what was noticed could not be stored; Keywatch stops here");
+            }
+        }
+        Ok(())
+    }
+
+    /// What was noticed, after what waits to be told.
+    fn with_untold(&mut self, more: Evaluation) -> Evaluation {
+        let mut said = std::mem::take(&mut self.untold);
+        said.changes.extend(more.changes);
+        said.learned.extend(more.learned);
+        said.kept.extend(more.kept);
+        said
     }
 
     fn warn_of_evictions(&mut self) {

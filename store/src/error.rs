@@ -138,7 +138,17 @@ pub enum StoreError {
     },
 }
 
+/// What is attempted before anything else of a transaction.
+pub(crate) const BEGIN: &str = "begin a transaction";
+
 impl StoreError {
+    /// Whether the transaction was not even begun, so that nobody was asked anything within it: the
+    /// same call is right again once the database is free.
+    #[must_use]
+    pub fn has_begun_nothing(&self) -> bool {
+        matches!(self, Self::Busy { attempted, .. } if *attempted == BEGIN)
+    }
+
     /// Whether the same call may succeed later without anybody reading further first.
     #[must_use]
     pub const fn is_retryable(&self) -> bool {

@@ -157,7 +157,7 @@ impl Store {
 
     /// Begins a write transaction; waits for the one before.
     pub(crate) async fn begin(&self) -> Result<Work<'_>, StoreError> {
-        let failed = |source| self.failed("begin a transaction", source);
+        let failed = |source| self.failed(error::BEGIN, source);
         let mut seat = self.inner.desk.lock().await;
         let mut desk = match seat.take() {
             Some(desk) => desk,
