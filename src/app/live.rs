@@ -9,6 +9,7 @@ use crate::config::live::{LiveSource, Way};
 use keywatch_aws::lookup::{Lookup, Pace};
 use keywatch_aws::trail::{Backfill, TrailQueue};
 use keywatch_ingest::source::{Clock, Condition, Health, Live, State};
+use keywatch_kafka::Group;
 use keywatch_secrets::SecretManager;
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -33,15 +34,19 @@ pub(super) struct Line {
 pub(super) async fn run(source: LiveSource, health: Health, surroundings: Surroundings, line: Line) {
     let Surroundings { secrets, positions, pace } = surroundings;
     let told: (Clock, Health) = (Arc::new(clock::now), health);
-    let access = (&source.access, &secrets);
     match source.way {
-        Way::Trail(settings) => {
+        Way::Trail(access, settings) => {
+            let access = (&access, &secrets);
             let position = positions.get(&Backfill::position_name(&source.name)).cloned();
             drive(TrailQueue::start(&source.name, access, settings, position, told).await, line).await;
         }
-        Way::Lookup(mut settings) => {
+        Way::Lookup(access, mut settings) => {
             settings.pace = pace;
+            let access = (&access, &secrets);
             drive(Lookup::start(&source.name, access, settings, &positions, told).await, line).await;
+        }
+        Way::Kafka(access, settings) => {
+            drive(Group::start(&source.name, (&access, &secrets), settings, &positions, told), line).await;
         }
     }
 }

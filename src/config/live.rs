@@ -2,12 +2,12 @@
 
 use super::section::Source;
 use keywatch_aws::{Access, lookup, trail};
+use keywatch_kafka as kafka;
 
 /// A source that runs as a task.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct LiveSource {
     pub(crate) name: String,
-    pub(crate) access: Access,
     pub(crate) way: Way,
 }
 
@@ -15,9 +15,11 @@ pub(crate) struct LiveSource {
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Way {
     /// Through a queue.
-    Trail(trail::Settings),
+    Trail(Access, trail::Settings),
     /// By asking CloudTrail.
-    Lookup(lookup::Settings),
+    Lookup(Access, lookup::Settings),
+    /// As messages of a Kafka cluster or of Event Hubs.
+    Kafka(keywatch_brokers::Access, kafka::Settings),
 }
 
 impl LiveSource {
@@ -26,25 +28,34 @@ impl LiveSource {
         let name = source.name.value.clone();
         if let Some(queue) = &source.aws_queue {
             let (access, settings) = queue.meaning();
-            return Some(Self { name, access, way: Way::Trail(settings) });
+            return Some(Self { name, way: Way::Trail(access, settings) });
         }
-        let (access, settings) = source.aws_lookup.as_ref()?.meaning();
-        Some(Self { name, access, way: Way::Lookup(settings) })
+        if let Some(lookup) = &source.aws_lookup {
+            let (access, settings) = lookup.meaning();
+            return Some(Self { name, way: Way::Lookup(access, settings) });
+        }
+        let kafka = source.kafka.as_ref().map(|kafka| kafka.meaning(&name));
+        let hubs = source.event_hubs.as_ref().map(|hubs| hubs.meaning(&name));
+        let (access, settings) = kafka.or(hubs)?;
+        Some(Self { name, way: Way::Kafka(access, settings) })
     }
 
     /// What it is, in words.
     pub(crate) fn kind(&self) -> String {
         match &self.way {
-            Way::Trail(settings) => match settings.carries {
+            Way::Trail(_, settings) => match settings.carries {
                 trail::Carries::Objects => format!("trail in S3, announced by {}", settings.queue),
                 trail::Carries::Events => format!("events in {}", settings.queue),
             },
-            Way::Lookup(settings) => {
+            Way::Lookup(_, settings) => {
                 let accounts = match settings.roles.len() {
                     0 => "its own account".to_owned(),
                     count => format!("{count} account(s)"),
                 };
                 format!("CloudTrail LookupEvents: {accounts} in {}", settings.regions.join(", "))
+            }
+            Way::Kafka(access, settings) => {
+                format!("Kafka topics {} on {}", settings.topics.join(", "), access.brokers.join(", "))
             }
         }
     }

@@ -6,10 +6,9 @@
 use super::Settings;
 use super::bucket::Buckets;
 use super::queue::{Queue, Received};
-use crate::backoff::Backoff;
 use crate::feed::Piece;
 use keywatch_ingest::Batch;
-use keywatch_ingest::source::{Clock, Health};
+use keywatch_ingest::source::{Backoff, Clock, Health};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
