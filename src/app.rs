@@ -25,7 +25,7 @@ use keywatch_event::EventTime;
 use keywatch_ingest::provider::Normalizer;
 use keywatch_store::Store;
 use live::Surroundings;
-use sources::Sources;
+use sources::{Configured, Sources};
 use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -64,7 +64,7 @@ pub(crate) async fn run(
     let desk = Arc::new(delivery.desk());
     let mut pipeline = Pipeline::start(store.clone(), rules, settings, desk).await?;
     let surroundings = surroundings(&config, &store).await?;
-    let mut sources = Sources::start(&config.sources, &config.live, &surroundings)?;
+    let mut sources = Sources::start(Configured::all(&config.sources, &config.live), &surroundings);
     let listener = TcpListener::bind(config.listen).await.with_context(|| {
         format!(
             "cannot listen on {}; choose another address with --listen or end the program that has it",
@@ -90,7 +90,9 @@ pub(crate) async fn run(
     started(&Running { login_link: dashboard.login_link(&base_url)?, base_url });
     let feeding = Feed {
         pipeline: &mut pipeline,
+        store: store.clone(),
         sources: &mut sources,
+        surroundings,
         desk: delivery.desk(),
         delivery: &mut delivery,
         asked,
@@ -100,7 +102,7 @@ pub(crate) async fn run(
         config,
         evicted: 0,
     };
-    let fed = feeding.until(stop, reload).await;
+    let fed = Box::pin(feeding.until(stop, reload)).await;
     sources.stop().await;
     shut.send_replace(true);
     tasks.spawn(delivery.finish());

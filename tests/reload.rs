@@ -1,6 +1,6 @@
 //! Another configuration takes over while the service works.
 
-use crate::harness::logs::vault_line;
+use crate::harness::logs::{vault_line, vault_stream};
 use crate::harness::{Receiver, Service, Site, wait_until};
 use std::collections::HashMap;
 use std::io::{Read, Write};
@@ -87,6 +87,80 @@ fn receivers_come_change_and_go_while_alerts_are_sent_and_none_is_lost_or_sent_t
     }
     let totals = site.look(async |store| store.totals().await.expect("totals"));
     assert!(totals.alerts >= deletions, "{} alerts of {deletions} deletions", totals.alerts);
+}
+
+/// Writes a configuration with these sources: a name and the folder it follows.
+fn configure_sources(site: &Site, receiver: &Receiver, sources: &[(&str, &str)]) {
+    let folder = site.folder.path().display();
+    let source = |(name, path): &(&str, &str)| format!("  - name: {name}\n    files: [{folder}/{path}]\n");
+    let sources: String = sources.iter().map(source).collect();
+    let yaml = format!(
+        "database: {folder}/keywatch.db\nlisten: 127.0.0.1:0\nsources:\n{sources}receivers:\n{}\
+         egress: {{allow: [127.0.0.0/8], allow_http: true}}\n",
+        named("soc", receiver, site, 4)
+    );
+    std::fs::write(site.config(), yaml).expect("written");
+}
+
+/// Appends what happened to a file in `folder`.
+fn read_in(site: &Site, folder: &str, from: u64, count: u64) {
+    let lines = vault_stream(from, count);
+    let path = site.folder.path().join(folder);
+    std::fs::create_dir_all(&path).expect("made");
+    let log = std::fs::OpenOptions::new().create(true).append(true).open(path.join("audit.log"));
+    log.and_then(|mut log| log.write_all(lines.as_bytes())).expect("appended");
+}
+
+#[test]
+fn sources_come_change_and_go_while_they_read_and_no_event_is_lost_or_stored_twice() {
+    let receiver = Receiver::start(false);
+    let site = Site::new(&receiver);
+    for folder in ["a", "b", "c"] {
+        read_in(&site, folder, 0, 0);
+    }
+    configure_sources(&site, &receiver, &[("one", "a"), ("two", "b")]);
+    let service = Service::start(&site.config());
+    let (address, cookie) = sign_in(&service.login_link);
+    let mut written = 0;
+    let mut write = |folders: &[&str]| {
+        for folder in folders {
+            read_in(&site, folder, written, 500);
+            written += 500;
+        }
+        written
+    };
+    // What the second source follows changes, and changes back, while both have thousands to read.
+    for round in 0..6 {
+        write(&["a", "b", "c"]);
+        let second = if round % 2 == 0 { "c" } else { "b" };
+        configure_sources(&site, &receiver, &[("one", "a"), ("two", second)]);
+        service.reload();
+        let all = write(&["a"]);
+        wait_until("the first source goes on", LIMIT, || stored(&address) >= all / 4);
+    }
+    // A new one reads what nobody reads any more, and one that is gone leaves the others alone.
+    configure_sources(&site, &receiver, &[("one", "a"), ("two", "b"), ("three", "c")]);
+    service.reload();
+    let all = write(&["a", "b", "c"]);
+    wait_until("everything is stored", LIMIT, || stored(&address) == all);
+    configure_sources(&site, &receiver, &[("three", "c")]);
+    service.reload();
+    read_in(&site, "a", all, 10);
+    read_in(&site, "c", all + 10, 10);
+    wait_until("the one that stayed goes on", LIMIT, || stored(&address) == all + 10);
+    let page = get(&address, "/sources", &cookie);
+    assert!(page.contains("three") && !page.contains(">one<") && !page.contains(">two<"), "{page}");
+    assert!(!page.contains("waiting for the next start"), "{page}");
+    assert_eq!(service.stop(), Some(0));
+    let totals = site.look(async |store| store.totals().await.expect("totals"));
+    assert_eq!((totals.events, totals.rejects), (all + 10, 0));
+}
+
+/// Events in the database, as a running service counts them.
+fn stored(address: &str) -> u64 {
+    let figures = get(address, "/metrics", "");
+    let line = figures.lines().find_map(|line| line.strip_prefix("keywatch_stored_events "));
+    line.and_then(|count| count.trim().parse().ok()).expect("a count")
 }
 
 /// One request to the dashboard; status, headers and body as they came.

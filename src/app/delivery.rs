@@ -76,7 +76,6 @@ impl Routing for Desk {
 
 /// The loop that runs.
 pub(super) struct Delivery {
-    store: Store,
     desk: Desk,
     stop: watch::Sender<bool>,
     tasks: JoinSet<Result<(), DeliverError>>,
@@ -88,6 +87,25 @@ pub(super) struct Prepared {
     in_force: InForce,
 }
 
+impl Prepared {
+    /// Makes everything that can fail, and touches nothing that runs.
+    ///
+    /// # Errors
+    /// What is wrong with a receiver.
+    pub(super) fn new(store: Store, config: &Config, outbound: &Outbound) -> anyhow::Result<Self> {
+        let policy = config.policy.clone();
+        let (plan, silences) = (policy.plan.clone(), policy.gate.silences.clone());
+        let receivers = Arc::new(config.receivers.clone());
+        let (clock, random) = (Arc::new(SystemClock), Arc::new(OsRandom));
+        let deliverer = Deliverer::new(store, &config.receivers, outbound, clock, random)
+            .map_err(|problems| anyhow::anyhow!("{}", joined(&problems)))?
+            .with_policy(policy, outbound)?;
+        let wake = Some(deliverer.wake());
+        let outbound = Some(outbound.clone());
+        Ok(Self { deliverer, in_force: InForce { wake, plan, silences, receivers, outbound } })
+    }
+}
+
 impl Delivery {
     /// Starts to deliver.
     ///
@@ -95,27 +113,9 @@ impl Delivery {
     /// What is wrong with a receiver.
     pub(super) fn start(store: Store, config: &Config, outbound: &Outbound) -> anyhow::Result<Self> {
         let (stop, tasks) = (watch::Sender::new(false), JoinSet::new());
-        let mut delivery = Self { store, desk: Desk::default(), stop, tasks };
-        let prepared = delivery.prepare(config, outbound)?;
-        delivery.take_over(prepared);
+        let mut delivery = Self { desk: Desk::default(), stop, tasks };
+        delivery.take_over(Prepared::new(store, config, outbound)?);
         Ok(delivery)
-    }
-
-    /// Makes everything that can fail, and touches nothing that runs.
-    ///
-    /// # Errors
-    /// What is wrong with a receiver.
-    pub(super) fn prepare(&self, config: &Config, outbound: &Outbound) -> anyhow::Result<Prepared> {
-        let policy = config.policy.clone();
-        let (plan, silences) = (policy.plan.clone(), policy.gate.silences.clone());
-        let receivers = Arc::new(config.receivers.clone());
-        let (clock, random) = (Arc::new(SystemClock), Arc::new(OsRandom));
-        let deliverer = Deliverer::new(self.store.clone(), &config.receivers, outbound, clock, random)
-            .map_err(|problems| anyhow::anyhow!("{}", joined(&problems)))?
-            .with_policy(policy, outbound)?;
-        let wake = Some(deliverer.wake());
-        let outbound = Some(outbound.clone());
-        Ok(Prepared { deliverer, in_force: InForce { wake, plan, silences, receivers, outbound } })
     }
 
     /// Ends the loop there is, and starts the new one.

@@ -1,11 +1,13 @@
 //! Taking batches, once a minute asking the rules that wait, and taking over another configuration.
 //!
 //! Invariant: a batch that is being committed is finished before anything else happens, and a
-//! configuration with a mistake changes nothing.
+//! configuration with a mistake changes nothing. It is read and checked beside the batches, one
+//! attempt at a time: who asks meanwhile is heard afterwards.
 
 use super::delivery::{Delivery, Desk, Prepared};
 use super::detection::{Limits, Shown};
-use super::sources::{Fed, Sources};
+use super::live::Surroundings;
+use super::sources::{Configured, Fed, Sources};
 use crate::clock;
 use crate::config::{self, Config};
 use crate::metrics::Figures;
@@ -13,11 +15,13 @@ use crate::pipeline::Pipeline;
 use crate::rulebook::{self, Rulebook};
 use anyhow::Context;
 use keywatch_alerting::{Egress, Outbound, check_credentials};
+use keywatch_store::Store;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::signal::unix::Signal;
 use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinSet;
 use tokio::time::{Interval, MissedTickBehavior, interval};
 
 /// How often rules that wait for what does not happen are asked.
@@ -26,7 +30,10 @@ const TICK: Duration = Duration::from_mins(1);
 /// What taking batches needs.
 pub(super) struct Feed<'f> {
     pub(super) pipeline: &'f mut Pipeline,
+    pub(super) store: Store,
     pub(super) sources: &'f mut Sources,
+    /// What sources that are asked over the network share.
+    pub(super) surroundings: Surroundings,
     pub(super) desk: Desk,
     pub(super) shown: &'f Shown,
     pub(super) figures: &'f Figures,
@@ -49,21 +56,20 @@ impl Feed<'_> {
     ) -> anyhow::Result<()> {
         let mut stop = std::pin::pin!(stop);
         let mut minute = every_minute();
+        let mut preparing = JoinSet::new();
         loop {
             tokio::select! {
                 biased;
                 () = &mut stop => return Ok(()),
-                _ = reload.recv() => self.reload().await?,
-                Some(answer) = self.asked.recv() => {
-                    self.reload().await?;
-                    // Whoever asked may have gone away.
-                    let _gone = answer.send(());
+                _ = reload.recv(), if preparing.is_empty() => {
+                    preparing.spawn(self.prepare(None));
                 }
+                Some(answer) = self.asked.recv(), if preparing.is_empty() => {
+                    preparing.spawn(self.prepare(Some(answer)));
+                }
+                Some(prepared) = preparing.join_next() => self.reload(prepared?).await?,
                 _ = minute.tick() => self.tick().await?,
-                fed = self.sources.next() => match fed {
-                    Some(fed) => self.step(fed).await?,
-                    None => anyhow::bail!("every source has ended; see the messages above"),
-                },
+                fed = self.sources.next() => self.step(fed).await?,
             }
         }
     }
@@ -108,10 +114,16 @@ impl Feed<'_> {
         self.evicted = evicted;
     }
 
+    /// Reads the configuration again, apart from what runs. `answer` hears when that was tried.
+    fn prepare(&self, answer: Option<oneshot::Sender<()>>) -> impl Future<Output = Attempt> + 'static {
+        let (config, store) = (self.config.clone(), self.store.clone());
+        async move { Attempt { ready: prepare(&config, store).await, answer } }
+    }
+
     /// Another configuration takes over with everything the store remembers; with a mistake
     /// anywhere in it the old one stays whole.
-    async fn reload(&mut self) -> anyhow::Result<()> {
-        match self.prepare().await {
+    async fn reload(&mut self, attempt: Attempt) -> anyhow::Result<()> {
+        match attempt.ready {
             Ok(ready) => {
                 self.take_over(ready).await?;
                 self.figures.reloaded("done");
@@ -122,25 +134,11 @@ impl Feed<'_> {
                 self.shown.not_loaded(clock::now(), format!("{error:#}"));
             }
         }
+        if let Some(answer) = attempt.answer {
+            // Whoever asked may have gone away.
+            let _gone = answer.send(());
+        }
         Ok(())
-    }
-
-    /// All that can fail: reading files, compiling rules, fetching secrets, setting up clients.
-    /// Nothing that runs is touched.
-    async fn prepare(&self) -> anyhow::Result<Ready> {
-        let config = match &self.config.layers {
-            Some(layers) => config::load(&layers.again())?,
-            None => self.config.clone(),
-        };
-        let book = rulebook::load(&config.supplied.rules)?.told(&config.supplied.surroundings());
-        let egress = Egress::new(config.egress.clone());
-        // Asked with empty hands: what an old value would hide has to be told.
-        let asking = Outbound { egress: egress.clone(), secrets: config.secrets.clone() };
-        let missing = check_credentials(&config.receivers, &asking).await;
-        anyhow::ensure!(missing.is_empty(), "{}", super::joined(&missing));
-        let outbound = Outbound { egress, secrets: self.config.secrets.clone() };
-        let delivery = self.delivery.prepare(&config, &outbound)?;
-        Ok(Ready { config, book, delivery })
     }
 
     async fn take_over(&mut self, ready: Ready) -> anyhow::Result<()> {
@@ -153,7 +151,6 @@ impl Feed<'_> {
         for key in &waiting {
             tracing::warn!("`{key}` changed and takes effect at the next start");
         }
-        self.shown.loaded(&rules, &waiting);
         let old = self.config.clone();
         // Every loop shares this one: it fetches anew, and as the new configuration says.
         old.secrets.take_over(&config.secrets);
@@ -163,19 +160,54 @@ impl Feed<'_> {
             listen: old.listen,
             hosts: old.hosts,
             https: old.https,
-            sources: old.sources,
-            live: old.live,
+            log: old.log,
+            metrics_listen: old.metrics_listen,
+            cloudwatch: old.cloudwatch,
             secrets: old.secrets,
             ..config
         };
+        self.change_sources().await?;
+        self.shown.loaded(&rules, &waiting);
         self.evicted = 0;
         tracing::info!(
             rules = rules.rules.len(),
+            sources = self.config.sources.len() + self.config.live.len(),
             receivers = self.config.receivers.len(),
             "configuration reloaded"
         );
         Ok(())
     }
+
+    /// Sources that did not change go on undisturbed.
+    async fn change_sources(&mut self) -> anyhow::Result<()> {
+        let wanted = Configured::all(&self.config.sources, &self.config.live);
+        if self.sources.are(&wanted) {
+            return Ok(());
+        }
+        self.sources.end_others(&wanted).await;
+        // Read when nobody moves them any more: a source that changed goes on where it was.
+        self.surroundings.positions = Arc::new(self.store.positions().await?);
+        self.sources.start_missing(wanted, &self.surroundings);
+        Ok(())
+    }
+}
+
+/// All that can fail: reading files, compiling rules, fetching secrets, setting up clients.
+/// Nothing that runs is touched, and nothing waits for it: a secret manager may take its time.
+async fn prepare(current: &Config, store: Store) -> anyhow::Result<Ready> {
+    let config = match &current.layers {
+        Some(layers) => config::load(&layers.again())?,
+        None => current.clone(),
+    };
+    let book = rulebook::load(&config.supplied.rules)?.told(&config.supplied.surroundings());
+    let egress = Egress::new(config.egress.clone());
+    // Asked with empty hands: what an old value would hide has to be told.
+    let asking = Outbound { egress: egress.clone(), secrets: config.secrets.clone() };
+    let missing = check_credentials(&config.receivers, &asking).await;
+    anyhow::ensure!(missing.is_empty(), "{}", super::joined(&missing));
+    let outbound = Outbound { egress, secrets: current.secrets.clone() };
+    let delivery = Prepared::new(store, &config, &outbound)?;
+    Ok(Ready { config, book, delivery })
 }
 
 /// Keys that changed and cannot take effect while the service runs.
@@ -185,9 +217,17 @@ fn waiting(old: &Config, new: &Config) -> Vec<&'static str> {
         ("listen", old.listen != new.listen),
         ("hosts", old.hosts != new.hosts),
         ("https", old.https != new.https),
-        ("sources", old.sources != new.sources || old.live != new.live),
+        ("log", old.log != new.log),
+        ("metrics", old.metrics_listen != new.metrics_listen),
+        ("cloudwatch", old.cloudwatch != new.cloudwatch),
     ];
     changes.into_iter().filter(|(_, changed)| *changed).map(|(key, _)| key).collect()
+}
+
+/// What reading the configuration again came to.
+struct Attempt {
+    ready: anyhow::Result<Ready>,
+    answer: Option<oneshot::Sender<()>>,
 }
 
 /// A configuration that can take over.

@@ -8,6 +8,7 @@ use crate::clock;
 use crate::config::live::{LiveSource, Way};
 use keywatch_aws::lookup::{Lookup, Pace};
 use keywatch_aws::trail::{Backfill, TrailQueue};
+use keywatch_azure::blob::BlobContainer;
 use keywatch_ingest::source::{Clock, Condition, Health, Live, State};
 use keywatch_kafka::Group;
 use keywatch_secrets::SecretManager;
@@ -41,9 +42,14 @@ pub(super) async fn run(source: LiveSource, health: Health, surroundings: Surrou
             drive(TrailQueue::start(&source.name, access, settings, position, told).await, line).await;
         }
         Way::Lookup(access, mut settings) => {
-            settings.pace = pace;
             let access = (&access, &secrets);
+            settings.pace = pace;
             drive(Lookup::start(&source.name, access, settings, &positions, told).await, line).await;
+        }
+        Way::Blob(access, settings) => {
+            let container =
+                BlobContainer::start(&source.name, (&access, &secrets), settings, &positions, told);
+            drive(container, line).await;
         }
         Way::Kafka(access, settings) => {
             drive(Group::start(&source.name, (&access, &secrets), settings, &positions, told), line).await;

@@ -3,6 +3,10 @@
 //! Each hands over batches; at most [`AHEAD`] of them wait for their commit, so a slow disk slows
 //! the reading and nothing piles up. A source moves on for good only when it hears that a batch is
 //! stored.
+//!
+//! Sources come and go while the service runs. Each has a number of its own that is never given
+//! again, so a batch that a source left behind when it ended is known, and dropped: whoever reads
+//! on begins at the stored position.
 
 mod figures;
 mod follow;
@@ -12,22 +16,24 @@ use crate::clock;
 use crate::config::FileSource;
 use crate::config::live::LiveSource;
 use crate::pipeline::Stepped;
-use anyhow::Context;
 use chrono::{DateTime, Utc};
 use figures::Figures;
 use follow::Thread;
 use keywatch_dashboard::SourceInfo;
 use keywatch_ingest::source::{Follower, Health};
 use keywatch_ingest::{Advance, Batch};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
+use std::time::Duration;
 use tokio::sync::mpsc;
-use tokio::task::JoinSet;
+use tokio::task::{AbortHandle, Id, JoinError, JoinSet};
 
 /// Batches a source may be ahead of the store.
 pub(super) const AHEAD: usize = 2;
+/// How long a batch is waited for while a thread ends.
+const MOMENT: Duration = Duration::from_millis(20);
 /// Notices kept per source for the dashboard.
 const NOTICES_MAX: usize = 20;
 
@@ -45,11 +51,47 @@ impl Fed {
     }
 }
 
-/// How a source hears that a batch is stored.
-enum Ear {
-    Thread(Sender<Vec<Advance>>),
+/// A source as the configuration has it.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Configured {
+    /// Files.
+    Files(FileSource),
+    /// What is asked over the network.
+    Live(Box<LiveSource>),
+}
+
+impl Configured {
+    /// All sources of a configuration.
+    pub(super) fn all(files: &[FileSource], live: &[LiveSource]) -> Vec<Self> {
+        let files = files.iter().cloned().map(Self::Files);
+        files.chain(live.iter().cloned().map(|source| Self::Live(Box::new(source)))).collect()
+    }
+
+    fn info(&self) -> SourceInfo {
+        let (name, kind) = match self {
+            Self::Files(source) => {
+                let paths: Vec<String> = source.paths.iter().map(|path| path.display().to_string()).collect();
+                (&source.name, format!("files: {}", paths.join(", ")))
+            }
+            Self::Live(source) => (&source.name, source.kind()),
+        };
+        SourceInfo { name: name.clone(), kind, ..SourceInfo::default() }
+    }
+}
+
+/// What runs a source, and how it hears that a batch is stored.
+enum Runner {
+    Thread(Sender<Vec<Advance>>, JoinHandle<()>),
     /// At most [`AHEAD`] words wait in it.
-    Task(mpsc::UnboundedSender<()>),
+    Task(mpsc::UnboundedSender<()>, AbortHandle),
+    /// It could not be started; its notices say why.
+    Nobody,
+}
+
+/// A source that runs.
+struct Slot {
+    configured: Configured,
+    runner: Runner,
 }
 
 /// What is known of a source.
@@ -62,98 +104,196 @@ struct Known {
 
 /// All sources of the service.
 pub(super) struct Sources {
-    /// Keeps the feed open when there is no source: the service still shows and delivers.
-    _open: Option<mpsc::Sender<Fed>>,
+    /// Given to every source; keeps the feed open when there is none: the service still shows and
+    /// delivers.
+    into: mpsc::Sender<Fed>,
     fed: mpsc::Receiver<Fed>,
-    ears: Vec<Ear>,
-    threads: Vec<JoinHandle<()>>,
+    /// Batches taken out of the feed while a source ended: at most what the others may be ahead.
+    held: VecDeque<Fed>,
+    slots: BTreeMap<usize, Slot>,
+    /// The number the next source gets.
+    number: usize,
     tasks: JoinSet<()>,
-    known: Arc<Mutex<Vec<Known>>>,
+    /// What was known of sources that ended, by name, for those that take their place.
+    retired: HashMap<String, SourceInfo>,
+    known: Arc<Mutex<BTreeMap<usize, Known>>>,
 }
 
 impl Sources {
-    pub(super) fn start(
-        files: &[FileSource],
-        live: &[LiveSource],
-        surroundings: &Surroundings,
-    ) -> anyhow::Result<Self> {
+    /// Starts all sources.
+    pub(super) fn start(wanted: Vec<Configured>, surroundings: &Surroundings) -> Self {
         let (into, fed) = mpsc::channel(AHEAD);
         let mut all = Self {
-            _open: (files.is_empty() && live.is_empty()).then(|| into.clone()),
+            into,
             fed,
-            ears: Vec::new(),
-            threads: Vec::new(),
+            held: VecDeque::new(),
+            slots: BTreeMap::new(),
+            number: 0,
             tasks: JoinSet::new(),
+            retired: HashMap::new(),
             known: Arc::default(),
         };
-        for source in files {
-            all.follow(source, &into, &surroundings.positions)?;
+        for source in wanted {
+            all.add(source, surroundings);
         }
-        for source in live {
-            all.ask(source, &into, surroundings);
+        all
+    }
+
+    /// Whether these are the sources that run.
+    pub(super) fn are(&self, wanted: &[Configured]) -> bool {
+        let running: Vec<&Configured> = self.slots.values().map(|slot| &slot.configured).collect();
+        running.len() == wanted.len() && wanted.iter().all(|source| running.contains(&source))
+    }
+
+    /// Ends the sources that are not wanted any more, or not as they are. What they read and nobody
+    /// committed is read again by whoever takes their place. To be called between two batches.
+    pub(super) async fn end_others(&mut self, wanted: &[Configured]) {
+        let unwanted: Vec<usize> = self
+            .slots
+            .iter()
+            .filter(|(_, slot)| !wanted.contains(&slot.configured))
+            .map(|(number, _)| *number)
+            .collect();
+        for number in unwanted {
+            self.end(number).await;
         }
-        Ok(all)
+    }
+
+    /// Starts the wanted sources that do not run yet, from the positions of `surroundings`.
+    pub(super) fn start_missing(&mut self, wanted: Vec<Configured>, surroundings: &Surroundings) {
+        for source in wanted {
+            if !self.slots.values().any(|slot| slot.configured == source) {
+                self.add(source, surroundings);
+            }
+        }
+        self.retired.clear();
+    }
+
+    fn add(&mut self, configured: Configured, surroundings: &Surroundings) {
+        let number = self.number;
+        self.number += 1;
+        let mut info = configured.info();
+        if let Some(before) = self.retired.remove(&info.name) {
+            info = SourceInfo {
+                records: before.records,
+                rejects: before.rejects,
+                last_at: before.last_at,
+                ..info
+            };
+        }
+        let mut known = Known { info, ..Known::default() };
+        let runner = match &configured {
+            Configured::Files(source) => self.follow(number, source, surroundings).unwrap_or_else(|error| {
+                let notice = format!("cannot be started: {error}; reload the configuration to try again");
+                tracing::error!(source = %source.name, "{notice}");
+                known.info.notices.push(notice);
+                Runner::Nobody
+            }),
+            Configured::Live(source) => {
+                let health = known.health.insert(Health::default());
+                self.ask(number, source, health.clone(), surroundings)
+            }
+        };
+        self.known().insert(number, known);
+        self.slots.insert(number, Slot { configured, runner });
     }
 
     fn follow(
-        &mut self,
+        &self,
+        number: usize,
         source: &FileSource,
-        feed: &mpsc::Sender<Fed>,
-        positions: &HashMap<String, String>,
-    ) -> anyhow::Result<()> {
-        let follower = Follower::new(&source.name, source.paths.clone(), positions.clone());
+        surroundings: &Surroundings,
+    ) -> std::io::Result<Runner> {
+        let follower =
+            Follower::new(&source.name, source.paths.clone(), surroundings.positions.as_ref().clone());
         let (ear, acknowledged) = channel();
-        let number = self.ears.len();
-        let thread = Thread { number, follower, feed: feed.clone(), acknowledged, ahead: 0 };
-        let spawned =
-            std::thread::Builder::new().name(format!("source {}", source.name)).spawn(move || thread.run());
-        self.threads.push(spawned.with_context(|| format!("cannot start the source {}", source.name))?);
-        let paths: Vec<String> = source.paths.iter().map(|path| path.display().to_string()).collect();
-        self.know(Ear::Thread(ear), &source.name, format!("files: {}", paths.join(", ")), None);
-        Ok(())
+        let thread = Thread { number, follower, feed: self.into.clone(), acknowledged, ahead: 0 };
+        let spawned = std::thread::Builder::new()
+            .name(format!("source {}", source.name))
+            .spawn(move || thread.run())?;
+        Ok(Runner::Thread(ear, spawned))
     }
 
-    fn ask(&mut self, source: &LiveSource, feed: &mpsc::Sender<Fed>, surroundings: &Surroundings) {
+    fn ask(
+        &mut self,
+        number: usize,
+        source: &LiveSource,
+        health: Health,
+        surroundings: &Surroundings,
+    ) -> Runner {
         let (ear, stored) = mpsc::unbounded_channel();
-        let line = Line { number: self.ears.len(), feed: feed.clone(), stored };
-        let health = Health::default();
-        self.tasks.spawn(live::run(source.clone(), health.clone(), surroundings.clone(), line));
-        self.know(Ear::Task(ear), &source.name, source.kind(), Some(health));
+        let line = Line { number, feed: self.into.clone(), stored };
+        let task = self.tasks.spawn(live::run(source.clone(), health, surroundings.clone(), line));
+        Runner::Task(ear, task)
     }
 
-    fn know(&mut self, ear: Ear, name: &str, kind: String, health: Option<Health>) {
-        self.ears.push(ear);
-        let info = SourceInfo { name: name.to_owned(), kind, ..SourceInfo::default() };
-        self.known().push(Known { info, health, ..Known::default() });
-    }
-
-    /// The next batch of any source; `None` when all have ended.
-    pub(super) async fn next(&mut self) -> Option<Fed> {
-        loop {
-            tokio::select! {
-                fed = self.fed.recv() => return fed,
-                Some(ended) = self.tasks.join_next() => {
-                    if let Err(error) = ended {
-                        tracing::error!(%error, "a source's task panicked; restart Keywatch, and report this");
-                    }
+    /// Ends one source and waits until it is gone, so that what it held (a socket, a group's
+    /// membership) is free again.
+    async fn end(&mut self, number: usize) {
+        let Some(slot) = self.slots.remove(&number) else { return };
+        let known = self.known().remove(&number);
+        self.retired.extend(known.map(|known| (known.info.name.clone(), known.info)));
+        match slot.runner {
+            Runner::Thread(ear, thread) => {
+                drop(ear);
+                // It may wait for a place in the feed: places are made until it is gone.
+                while !thread.is_finished() {
+                    self.make_room().await;
                 }
+                join(thread);
+            }
+            Runner::Task(ear, task) => {
+                drop(ear);
+                task.abort();
+                while let Some(ended) = self.tasks.join_next_with_id().await {
+                    if id_of(&ended) == task.id() {
+                        break;
+                    }
+                    report(&ended);
+                }
+            }
+            Runner::Nobody => {}
+        }
+        while let Ok(fed) = self.fed.try_recv() {
+            self.held.push_back(fed);
+        }
+        self.held.retain(|fed| fed.source != number);
+    }
+
+    /// Takes a batch out of the feed, or waits a moment for one.
+    async fn make_room(&mut self) {
+        if let Ok(Some(fed)) = tokio::time::timeout(MOMENT, self.fed.recv()).await {
+            self.held.push_back(fed);
+        }
+    }
+
+    /// The next batch of any source.
+    pub(super) async fn next(&mut self) -> Fed {
+        loop {
+            if let Some(fed) = self.held.pop_front() {
+                return fed;
+            }
+            tokio::select! {
+                // The feed stays open: this holds an end of it itself.
+                Some(fed) = self.fed.recv() => return fed,
+                Some(ended) = self.tasks.join_next_with_id() => report(&ended),
             }
         }
     }
 
     /// Tells the source that its batch is stored.
     pub(super) fn committed(&mut self, fed: &Fed, stepped: &Stepped, now: DateTime<Utc>) {
-        match self.ears.get(fed.source) {
-            Some(Ear::Thread(ear)) => {
+        match self.slots.get(&fed.source).map(|slot| &slot.runner) {
+            Some(Runner::Thread(ear, _)) => {
                 let _ended = ear.send(fed.batch.advances.clone());
             }
-            Some(Ear::Task(ear)) => {
+            Some(Runner::Task(ear, _)) => {
                 let _ended = ear.send(());
             }
-            None => {}
+            Some(Runner::Nobody) | None => {}
         }
         let mut known = self.known();
-        let Some(Known { info, figures, .. }) = known.get_mut(fed.source) else { return };
+        let Some(Known { info, figures, .. }) = known.get_mut(&fed.source) else { return };
         figures.count(stepped, now);
         let committed = stepped.committed;
         info.records += (committed.fresh + committed.duplicates + committed.rejects) as u64;
@@ -171,13 +311,13 @@ impl Sources {
 
     /// The name of the source a batch came from.
     pub(super) fn name_of(&self, fed: &Fed) -> String {
-        self.known().get(fed.source).map(|known| known.info.name.clone()).unwrap_or_default()
+        self.known().get(&fed.source).map(|known| known.info.name.clone()).unwrap_or_default()
     }
 
     /// Whether no source is still reading what happened long ago: each either brings what is recent
     /// or has brought nothing for a while.
     pub(super) fn caught_up(&self, now: DateTime<Utc>) -> bool {
-        self.known().iter().all(|known| known.figures.has_caught_up(now))
+        self.known().values().all(|known| known.figures.has_caught_up(now))
     }
 
     /// What the dashboard is told of the sources.
@@ -185,25 +325,47 @@ impl Sources {
         let known = Arc::clone(&self.known);
         Arc::new(move || {
             let (known, now) = (known.lock().unwrap_or_else(PoisonError::into_inner), clock::now());
-            known.iter().map(|known| known.tell(now)).collect()
+            known.values().map(|known| known.tell(now)).collect()
         })
     }
 
-    fn known(&self) -> MutexGuard<'_, Vec<Known>> {
+    fn known(&self) -> MutexGuard<'_, BTreeMap<usize, Known>> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Ends all sources. What they read and nobody committed is read again at the next start.
-    pub(super) async fn stop(mut self) {
-        self.ears.clear();
-        self.fed.close();
-        while self.fed.try_recv().is_ok() {}
-        self.tasks.shutdown().await;
-        for thread in self.threads.drain(..) {
-            if thread.join().is_err() {
-                tracing::error!("a source's thread panicked");
+    pub(super) async fn stop(self) {
+        let Self { slots, mut fed, mut tasks, .. } = self;
+        fed.close();
+        while fed.try_recv().is_ok() {}
+        tasks.shutdown().await;
+        for slot in slots.into_values() {
+            if let Runner::Thread(ear, thread) = slot.runner {
+                drop(ear);
+                join(thread);
             }
         }
+    }
+}
+
+fn join(thread: JoinHandle<()>) {
+    if thread.join().is_err() {
+        tracing::error!("a source's thread panicked");
+    }
+}
+
+fn id_of(ended: &Result<(Id, ()), JoinError>) -> Id {
+    match ended {
+        Ok((id, ())) => *id,
+        Err(error) => error.id(),
+    }
+}
+
+fn report(ended: &Result<(Id, ()), JoinError>) {
+    if let Err(error) = ended
+        && error.is_panic()
+    {
+        tracing::error!(%error, "a source's task panicked; restart Keywatch, and report this");
     }
 }
 

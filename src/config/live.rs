@@ -2,6 +2,7 @@
 
 use super::section::Source;
 use keywatch_aws::{Access, lookup, trail};
+use keywatch_azure::blob;
 use keywatch_kafka as kafka;
 
 /// A source that runs as a task.
@@ -18,6 +19,8 @@ pub(crate) enum Way {
     Trail(Access, trail::Settings),
     /// By asking CloudTrail.
     Lookup(Access, lookup::Settings),
+    /// As blobs of a container of Azure.
+    Blob(keywatch_azure::Access, blob::Settings),
     /// As messages of a Kafka cluster or of Event Hubs.
     Kafka(keywatch_brokers::Access, kafka::Settings),
 }
@@ -33,6 +36,10 @@ impl LiveSource {
         if let Some(lookup) = &source.aws_lookup {
             let (access, settings) = lookup.meaning();
             return Some(Self { name, way: Way::Lookup(access, settings) });
+        }
+        if let Some(blob) = &source.azure_blob {
+            let (access, settings) = blob.meaning();
+            return Some(Self { name, way: Way::Blob(access, settings) });
         }
         let kafka = source.kafka.as_ref().map(|kafka| kafka.meaning(&name));
         let hubs = source.event_hubs.as_ref().map(|hubs| hubs.meaning(&name));
@@ -53,6 +60,10 @@ impl LiveSource {
                     count => format!("{count} account(s)"),
                 };
                 format!("CloudTrail LookupEvents: {accounts} in {}", settings.regions.join(", "))
+            }
+            Way::Blob(access, _) => {
+                let account = access.account.as_deref().unwrap_or("the account of its connection string");
+                format!("blobs of {} in {account}", access.container)
             }
             Way::Kafka(access, settings) => {
                 format!("Kafka topics {} on {}", settings.topics.join(", "), access.brokers.join(", "))

@@ -5,6 +5,7 @@
 
 mod address_data;
 mod aws;
+mod azure;
 mod cloudwatch;
 mod egress;
 mod kafka;

@@ -90,7 +90,8 @@ fn check(blob: &AzureBlob, at: &Origin, problems: &Problems) {
 
 /// <https://learn.microsoft.com/en-us/azure/storage/common/storage-account-overview#storage-account-name>
 fn is_account(name: &str) -> bool {
-    (3..=24).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
+    (3..=24).contains(&name.len())
+        && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
 }
 
 fn check_access(access: &AzureAccess, at: &Origin, problems: &Problems) {

@@ -1,6 +1,7 @@
 //! Where audit records come from.
 
 use super::aws::{AwsLookup, AwsQueue};
+use super::azure::AzureBlob;
 use super::kafka::{EventHubs, Kafka};
 use crate::config::frame::{At, Origin, Problems, need, section};
 use std::path::PathBuf;
@@ -16,12 +17,14 @@ section! {
         aws_queue: Option<AwsQueue>,
         /// CloudTrail's LookupEvents.
         aws_lookup: Option<AwsLookup>,
+        /// A container of Azure that diagnostic settings write to.
+        azure_blob: Option<AzureBlob>,
         /// Topics of a Kafka cluster.
         kafka: Option<Kafka>,
         /// Azure Event Hubs, through their Kafka endpoint.
         event_hubs: Option<EventHubs>,
     }
-    one_of: [files, aws_queue, aws_lookup, kafka, event_hubs];
+    one_of: [files, aws_queue, aws_lookup, azure_blob, kafka, event_hubs];
     check: check;
 }
 
