@@ -66,10 +66,10 @@ impl Kafka {
         let events = cloud_events(notification)?;
         // A message about no alert has the key of its id.
         let keys = keys.into_iter().chain(std::iter::repeat(notification.id.clone()));
-        Ok(events.into_iter().zip(keys).map(|(event, key)| self.laid_out(event, key)).collect())
+        Ok(events.into_iter().zip(keys).map(|(event, key)| self.laid_out(&event, key)).collect())
     }
 
-    fn laid_out(&self, event: Value, key: String) -> Produced {
+    fn laid_out(&self, event: &Value, key: String) -> Produced {
         let (KafkaMode::Binary, Value::Object(mut attributes)) = (self.mode, event.clone()) else {
             let kind = "application/cloudevents+json; charset=UTF-8".to_owned();
             return Produced {

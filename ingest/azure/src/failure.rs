@@ -44,6 +44,7 @@ const DENIED: &[&str] = &[
     "PublicAccessNotPermitted",
     "KeyBasedAuthenticationNotPermitted",
 ];
+const MISSING: &[&str] = &["ContainerNotFound", "ResourceNotFound", "BlobNotFound", "ContainerBeingDeleted"];
 const THROTTLED: &[&str] = &["ServerBusy", "429 Too Many Requests", "503 Service Unavailable"];
 
 impl Failure {
@@ -59,7 +60,8 @@ impl Failure {
             source = inner.source();
         }
         let has = |codes: &[&str]| codes.iter().any(|code| said.contains(code));
-        let trouble = if matches!(error, Unread::NotFound { .. } | Unread::InvalidPath { .. }) {
+        let trouble = if matches!(error, Unread::NotFound { .. } | Unread::InvalidPath { .. }) || has(MISSING)
+        {
             Trouble::Missing
         } else if has(DENIED) {
             Trouble::Denied
@@ -121,6 +123,7 @@ mod tests {
             ("403: <Code>AuthenticationFailed</Code>", Trouble::Credentials),
             ("403: <Code>AuthorizationPermissionMismatch</Code>", Trouble::Denied),
             ("Server returned 503 Service Unavailable: <Code>ServerBusy</Code>", Trouble::Throttled),
+            ("404 Not Found: <Code>ContainerNotFound</Code>", Trouble::Missing),
             ("connection reset", Trouble::Unavailable),
         ] {
             assert_eq!(told(said), trouble, "{said}");

@@ -6,7 +6,6 @@
 
 use crate::context::{ASK_TIMEOUT, Context};
 use crate::group::Yielded;
-use keywatch_brokers::Trouble;
 use keywatch_event::Place;
 use keywatch_ingest::{Batch, carrier};
 use rdkafka::ClientConfig;

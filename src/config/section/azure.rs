@@ -17,7 +17,7 @@ section! {
         container: String = default("insights-logs-auditevent"),
         /// What the blobs' names begin with, above the year: everything, or one subscription, group
         /// or vault.
-        prefix: String = default("''"),
+        prefix: Option<String>,
         /// How much history is read of a vault that was never read.
         backfill: Duration [hours(0)..=days(366)] = default("7d"),
         /// How long to rest between two looks.
@@ -138,7 +138,7 @@ impl AzureBlob {
             identity: self.access.meaning(),
         };
         let settings = blob::Settings {
-            prefix: self.prefix.clone(),
+            prefix: self.prefix.clone().unwrap_or_default(),
             backfill: self.backfill,
             poll: self.poll,
             ..blob::Settings::default()

@@ -4,7 +4,7 @@ use crate::access::Door;
 use crate::failure::Failure;
 use futures_util::TryStreamExt;
 use object_store::path::Path;
-use object_store::{GetOptions, GetRange, ObjectMeta, ObjectStore, ObjectStoreExt};
+use object_store::{GetOptions, GetRange, ObjectMeta, ObjectStore};
 use std::ops::Range;
 
 /// Folders within one another that are walked:

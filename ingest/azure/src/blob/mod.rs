@@ -10,7 +10,7 @@ mod vault;
 
 use crate::access::{Access, Door};
 use container::Container;
-use futures_util::StreamExt;
+use futures_util::future::join_all;
 use keywatch_ingest::Batch;
 use keywatch_ingest::source::{Backoff, Clock, Health, Live};
 use keywatch_secrets::SecretManager;
@@ -147,15 +147,14 @@ async fn keep(desk: Desk, mut vaults: BTreeMap<String, Vault>) {
     while !desk.out.is_closed() {
         let mut works = true;
         if discovered.is_none_or(|at| at.elapsed() >= desk.settings.discover_every) {
-            match discover(&desk, &mut vaults).await {
-                true => discovered = Some(Instant::now()),
-                false => works = false,
-            }
+            works = discover(&desk, &mut vaults).await;
+            discovered = works.then(Instant::now);
         }
-        let visits = futures_util::stream::iter(vaults.values_mut())
-            .map(|vault| async { vault.visit(&desk).await })
-            .buffer_unordered(VAULTS_AT_ONCE);
-        works &= visits.fold(true, |all, one| async move { all && one }).await;
+        let mut all: Vec<&mut Vault> = vaults.values_mut().collect();
+        for some in all.chunks_mut(VAULTS_AT_ONCE) {
+            let visits = some.iter_mut().map(|vault| vault.visit(&desk));
+            works &= join_all(visits).await.into_iter().all(|worked| worked);
+        }
         if works {
             backoff.reset();
             sleep(desk.settings.poll).await;

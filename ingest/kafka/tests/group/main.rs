@@ -3,6 +3,7 @@
 //! The mock speaks the real protocol on loopback. It has no logins and no transactions: what it
 //! cannot show is not shown here.
 
+mod login;
 mod speed;
 mod stage;
 
@@ -107,7 +108,7 @@ async fn partitions_that_come_back_go_on_where_they_were() {
     // Another member joins and takes half of the partitions, reading what comes meanwhile.
     let other: BaseConsumer = cluster.member("keywatch-k");
     other.subscribe(&["audit"]).expect("subscribed");
-    let mut has_half = || {
+    let has_half = || {
         let _message = other.poll(Duration::from_millis(50));
         other.assignment().expect("an assignment").count() == 2
     };

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// Longest wait: joining a group of the mock takes three seconds, and this machine may be busy.
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_mins(1);
 
 /// A cluster with one topic, `audit`.
 pub(super) struct Cluster {

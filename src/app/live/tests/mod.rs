@@ -5,9 +5,11 @@
     reason = "numbers of a test are small"
 )]
 
+mod account;
 mod bucket;
 mod chance;
 mod cloudtrail;
+mod container;
 mod lookup;
 mod server;
 mod simulation;
