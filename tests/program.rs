@@ -10,6 +10,7 @@ mod config;
 #[expect(dead_code, reason = "the benchmark uses the rest")]
 mod harness;
 mod kills;
+mod lifecycle;
 mod monitoring;
 mod peers;
 mod reload;

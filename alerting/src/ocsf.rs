@@ -189,7 +189,9 @@ fn resources(secrets: &[SecretView]) -> Option<Value> {
 }
 
 /// Absent is absent: OCSF knows no `null`.
-fn without_gaps(value: Value) -> Value {
+/// An object without its members that are null; any other value as it is.
+#[must_use]
+pub fn without_gaps(value: Value) -> Value {
     let Value::Object(object) = value else { return value };
     Value::from(object.into_iter().filter(|(_, value)| !value.is_null()).collect::<Map<_, _>>())
 }

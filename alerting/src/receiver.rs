@@ -81,20 +81,44 @@ pub enum ReceiverKind {
     Kafka(Kafka),
 }
 
-/// What every kind of receiver says of itself.
+/// What every kind of receiver says of itself. Most are one address that is POSTed to, perhaps
+/// signed, perhaps with an authorization; for those the rest follows.
 pub(crate) trait Described {
+    /// Where it is POSTed to, if it is.
+    fn address(&self) -> Option<&Address>;
+
+    /// What messages are signed with.
+    fn signing(&self) -> &[SecretRef] {
+        &[]
+    }
+
+    /// What it wants to see besides.
+    fn auth(&self) -> Option<&Authorization> {
+        None
+    }
+
     /// Whom it reaches, without anything that could be a credential.
-    fn target(&self) -> String;
+    fn target(&self) -> String {
+        self.address().map(|address| format!("{address:?}")).unwrap_or_default()
+    }
 
     /// Every credential it is reached with.
-    fn credentials(&self) -> Vec<&SecretRef>;
+    fn credentials(&self) -> Vec<&SecretRef> {
+        let address = self.address().and_then(Address::credential);
+        let auth = self.auth().map(Authorization::credential);
+        address.into_iter().chain(self.signing()).chain(auth).collect()
+    }
 
     /// What is wrong with it, as far as can be told without asking anybody.
-    fn faults(&self, policy: &EgressPolicy) -> Vec<Fault>;
+    fn faults(&self, policy: &EgressPolicy) -> Vec<Fault> {
+        self.address().map(|address| address.faults(policy)).unwrap_or_default()
+    }
 
     /// Why the credentials in hand are not what they should be.
-    fn unusable(&self, _held: &Held) -> Option<String> {
-        None
+    fn unusable(&self, held: &Held) -> Option<String> {
+        let keys = webhook::keys(self.signing(), held).err();
+        let address = self.address().and_then(|address| address.url(held).err());
+        keys.or(address).map(|fault| fault.to_string())
     }
 }
 

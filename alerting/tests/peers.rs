@@ -33,7 +33,7 @@ fn setup() -> Option<PathBuf> {
 /// A peer that ends with the test.
 struct Peer {
     child: Child,
-    ask: ChildStdin,
+    ask: Option<ChildStdin>,
     lines: BufReader<ChildStdout>,
     folder: tempfile::TempDir,
 }
@@ -52,7 +52,7 @@ impl Peer {
             .stdout(Stdio::piped())
             .spawn()
             .expect("cargo xtask setup installs Python");
-        let ask = child.stdin.take().expect("a pipe");
+        let ask = child.stdin.take();
         let lines = BufReader::new(child.stdout.take().expect("a pipe"));
         Self { child, ask, lines, folder }
     }
@@ -69,6 +69,12 @@ impl Peer {
         port.and_then(|port| port.try_into().ok()).expect("a port")
     }
 
+    /// Tells it one line.
+    fn hears(&mut self, line: &str) {
+        let ask = self.ask.as_mut().expect("it listens until the end");
+        writeln!(ask, "{line}").expect("it listens");
+    }
+
     fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
@@ -76,8 +82,9 @@ impl Peer {
 
 impl Drop for Peer {
     fn drop(&mut self) {
-        // Either error means that it has ended already.
-        drop(self.child.kill());
+        // It ends with its standard input, and takes along what it has started itself. An error
+        // means that it has ended already.
+        drop(self.ask.take());
         drop(self.child.wait());
     }
 }
@@ -226,11 +233,11 @@ async fn another_implementation_of_ed25519_verifies_what_a_private_key_has_signe
     let request = server.says();
     let key = SigningSecret::parse(PRIVATE).expect("a key").public().expect("a public half");
     let mut judge = Peer::start(&setup, "verify", &[&key]);
-    writeln!(judge.ask, "{request}").expect("it listens");
+    judge.hears(&request.to_string());
     assert_eq!(judge.says(), json!({"genuine": true}), "{request}");
     let mut forged = request;
     forged["body"] = json!("{}");
-    writeln!(judge.ask, "{forged}").expect("it listens");
+    judge.hears(&forged.to_string());
     assert_eq!(judge.says(), json!({"genuine": false}));
 }
 
@@ -265,7 +272,7 @@ async fn a_topic_reaches_its_subscribers_with_attributes_and_in_order() {
     let body: Value = serde_json::from_str(hook["Message"].as_str().expect("text")).expect("JSON");
     assert_eq!((&body["type"], &body["data"]["id"]), (&json!("alert.opened"), &json!("a1")));
 
-    writeln!(cloud.ask, "receive").expect("it listens");
+    cloud.hears("receive");
     let mut queued = Vec::new();
     loop {
         let said = cloud.says();

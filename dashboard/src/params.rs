@@ -120,6 +120,12 @@ impl Params {
         self.text(name).map(str::to_owned)
     }
 
+    /// Takes a parameter out, so that no link of the page carries it on.
+    pub(crate) fn take(&mut self, name: &str) -> Option<String> {
+        let at = self.pairs.iter().position(|(known, _)| known == name)?;
+        Some(self.pairs.remove(at).1)
+    }
+
     /// A parameter's value as a `T`.
     pub(crate) fn parsed<T>(&self, name: &str) -> Result<Option<T>, Failure>
     where

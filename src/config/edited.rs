@@ -3,6 +3,7 @@
 use super::Layers;
 use super::frame::Problems;
 use super::receivers;
+use keywatch_alerting::ocsf::without_gaps;
 use keywatch_alerting::{Address, Authorization, Kafka, KafkaMode, MailTls, Receiver, ReceiverKind};
 use keywatch_brokers::{Mechanism, User};
 use keywatch_secrets::SecretRef;
@@ -183,11 +184,6 @@ fn kafka(one: &Kafka) -> Value {
         KafkaMode::Structured => "structured",
     };
     json!({"brokers": one.access.brokers, "topic": one.topic, "mode": mode, "tls": tls, "sasl": sasl})
-}
-
-fn without_gaps(value: Value) -> Value {
-    let Value::Object(object) = value else { return value };
-    Value::from(object.into_iter().filter(|(_, value)| !value.is_null()).collect::<Map<_, _>>())
 }
 
 #[cfg(test)]

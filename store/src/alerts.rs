@@ -188,6 +188,7 @@ impl Telling<'_> {
             kind: DeliveryKind::AlertWithdrawn,
             note: reason,
             cancels: tell::Cancels::Everything,
+            action: None,
         };
         self.follow(&news, &following).await
     }

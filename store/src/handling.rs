@@ -9,7 +9,7 @@ use crate::alerts::{Known, News, Telling};
 use crate::codes::Coded;
 use crate::commit::nanos;
 use crate::tell::{Cancels, Following};
-use crate::{AlertStatus, DeliveryKind, Routing, Store, StoreError};
+use crate::{AlertStatus, DeliveryKind, Routing, Store, StoreError, UNDO_SECS};
 use chrono::{DateTime, Utc};
 
 /// Most alerts one call acts on: as many as a page lists.
@@ -77,6 +77,9 @@ pub struct Handling<'h> {
     pub note: &'h str,
     /// When.
     pub now: DateTime<Utc>,
+    /// The number [`Store::begin_action`] gave, when it can be undone: then receivers are told
+    /// [`UNDO_SECS`] later.
+    pub undoable: Option<i64>,
 }
 
 /// What became of an action on one alert.
@@ -142,6 +145,9 @@ impl Telling<'_> {
     async fn carry_out(&mut self, known: &Known, handling: &Handling<'_>) -> Result<(), sqlx::Error> {
         let who: String = handling.who.chars().take(WHO_CHARS_MAX).collect();
         let said: String = handling.note.trim().chars().take(NOTE_CHARS_MAX).collect();
+        if let Some(action) = handling.undoable {
+            self.remember(action, known.seq).await?;
+        }
         self.store_status(known, handling, &who).await?;
         let news = News { revision: known.revision + 1, ..known.news()? };
         let words = words_of(handling.action, &who, &said);
@@ -149,7 +155,8 @@ impl Telling<'_> {
             Action::Acknowledge => {
                 self.note_by(known.seq, "acknowledged", &said, Some(&who)).await?;
                 let kind = DeliveryKind::AlertAcknowledged;
-                self.follow(&news, &Following { kind, note: &words, cancels: Cancels::Urging }).await
+                let (cancels, action) = (Cancels::Urging, handling.undoable);
+                self.follow(&news, &Following { kind, note: &words, cancels, action }).await
             }
             Action::Resolve(why) => {
                 let detail = if said.is_empty() {
@@ -159,13 +166,28 @@ impl Telling<'_> {
                 };
                 self.note_by(known.seq, "resolved", &detail, Some(&who)).await?;
                 let kind = DeliveryKind::AlertResolved;
-                self.follow(&news, &Following { kind, note: &words, cancels: Cancels::Everything }).await
+                let cancels = Cancels::Everything;
+                let action = handling.undoable;
+                self.follow(&news, &Following { kind, note: &words, cancels, action }).await
             }
             Action::Reopen => {
                 self.note_by(known.seq, "reopened", &said, Some(&who)).await?;
-                self.tell(&news, DeliveryKind::AlertOpened, 0, Some(&words)).await
+                let wait_secs = handling.undoable.map_or(0, |_| UNDO_SECS);
+                self.tell(&news, DeliveryKind::AlertOpened, wait_secs, Some(&words)).await?;
+                self.mark(handling.undoable, known.seq).await
             }
         }
+    }
+
+    /// Marks the messages of a reopening as those of an action.
+    async fn mark(&mut self, action: Option<i64>, seq: i64) -> Result<(), sqlx::Error> {
+        sqlx::query("UPDATE outbox SET action = ?1 WHERE ?1 IS NOT NULL AND alert = ?2 AND created_at = ?3")
+            .bind(action)
+            .bind(seq)
+            .bind(self.now)
+            .execute(&mut *self.conn)
+            .await?;
+        Ok(())
     }
 
     async fn store_status(

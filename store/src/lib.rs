@@ -32,6 +32,7 @@ mod silences;
 mod store;
 mod tell;
 mod types;
+mod undo;
 mod urging;
 
 pub use error::StoreError;
@@ -54,4 +55,5 @@ pub use routing::{Choice, Gathering, Routed, Routing, Subscriber};
 pub use silences::{NewSilence, SILENCES_MAX, Silence};
 pub use store::Store;
 pub use types::*;
+pub use undo::{ActionTaken, UNDO_SECS, Undone};
 pub use urging::{Standing, StandingFilter, Urging};

@@ -5,7 +5,7 @@
 
 use crate::codes::Coded;
 use crate::commit::nanos;
-use crate::{Store, StoreError, health};
+use crate::{Store, StoreError, WHO_CHARS_MAX, health};
 use chrono::{DateTime, Utc};
 use sqlx::SqliteConnection;
 
@@ -150,52 +150,61 @@ impl Store {
         if let Some(held) = &held {
             write_attempt(conn, id, held.attempts + 1, attempt).await.map_err(failed)?;
             settle(conn, held, attempt, outcome).await.map_err(failed)?;
+            let ended_at =
+                nanos(attempt.started_at).saturating_add(i64::from(attempt.latency_ms) * 1_000_000);
+            release_followers(conn, held, ended_at).await.map_err(failed)?;
         }
         work.commit().await.map_err(failed)?;
         Ok(held.is_some())
     }
 
     /// Sends a delivery again, under its own message id, with a fresh schedule, and with it those
-    /// that went out in the same message. `false` when
-    /// there is no such delivery or it is pending anyway.
+    /// that went out in the same message; each alert's history says that `who` asked for it. `false`
+    /// when there is no such delivery or it is pending anyway.
     ///
     /// # Errors
     /// [`StoreError`] when the database cannot be written.
-    pub async fn replay(&self, id: i64, now: DateTime<Utc>) -> Result<bool, StoreError> {
+    pub async fn replay(&self, id: i64, who: &str, now: DateTime<Utc>) -> Result<bool, StoreError> {
         let failed = |source| self.failed("replay a delivery", source);
         let mut work = self.begin().await?;
-        let done = sqlx::query(
+        let conn = &mut work.desk.conn;
+        let again: Vec<(i64, String)> = sqlx::query_as(
             "UPDATE outbox SET state = 0, due_at = ?1, attempts = 0, leased_until = NULL, reason = NULL,
                 reported = 0
-             WHERE state <> 0 AND (id = ?2 OR bundle = (SELECT bundle FROM outbox WHERE id = ?2))",
+             WHERE state <> 0 AND (id = ?2 OR bundle = (SELECT bundle FROM outbox WHERE id = ?2))
+             RETURNING alert, receiver",
         )
         .bind(nanos(now))
         .bind(id)
-        .execute(&mut work.desk.conn)
+        .fetch_all(&mut *conn)
         .await
         .map_err(failed)?;
+        note_again(conn, &again, who, now).await.map_err(failed)?;
         work.commit().await.map_err(failed)?;
-        Ok(done.rows_affected() > 0)
+        Ok(!again.is_empty())
     }
 
-    /// Sends everything again that was given up for `receiver`; yields how many messages.
+    /// Sends everything again that was given up for `receiver`, because `who` asked for it; yields
+    /// how many messages.
     ///
     /// # Errors
     /// [`StoreError`] when the database cannot be written.
-    pub async fn replay_all(&self, receiver: &str, now: DateTime<Utc>) -> Result<u64, StoreError> {
+    pub async fn replay_all(&self, receiver: &str, who: &str, now: DateTime<Utc>) -> Result<u64, StoreError> {
         let failed = |source| self.failed("replay what was given up", source);
         let mut work = self.begin().await?;
-        let done = sqlx::query(
+        let conn = &mut work.desk.conn;
+        let again: Vec<(i64, String)> = sqlx::query_as(
             "UPDATE outbox SET state = 0, due_at = ?, attempts = 0, leased_until = NULL, reason = NULL,
-                reported = 0 WHERE receiver = ? AND state = 2",
+                reported = 0 WHERE receiver = ? AND state = 2 RETURNING alert, receiver",
         )
         .bind(nanos(now))
         .bind(receiver)
-        .execute(&mut work.desk.conn)
+        .fetch_all(&mut *conn)
         .await
         .map_err(failed)?;
+        note_again(conn, &again, who, now).await.map_err(failed)?;
         work.commit().await.map_err(failed)?;
-        Ok(done.rows_affected())
+        Ok(again.len() as u64)
     }
 
     /// Lets a paused receiver receive again. `false` when it was not paused.
@@ -212,6 +221,27 @@ impl Store {
     }
 }
 
+/// In the history of each alert, that its message to a receiver is sent again, and who asked.
+async fn note_again(
+    conn: &mut SqliteConnection,
+    again: &[(i64, String)],
+    who: &str,
+    now: DateTime<Utc>,
+) -> Result<(), sqlx::Error> {
+    let who: String = who.chars().take(WHO_CHARS_MAX).collect();
+    for (alert, receiver) in again {
+        sqlx::query("INSERT INTO alert_history (alert, at, what, detail, who) VALUES (?, ?, ?, ?, ?)")
+            .bind(alert)
+            .bind(nanos(now))
+            .bind("message")
+            .bind(format!("sent again to {receiver}"))
+            .bind(&who)
+            .execute(&mut *conn)
+            .await?;
+    }
+    Ok(())
+}
+
 /// Counting leases makes each one unique without a random number.
 pub(crate) fn lease_text(id: i64, leases: i64) -> String {
     format!("{id}-{leases}")
@@ -224,14 +254,19 @@ struct Held {
     receiver: String,
     attempts: i64,
     state: DeliveryState,
+    leased_until: Option<i64>,
 }
 
+/// Receiver, attempts, state, leases, and until when it is leased.
+type Row = (String, i64, i64, i64, Option<i64>);
+
 async fn held(conn: &mut SqliteConnection, id: i64, lease: &str) -> Result<Option<Held>, sqlx::Error> {
-    let query = "SELECT receiver, attempts, state, leases FROM outbox
+    let query = "SELECT receiver, attempts, state, leases, leased_until FROM outbox
                  WHERE id = ? AND leased_until IS NOT NULL AND state IN (0, 3)";
-    let found: Option<(String, i64, i64, i64)> = sqlx::query_as(query).bind(id).fetch_optional(conn).await?;
-    let Some((receiver, attempts, state, leases)) = found else { return Ok(None) };
-    let held = Held { id, receiver, attempts, state: DeliveryState::from_code(state)? };
+    let found: Option<Row> = sqlx::query_as(query).bind(id).fetch_optional(conn).await?;
+    let Some((receiver, attempts, state, leases, leased_until)) = found else { return Ok(None) };
+    let state = DeliveryState::from_code(state)?;
+    let held = Held { id, receiver, attempts, state, leased_until };
     Ok((lease_text(id, leases) == lease).then_some(held))
 }
 
@@ -289,6 +324,23 @@ async fn settle(
     .bind(due_at)
     .bind(delivered_at)
     .bind(reason)
+    .bind(held.id)
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// What follows about the same alerts waited for the end of this attempt at the latest until its
+/// lease would have ended ([`crate::tell::follow`]): it need not wait any longer.
+async fn release_followers(conn: &mut SqliteConnection, held: &Held, now: i64) -> Result<(), sqlx::Error> {
+    sqlx::query(
+        "UPDATE outbox SET due_at = ?1
+         WHERE receiver = ?2 AND state = 0 AND leases = 0 AND due_at = ?3 AND due_at > ?1
+           AND alert IN (SELECT alert FROM outbox WHERE id = ?4 OR bundle = ?4)",
+    )
+    .bind(now)
+    .bind(&held.receiver)
+    .bind(held.leased_until)
     .bind(held.id)
     .execute(conn)
     .await?;

@@ -6,7 +6,7 @@
 use crate::alerts::News;
 use crate::codes::Coded;
 use crate::key::short_hash;
-use crate::{Choice, DeliveryKind, DeliveryState, Gathering, Routing, decisions};
+use crate::{Choice, DeliveryKind, DeliveryState, Gathering, Routing, UNDO_SECS, decisions};
 use sqlx::SqliteConnection;
 
 /// One row to write.
@@ -75,6 +75,8 @@ pub(crate) struct Following<'f> {
     pub(crate) kind: DeliveryKind,
     pub(crate) note: &'f str,
     pub(crate) cancels: Cancels,
+    /// The action that can be undone, when it is one.
+    pub(crate) action: Option<i64>,
 }
 
 /// Which messages that still wait are taken back.
@@ -113,6 +115,8 @@ pub(crate) async fn follow(
     .fetch_all(&mut *conn)
     .await?;
     cancel(conn, news.seq, following, times).await?;
+    let wait_secs = following.action.map_or(0, |_| i64::from(UNDO_SECS));
+    let waited = times.now.saturating_add(wait_secs * 1_000_000_000);
     for (receiver, leased_until) in known.iter().filter(|(name, _)| routing.knows(name)) {
         let told = Told {
             receiver,
@@ -120,11 +124,15 @@ pub(crate) async fn follow(
             created_at: times.now,
             decided_at: times.decided_at,
             // Not before an attempt under way has ended.
-            due_at: times.now.max(*leased_until),
+            due_at: waited.max(*leased_until),
             group: None,
             note: Some(following.note),
         };
         let delivery = write(conn, news, &told).await?;
+        if let (Some(action), Some(written)) = (following.action, delivery) {
+            let mark = sqlx::query("UPDATE outbox SET action = ? WHERE id = ?");
+            mark.bind(action).bind(written).execute(&mut *conn).await?;
+        }
         let reason = "it was told of the alert before";
         decide(conn, (news.seq, receiver, Choice::Told), reason, (times.decided_at, delivery)).await?;
     }
@@ -138,7 +146,7 @@ async fn cancel(
     times: Times,
 ) -> Result<(), sqlx::Error> {
     let cancelled: Vec<(i64, String)> = sqlx::query_as(
-        "UPDATE outbox SET state = ?1, reason = ?2
+        "UPDATE outbox SET state = ?1, reason = ?2, action = ?8
          WHERE alert = ?3 AND state = 0 AND bundle IS NULL AND (?4 OR (leases = 0 AND kind IN (?5, ?6, ?7)))
          RETURNING id, receiver",
     )
@@ -149,6 +157,7 @@ async fn cancel(
     .bind(DeliveryKind::AlertReminder.code())
     .bind(DeliveryKind::AlertEscalated.code())
     .bind(DeliveryKind::AlertRefreshed.code())
+    .bind(following.action)
     .fetch_all(&mut *conn)
     .await?;
     for (id, receiver) in cancelled {

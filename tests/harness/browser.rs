@@ -31,6 +31,19 @@ impl Browser {
     pub(crate) fn page(&self, path: &str) -> String {
         ask(&self.host, &format!("GET {path} HTTP/1.1\r\ncookie: {}\r\n", self.cookie), "")
     }
+
+    /// Sends a form of a page of this session; the answer as it came.
+    pub(crate) fn send(&self, path: &str, form: &str) -> String {
+        let page = self.page("/silences");
+        let token = page.split_once("name=\"csrf\" value=\"").and_then(|(_, rest)| rest.split('"').next());
+        let form = format!("csrf={}&{form}", token.expect("a form"));
+        let head = format!(
+            "POST {path} HTTP/1.1\r\ncookie: {}\r\ncontent-type: application/x-www-form-urlencoded\r\ncontent-length: {}\r\n",
+            self.cookie,
+            form.len()
+        );
+        ask(&self.host, &head, &form)
+    }
 }
 
 fn ask(host: &str, head: &str, body: &str) -> String {

@@ -1,4 +1,4 @@
-//! A webhook receiver on loopback that can fail on purpose.
+//! A receiver on loopback that can fail on purpose: a webhook's, or any other that is POSTed to.
 
 use std::collections::{HashMap, HashSet};
 use std::io::{BufRead, BufReader, Write};
@@ -19,6 +19,10 @@ pub(crate) struct Received {
     pub(crate) requests: u64,
     /// Messages that were accepted: headers by lower-case name, and the body.
     pub(crate) messages: Vec<(HashMap<String, String>, String)>,
+    /// What every message is answered with, when a test has said so.
+    answer: Option<&'static str>,
+    /// Bodies that were answered so.
+    pub(crate) refused: Vec<String>,
 }
 
 /// Listens until the test ends.
@@ -49,6 +53,11 @@ impl Receiver {
         format!("http://127.0.0.1:{}/hook", self.port)
     }
 
+    /// From now on, what every message is answered with; `None`: it is accepted.
+    pub(crate) fn answers(&self, answer: Option<&'static str>) {
+        self.received().answer = answer;
+    }
+
     pub(crate) fn received(&self) -> MutexGuard<'_, Received> {
         self.received.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -65,9 +74,14 @@ impl Receiver {
 
     /// Decides about one message; `None` loses the reply.
     fn take(&self, headers: HashMap<String, String>, body: String, faulty: bool) -> Option<&'static str> {
-        let id = headers.get("webhook-id")?.clone();
         let mut received = self.received();
         received.requests += 1;
+        if let Some(answer) = received.answer {
+            received.refused.push(body);
+            return Some(answer);
+        }
+        // Other kinds than webhooks carry no id in their headers.
+        let id = headers.get("webhook-id").cloned().unwrap_or_else(|| body.clone());
         let lot = id.bytes().fold(7_u32, |lot, byte| lot.wrapping_mul(31).wrapping_add(byte.into())) % 20;
         if faulty && lot < 3 && received.failed.insert(id.clone()) {
             return (lot < 2).then_some("500 Internal Server Error");

@@ -14,6 +14,10 @@ const PYPI: &str = include_str!("../../tests/peers/requirements.txt");
 /// Packages of npm: a reference library, and what drives a browser for the tests of the pages.
 const NPM: &[(&str, &str)] = &[("standardwebhooks", "1.1.1"), ("playwright-core", "1.65.1")];
 
+/// Packages of Debian and Ubuntu that are unpacked below `.setup/` and not installed, so that nothing
+/// of them runs unless a test starts it: a receiver, and a library that tells a program another time.
+const UNPACKED: &[&str] = &["prometheus-alertmanager", "libfaketime"];
+
 /// Waits two minutes for another package manager to finish, as unattended upgrades do on a
 /// machine that has just started.
 const LOCK_WAIT: &str = "DPkg::Lock::Timeout=120";
@@ -43,6 +47,7 @@ pub(crate) fn install(root: &Path, scope: Scope, progress: &Progress) -> Result<
             )?;
             python_packages(&root.join(".setup/venv"), progress)?;
             node_packages(&root.join(".setup/node"), progress)?;
+            unpacked(&root.join(".setup/debian"), progress);
             nextest(root, progress);
             Ok(())
         }
@@ -126,6 +131,42 @@ fn node_packages(folder: &Path, progress: &Progress) -> Result<(), Failure> {
     made.map_err(|error| Failure::new(format!("cannot create {}: {error}", folder.display())))?;
     let npm = ["install", "--no-audit", "--no-fund", "--loglevel=error", "--prefix"];
     run::must(Command::new("npm").args(npm).arg(folder).args(&packages), "npm install").map_err(by_hand)
+}
+
+/// Packages of the system's archive, unpacked into `folder`. Where there are none, the tests that
+/// need them say so and the others run.
+fn unpacked(folder: &Path, progress: &Progress) {
+    let (stamp, wanted) = (folder.join("unpacked.txt"), UNPACKED.join(" "));
+    if std::fs::read_to_string(&stamp).is_ok_and(|unpacked| unpacked == wanted) {
+        return;
+    }
+    if !Host::look().apt {
+        progress.say(&format!("going on without {wanted}: there is no apt-get here"));
+        return;
+    }
+    progress.say(&format!("about to unpack {wanted} into {}; nothing is installed", folder.display()));
+    let done = unpack(folder).and_then(|()| {
+        let written = std::fs::write(&stamp, &wanted);
+        written.map_err(|error| Failure::new(format!("cannot write {}: {error}", stamp.display())))
+    });
+    if let Err(failure) = done {
+        progress.say(&format!("{}; going on without {wanted}", failure.text));
+    }
+}
+
+fn unpack(folder: &Path) -> Result<(), Failure> {
+    let failed = |error| Failure::new(format!("cannot use {}: {error}", folder.display()));
+    std::fs::create_dir_all(folder).map_err(failed)?;
+    let mut download = Command::new("apt-get");
+    run::must(download.args(["download", "-qq"]).args(UNPACKED).current_dir(folder), "apt-get download")?;
+    for entry in std::fs::read_dir(folder).map_err(failed)?.flatten() {
+        let package = entry.path();
+        if package.extension().is_some_and(|extension| extension == "deb") {
+            run::must(Command::new("dpkg").arg("-x").arg(&package).arg(folder), "dpkg -x")?;
+            std::fs::remove_file(&package).map_err(failed)?;
+        }
+    }
+    Ok(())
 }
 
 fn installed_version(folder: &Path, package: &str) -> Option<String> {

@@ -384,7 +384,7 @@ async fn after_the_last_attempt_an_alert_is_a_dead_letter_that_can_be_replayed()
     let reason = dead.reason.unwrap();
     assert!(reason.starts_with("given up after 14 attempts; last: answered 500"), "{reason}");
 
-    assert!(rig.store.replay(dead.id, rig.clock.now()).await.unwrap());
+    assert!(rig.store.replay(dead.id, "ada", rig.clock.now()).await.unwrap());
     running.wake.wake();
     assert_eq!(endpoint.next().await.header("webhook-id"), dead.message_id);
     rig.delivered("siem").await;

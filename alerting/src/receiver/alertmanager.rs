@@ -5,8 +5,7 @@
 //! counts nor times. An Alertmanager with several instances is one receiver for each of them.
 //! <https://prometheus.io/docs/alerting/latest/alerts_api/>
 
-use super::{Described, Fault};
-use crate::egress::EgressPolicy;
+use super::Described;
 use crate::notification::{Notification, NotificationKind};
 use crate::receiver::{Address, Authorization};
 use crate::reply::Verdict;
@@ -15,7 +14,6 @@ use crate::story::Story;
 use crate::text::inert_cut;
 use crate::view::AlertView;
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
-use keywatch_secrets::SecretRef;
 use serde_json::{Map, Value, json};
 use std::time::Duration;
 
@@ -36,24 +34,12 @@ pub struct Alertmanager {
 }
 
 impl Described for Alertmanager {
-    fn target(&self) -> String {
-        format!("{:?}", self.address)
+    fn address(&self) -> Option<&Address> {
+        Some(&self.address)
     }
 
-    fn credentials(&self) -> Vec<&SecretRef> {
-        self.address
-            .credential()
-            .into_iter()
-            .chain(self.auth.as_ref().map(Authorization::credential))
-            .collect()
-    }
-
-    fn faults(&self, policy: &EgressPolicy) -> Vec<Fault> {
-        self.address.faults(policy)
-    }
-
-    fn unusable(&self, held: &Held) -> Option<String> {
-        self.address.url(held).err().map(|fault| fault.to_string())
+    fn auth(&self) -> Option<&Authorization> {
+        self.auth.as_ref()
     }
 }
 

@@ -3,7 +3,7 @@
 //! Text from records stands in headers only without line breaks, and in HTML only escaped.
 //! <https://www.rfc-editor.org/rfc/rfc5322>
 
-use super::{Described, Fault};
+use super::{Address, Described, Fault};
 use crate::egress::EgressPolicy;
 use crate::notification::Notification;
 use crate::sender::{Shown, Unsendable};
@@ -50,6 +50,10 @@ pub struct Email {
 }
 
 impl Described for Email {
+    fn address(&self) -> Option<&Address> {
+        None
+    }
+
     fn target(&self) -> String {
         inert_cut(&format!("{} by {}:{}", self.to.join(", "), self.host, self.port), 200)
     }

@@ -26,24 +26,22 @@ pub struct Ocsf {
 }
 
 impl Described for Ocsf {
-    fn target(&self) -> String {
-        format!("{:?}", self.address)
+    fn address(&self) -> Option<&Address> {
+        Some(&self.address)
     }
 
-    fn credentials(&self) -> Vec<&SecretRef> {
-        let auth = self.auth.as_ref().map(Authorization::credential);
-        self.address.credential().into_iter().chain(&self.signing).chain(auth).collect()
+    fn signing(&self) -> &[SecretRef] {
+        &self.signing
+    }
+
+    fn auth(&self) -> Option<&Authorization> {
+        self.auth.as_ref()
     }
 
     fn faults(&self, policy: &EgressPolicy) -> Vec<Fault> {
         let too_many = self.signing.len() > *SECRETS.end();
         let too_many = too_many.then_some(Fault::Secrets(self.signing.len()));
         self.address.faults(policy).into_iter().chain(too_many).collect()
-    }
-
-    fn unusable(&self, held: &Held) -> Option<String> {
-        let faults = [webhook::keys(&self.signing, held).err(), self.address.url(held).err()];
-        faults.into_iter().flatten().next().map(|fault| fault.to_string())
     }
 }
 

@@ -3,8 +3,7 @@
 //!
 //! <https://developer.pagerduty.com/docs/events-api-v2-overview>
 
-use super::{Described, Fault};
-use crate::egress::EgressPolicy;
+use super::Described;
 use crate::notification::{Notification, NotificationKind};
 use crate::receiver::Address;
 use crate::reply::Verdict;
@@ -35,16 +34,12 @@ pub struct PagerDuty {
 }
 
 impl Described for PagerDuty {
-    fn target(&self) -> String {
-        format!("{:?}", self.address)
+    fn address(&self) -> Option<&Address> {
+        Some(&self.address)
     }
 
     fn credentials(&self) -> Vec<&SecretRef> {
         self.address.credential().into_iter().chain([&self.routing_key]).collect()
-    }
-
-    fn faults(&self, policy: &EgressPolicy) -> Vec<Fault> {
-        self.address.faults(policy)
     }
 
     fn unusable(&self, held: &Held) -> Option<String> {

@@ -5,8 +5,7 @@
 //! <https://docs.slack.dev/messaging/sending-messages-using-incoming-webhooks>,
 //! <https://docs.slack.dev/messaging/formatting-message-text#escaping>.
 
-use super::{Described, Fault};
-use crate::egress::EgressPolicy;
+use super::Described;
 use crate::notification::Notification;
 use crate::receiver::Address;
 use crate::reply::Verdict;
@@ -14,7 +13,6 @@ use crate::sender::{Answer, Format, Held, Judgement, Request, Unsendable};
 use crate::story::Story;
 use crate::text::cut;
 use chrono::{DateTime, Utc};
-use keywatch_secrets::SecretRef;
 use serde_json::{Value, json};
 
 /// Slack refuses messages whose blocks hold around 13,000 characters, undocumented; this leaves
@@ -37,20 +35,8 @@ pub struct Slack {
 }
 
 impl Described for Slack {
-    fn target(&self) -> String {
-        format!("{:?}", self.address)
-    }
-
-    fn credentials(&self) -> Vec<&SecretRef> {
-        self.address.credential().into_iter().collect()
-    }
-
-    fn faults(&self, policy: &EgressPolicy) -> Vec<Fault> {
-        self.address.faults(policy)
-    }
-
-    fn unusable(&self, held: &Held) -> Option<String> {
-        self.address.url(held).err().map(|fault| fault.to_string())
+    fn address(&self) -> Option<&Address> {
+        Some(&self.address)
     }
 }
 

@@ -75,6 +75,10 @@ impl Sns {
 }
 
 impl Described for Sns {
+    fn address(&self) -> Option<&Address> {
+        None
+    }
+
     fn target(&self) -> String {
         inert_cut(&self.topic_arn, 200)
     }

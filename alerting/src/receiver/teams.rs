@@ -5,8 +5,7 @@
 //! <https://adaptivecards.io/explorer/TextRun.html>,
 //! <https://learn.microsoft.com/microsoftteams/platform/webhooks-and-connectors/how-to/connectors-using>.
 
-use super::{Described, Fault};
-use crate::egress::EgressPolicy;
+use super::Described;
 use crate::notification::Notification;
 use crate::receiver::Address;
 use crate::reply::Verdict;
@@ -14,7 +13,6 @@ use crate::sender::{Answer, Format, Held, Judgement, Request, Unsendable};
 use crate::story::Story;
 use chrono::{DateTime, Utc};
 use keywatch_event::Level;
-use keywatch_secrets::SecretRef;
 use serde_json::{Value, json};
 
 /// Teams takes 28 kB of a message; the rest is its own envelope's.
@@ -29,20 +27,8 @@ pub struct Teams {
 }
 
 impl Described for Teams {
-    fn target(&self) -> String {
-        format!("{:?}", self.address)
-    }
-
-    fn credentials(&self) -> Vec<&SecretRef> {
-        self.address.credential().into_iter().collect()
-    }
-
-    fn faults(&self, policy: &EgressPolicy) -> Vec<Fault> {
-        self.address.faults(policy)
-    }
-
-    fn unusable(&self, held: &Held) -> Option<String> {
-        self.address.url(held).err().map(|fault| fault.to_string())
+    fn address(&self) -> Option<&Address> {
+        Some(&self.address)
     }
 }
 

@@ -25,26 +25,22 @@ pub struct Webhook {
 }
 
 impl Described for Webhook {
-    fn target(&self) -> String {
-        format!("{:?}", self.address)
+    fn address(&self) -> Option<&Address> {
+        Some(&self.address)
     }
 
-    fn credentials(&self) -> Vec<&SecretRef> {
-        let auth = self.auth.as_ref().map(Authorization::credential);
-        self.address.credential().into_iter().chain(&self.signing).chain(auth).collect()
+    fn signing(&self) -> &[SecretRef] {
+        &self.signing
+    }
+
+    fn auth(&self) -> Option<&Authorization> {
+        self.auth.as_ref()
     }
 
     fn faults(&self, policy: &EgressPolicy) -> Vec<Fault> {
-        let mut faults = self.address.faults(policy);
-        if !SECRETS.contains(&self.signing.len()) {
-            faults.push(Fault::Secrets(self.signing.len()));
-        }
-        faults
-    }
-
-    fn unusable(&self, held: &Held) -> Option<String> {
-        let faults = [keys(&self.signing, held).err(), self.address.url(held).err()];
-        faults.into_iter().flatten().next().map(|fault| fault.to_string())
+        let count = self.signing.len();
+        let miscounted = (!SECRETS.contains(&count)).then_some(Fault::Secrets(count));
+        self.address.faults(policy).into_iter().chain(miscounted).collect()
     }
 }
 

@@ -1,5 +1,6 @@
 //! The first page: open alerts, what the last day looked like, and the core table.
 
+use super::bulk::{DoneLine, done_line};
 use crate::app::{App, Shared};
 use crate::chart::Chart;
 use crate::failure::Failure;
@@ -17,9 +18,10 @@ use chrono::{DateTime, Utc};
 use keywatch_event::{EventTime, Level, Provider, lateness};
 use keywatch_store::{AlertFilter, AlertRow, AlertStatus, Overview, Page, Resolution, Span};
 
-const KNOWN: [&str; 10] =
-    ["level", "rule", "provider", "principal", "secret", "status", "last", "since", "until", "after"];
-const FILTERS: [&str; 6] = ["level", "rule", "provider", "principal", "secret", "status"];
+/// `done` names what was just done to several alerts.
+pub(super) const KNOWN: [&str; 11] =
+    ["level", "rule", "provider", "principal", "secret", "status", "last", "since", "until", "after", "done"];
+pub(super) const FILTERS: [&str; 6] = ["level", "rule", "provider", "principal", "secret", "status"];
 /// `active` is what needs somebody: open and acknowledged.
 const STATUSES: [&str; 6] = ["active", "open", "acknowledged", "resolved", "withdrawn", "all"];
 /// Alerts the core table counts one by one; beyond that it says so.
@@ -78,6 +80,8 @@ struct AlertsPage {
     secret: String,
     resolutions: Vec<Choice>,
     here: String,
+    seen: String,
+    done: Option<DoneLine>,
     rows: Vec<AlertLine>,
     next: Option<String>,
     first: Option<String>,
@@ -93,7 +97,8 @@ pub(crate) async fn list(
     Extension(who): Extension<SignedIn>,
     uri: Uri,
 ) -> Result<Response, Failure> {
-    let params = Params::read(&uri, &KNOWN)?;
+    let mut params = Params::read(&uri, &KNOWN)?;
+    let done = params.take("done");
     let now = app.now();
     let range = params.range(now, "24h")?;
     let filter = filter(&params, range.span)?;
@@ -112,6 +117,8 @@ pub(crate) async fn list(
         secret: params.owned("secret").unwrap_or_default(),
         resolutions: resolutions(),
         here: params.without("after"),
+        seen: now.to_rfc3339(),
+        done: done_of(&app, done.as_deref(), now).await?,
         rows: listed.rows.iter().map(|row| line(row, &params, now)).collect(),
         next: params.next(listed.next),
         first: params.first(),
@@ -123,7 +130,7 @@ pub(crate) async fn list(
     })
 }
 
-fn filter(params: &Params, span: Span) -> Result<AlertFilter, Failure> {
+pub(super) fn filter(params: &Params, span: Span) -> Result<AlertFilter, Failure> {
     Ok(AlertFilter {
         level_min: params.parsed("level")?,
         rule: params.owned("rule"),
@@ -133,6 +140,12 @@ fn filter(params: &Params, span: Span) -> Result<AlertFilter, Failure> {
         statuses: statuses(params)?,
         span,
     })
+}
+
+/// What was just done to several alerts, while it is known.
+async fn done_of(app: &App, id: Option<&str>, now: DateTime<Utc>) -> Result<Option<DoneLine>, Failure> {
+    let Some(id) = id.and_then(|id| id.parse().ok()) else { return Ok(None) };
+    Ok(app.store.action(id).await?.map(|taken| done_line(taken, now)))
 }
 
 /// The reasons for which an alert can be resolved.

@@ -1,7 +1,9 @@
-//! Acknowledging, resolving and reopening alerts: one from its page, or those chosen in the list.
+//! Acknowledging, resolving and reopening alerts: one from its page, those chosen in the list, or all
+//! that match it.
 //!
 //! Each comes with the revision the person saw, so that nobody resolves what has grown meanwhile.
 
+use super::bulk;
 use crate::app::Shared;
 use crate::failure::Failure;
 use crate::form::{Fields, Sent};
@@ -13,6 +15,9 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
 use keywatch_store::{Action, HANDLED_MAX, Handled, Handling, Resolution};
 
+/// Alerts that are named one by one when they could not be handled.
+const LISTED: usize = 20;
+
 /// `POST /alerts`
 pub(crate) async fn handle(
     State(app): State<Shared>,
@@ -21,15 +26,30 @@ pub(crate) async fn handle(
 ) -> Result<Response, Failure> {
     let sent = Sent::read(fields, &who)?;
     let action = action(&sent)?;
-    let alerts = chosen(&sent)?;
     let name = sent.who(&app, &who)?;
-    let handling = Handling { action, who: &name, note: sent.text("note"), now: app.now() };
-    let answers = app.store.handle(&alerts, &handling, &*app.options.routing).await?;
+    let alerts = match (sent.text("scope"), sent.text("confirmed")) {
+        ("matching", "yes") => bulk::matching(&app, &sent).await?.alerts,
+        ("matching", _) => return bulk::confirm(&app, who, &sent).await,
+        _ => chosen(&sent)?,
+    };
+    if alerts.is_empty() {
+        return Err(Failure::Field { name: "alert", problem: "choose at least one alert".to_owned() });
+    }
+    let undoable = match alerts.len() {
+        1 => None,
+        _ => Some(app.store.begin_action(&words(action, &name), &name, app.now()).await?),
+    };
+    let handling = Handling { action, who: &name, note: sent.text("note"), now: app.now(), undoable };
+    let mut answers = Vec::with_capacity(alerts.len());
+    for some in alerts.chunks(HANDLED_MAX) {
+        answers.extend(app.store.handle(some, &handling, &*app.options.routing).await?);
+    }
     (app.options.changed)();
     let done = answers.iter().filter(|answer| matches!(answer, Handled::Done | Handled::Already)).count();
     tracing::info!(who = name, action = ?action, alerts = answers.len(), done, "alerts were handled");
     if done == answers.len() {
-        return Ok(Redirect::to(&sent.back()).into_response());
+        let back = undoable.map_or_else(|| sent.back(), |action| bulk::back_with(&sent.back(), action));
+        return Ok(Redirect::to(&back).into_response());
     }
     let text = told(&alerts, &answers, done);
     Ok(page::notice(StatusCode::CONFLICT, "Look again", &text, None))
@@ -67,13 +87,19 @@ fn chosen(sent: &Sent) -> Result<Vec<(String, u32)>, Failure> {
         let read = text.rsplit_once('~').and_then(|(id, seen)| Some((id.to_owned(), seen.parse().ok()?)));
         alerts.push(read.ok_or_else(|| bad("open the page again and choose from it".to_owned()))?);
     }
-    if alerts.is_empty() {
-        return Err(bad("choose at least one alert".to_owned()));
-    }
     if alerts.len() > HANDLED_MAX {
         return Err(bad(format!("choose at most {HANDLED_MAX} alerts at a time")));
     }
     Ok(alerts)
+}
+
+/// What was done, for whoever may undo it.
+fn words(action: Action, who: &str) -> String {
+    match action {
+        Action::Acknowledge => format!("acknowledged by {who}"),
+        Action::Resolve(why) => format!("resolved by {who} as {}", why.as_str()),
+        Action::Reopen => format!("reopened by {who}"),
+    }
 }
 
 fn told(alerts: &[(String, u32)], answers: &[Handled], done: usize) -> String {
@@ -87,6 +113,10 @@ fn told(alerts: &[(String, u32)], answers: &[Handled], done: usize) -> String {
             Handled::Impossible(status) => format!("is {} and cannot be handled so", status.as_str()),
             Handled::Unknown => "does not exist".to_owned(),
         };
+        if sentences.len() > LISTED {
+            sentences.push("And more.".to_owned());
+            break;
+        }
         sentences.push(format!("Alert {id} {why}."));
     }
     sentences.join(" ")

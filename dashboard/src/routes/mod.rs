@@ -3,6 +3,7 @@
 mod alert;
 mod alerts;
 mod assets;
+mod bulk;
 mod deliveries;
 mod event;
 mod events;
@@ -39,9 +40,10 @@ const FORM_BYTES_MAX: usize = 16 * 1024;
 
 /// Every page that needs a session, for the tests that walk all of them.
 #[cfg(test)]
-pub(crate) const PAGES: [&str; 22] = [
+pub(crate) const PAGES: [&str; 23] = [
     "/",
     "/alerts",
+    "/alerts/undo",
     "/deliveries/replay",
     "/deliveries/resume",
     "/silences",
@@ -70,6 +72,7 @@ pub(crate) fn router(app: Shared) -> Router {
     Router::new()
         .route("/", get(alerts::list))
         .route("/alerts", post(handle::handle))
+        .route("/alerts/undo", post(bulk::undo))
         .route("/alerts/{*id}", get(alert::page))
         .route("/events", get(events::list))
         .route("/events/{*id}", get(event::page))

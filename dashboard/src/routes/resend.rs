@@ -15,19 +15,20 @@ pub(crate) async fn replay(
     fields: Fields,
 ) -> Result<Redirect, Failure> {
     let sent = Sent::read(fields, &who)?;
+    let name = sent.who(&app, &who)?;
     let replayed = match sent.text("id") {
         "" => {
             let receiver = sent.need("receiver", "name a receiver, or the number of a delivery")?;
-            app.store.replay_all(receiver, app.now()).await?
+            app.store.replay_all(receiver, &name, app.now()).await?
         }
         text => {
             let problem = || "it is the number of a delivery".to_owned();
             let id = text.parse().ok();
             let id = id.ok_or_else(|| Failure::Field { name: "id", problem: problem() })?;
-            u64::from(app.store.replay(id, app.now()).await?)
+            u64::from(app.store.replay(id, &name, app.now()).await?)
         }
     };
-    tracing::info!(replayed, "messages are sent again because somebody asked on the dashboard");
+    tracing::info!(who = name, replayed, "messages are sent again because somebody asked on the dashboard");
     (app.options.changed)();
     Ok(Redirect::to(&sent.back()))
 }
@@ -39,9 +40,10 @@ pub(crate) async fn resume(
     fields: Fields,
 ) -> Result<Redirect, Failure> {
     let sent = Sent::read(fields, &who)?;
+    let name = sent.who(&app, &who)?;
     let receiver = sent.need("receiver", "name a receiver")?;
     app.store.resume_receiver(receiver).await?;
-    tracing::info!(receiver, "receiver resumed on the dashboard");
+    tracing::info!(who = name, receiver, "receiver resumed on the dashboard");
     (app.options.changed)();
     Ok(Redirect::to(&sent.back()))
 }
@@ -62,11 +64,14 @@ mod tests {
     async fn what_was_given_up_is_sent_again_from_the_page() {
         let bench = Bench::seeded().await;
         assert_eq!(dead(&bench).await, 1);
-        let form = format!("receiver={}&back=/deliveries", encoded(HOSTILE));
+        let form = format!("receiver={}&who=Ada&back=/deliveries", encoded(HOSTILE));
         assert_eq!(bench.send("/deliveries/replay", &form).await.status, StatusCode::SEE_OTHER);
         assert_eq!(dead(&bench).await, 0);
-        assert_eq!(bench.send("/deliveries/replay", "id=x").await.status, StatusCode::BAD_REQUEST);
-        assert_eq!(bench.send("/deliveries/replay", "").await.status, StatusCode::BAD_REQUEST);
+        let history = bench.store.alert("alert-1").await.unwrap().unwrap().history;
+        let asked = history.iter().find(|entry| entry.detail.starts_with("sent again to "));
+        assert_eq!(asked.and_then(|entry| entry.who.as_deref()), Some("Ada"), "{history:?}");
+        assert_eq!(bench.send("/deliveries/replay", "id=x&who=Ada").await.status, StatusCode::BAD_REQUEST);
+        assert_eq!(bench.send("/deliveries/replay", "who=Ada").await.status, StatusCode::BAD_REQUEST);
     }
 
     #[tokio::test]
@@ -76,6 +81,8 @@ mod tests {
         for url in ["/deliveries/replay", "/deliveries/resume"] {
             assert_eq!(bench.post(url, "receiver=ops&id=1", &cookie).await.status, StatusCode::FORBIDDEN);
         }
-        assert_eq!(bench.send("/deliveries/resume", "receiver=ops").await.status, StatusCode::SEE_OTHER);
+        assert_eq!(bench.send("/deliveries/resume", "receiver=ops").await.status, StatusCode::BAD_REQUEST);
+        let named = bench.send("/deliveries/resume", "receiver=ops&who=Ada").await;
+        assert_eq!(named.status, StatusCode::SEE_OTHER);
     }
 }

@@ -13,7 +13,7 @@ impl Stage {
     async fn act(&self, ids: &[(&str, u32)], action: Action, secs: i64) -> Vec<Handled> {
         let routing = TEAM.map(|name| Subscriber::new(name, Level::Info));
         let ids: Vec<_> = ids.iter().map(|(id, revision)| ((*id).to_owned(), *revision)).collect();
-        let handling = Handling { action, who: "ada", note: "looks odd", now: clock(secs) };
+        let handling = Handling { action, who: "ada", note: "looks odd", now: clock(secs), undoable: None };
         self.store.handle(&ids, &handling, &routing).await.unwrap()
     }
 

@@ -11,6 +11,7 @@ mod holding;
 mod lifecycle;
 mod outbox;
 mod queries;
+mod undo;
 mod urging;
 
 use crate::{Committed, Incoming, IncomingEvent, Judge, PositionChange, Store, StoreError, Subscriber};

@@ -120,9 +120,9 @@ async fn a_dead_letter_is_visible_and_replayed_with_a_fresh_schedule() {
     let dead = stage.store.delivery(first[0].id).await.unwrap().unwrap().delivery;
     assert_eq!((dead.state, dead.reason.as_deref()), (DeliveryState::DeadLetter, Some(end)));
     assert_eq!(stage.store.totals().await.unwrap().dead, 1);
-    assert!(stage.store.replay(dead.id, clock(500)).await.unwrap());
-    assert!(!stage.store.replay(dead.id, clock(500)).await.unwrap(), "it is pending already");
-    assert!(!stage.store.replay(999, clock(500)).await.unwrap());
+    assert!(stage.store.replay(dead.id, "ada", clock(500)).await.unwrap());
+    assert!(!stage.store.replay(dead.id, "ada", clock(500)).await.unwrap(), "it is pending already");
+    assert!(!stage.store.replay(999, "ada", clock(500)).await.unwrap());
     let again = stage.due(500).await;
     assert_eq!((again[0].attempt, &again[0].message_id), (1, &first[0].message_id));
     assert!(!Attempting(2).delivered(&stage, &first[0]).await, "the old lease is gone");

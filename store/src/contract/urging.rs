@@ -27,7 +27,8 @@ impl Stage {
     }
 
     async fn acknowledge(&self, secs: i64) {
-        let handling = Handling { action: Action::Acknowledge, who: "ada", note: "", now: clock(secs) };
+        let handling =
+            Handling { action: Action::Acknowledge, who: "ada", note: "", now: clock(secs), undoable: None };
         let routing = [Subscriber::new("ops", Level::Info)];
         self.store.handle(&[("A".to_owned(), 1)], &handling, &routing).await.unwrap();
     }

@@ -316,7 +316,7 @@ impl World {
         let Some(number) = self.events.checked_sub(1) else { return };
         let id = format!("a{number}");
         let Some(found) = self.store.alert(&id).await.unwrap() else { return };
-        let handling = Handling { action, who: "ada", note: "", now: self.clock.now() };
+        let handling = Handling { action, who: "ada", note: "", now: self.clock.now(), undoable: None };
         self.store.handle(&[(id, found.alert.revision)], &handling, &self.policy.plan).await.unwrap();
     }
 
@@ -335,7 +335,7 @@ impl World {
         for (receiver, name) in RECEIVERS.into_iter().enumerate() {
             self.peers[receiver].lock().unwrap().behaviour = Behaviour::Accept;
             self.store.resume_receiver(name).await.unwrap();
-            self.store.replay_all(name, self.clock.now()).await.unwrap();
+            self.store.replay_all(name, "ada", self.clock.now()).await.unwrap();
             while let Some(due) = self.store.next_due(name).await.unwrap() {
                 self.pass_until(due);
                 if self.clock.now() - begun > TimeDelta::hours(DRAIN_HOURS * 2) {
