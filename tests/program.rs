@@ -13,6 +13,7 @@ mod kills;
 mod lifecycle;
 mod monitoring;
 mod peers;
+mod push;
 mod reload;
 mod rules;
 mod secrets;

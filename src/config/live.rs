@@ -4,6 +4,8 @@ use super::section::Source;
 use keywatch_aws::{Access, lookup, trail};
 use keywatch_azure::blob;
 use keywatch_kafka as kafka;
+use keywatch_push as push;
+use std::path::Path;
 
 /// A source that runs as a task.
 #[derive(Clone, Debug, PartialEq)]
@@ -23,12 +25,24 @@ pub(crate) enum Way {
     Blob(keywatch_azure::Access, blob::Settings),
     /// As messages of a Kafka cluster or of Event Hubs.
     Kafka(keywatch_brokers::Access, kafka::Settings),
+    /// By being pushed to.
+    Push(push::Settings),
 }
 
 impl LiveSource {
-    /// What a section means; `None` for files.
-    pub(crate) fn of(source: &Source) -> Option<Self> {
+    /// What a section means; `None` for files. Spools lie beside the database unless told.
+    pub(crate) fn of(source: &Source, database: &Path) -> Option<Self> {
         let name = source.name.value.clone();
+        if let Some(device) = &source.vault {
+            let way = push::Way::Device(device.meaning());
+            let settings = push::Settings { storage: device.spool.meaning(&name, database), way };
+            return Some(Self { name, way: Way::Push(settings) });
+        }
+        if let Some(http) = &source.http {
+            let way = push::Way::Http(http.meaning());
+            let settings = push::Settings { storage: http.spool.meaning(&name, database), way };
+            return Some(Self { name, way: Way::Push(settings) });
+        }
         if let Some(queue) = &source.aws_queue {
             let (access, settings) = queue.meaning();
             return Some(Self { name, way: Way::Trail(access, settings) });
@@ -50,6 +64,7 @@ impl LiveSource {
     /// What it is, in words.
     pub(crate) fn kind(&self) -> String {
         match &self.way {
+            Way::Push(settings) => settings.way.told(),
             Way::Trail(_, settings) => match settings.carries {
                 trail::Carries::Objects => format!("trail in S3, announced by {}", settings.queue),
                 trail::Carries::Events => format!("events in {}", settings.queue),

@@ -53,6 +53,10 @@ section! {
         ///     aws_queue: {url: "https://sqs.eu-central-1.amazonaws.com/111122223333/keywatch"}
         ///   - name: sandbox
         ///     aws_lookup: {regions: [eu-central-1, us-east-1]}
+        ///   - name: devices
+        ///     vault: {tcp: "127.0.0.1:9090"}
+        ///   - name: requests
+        ///     http: {listen: "127.0.0.1:8421", tokens: [{source: env, path: INGEST_TOKEN}]}
         /// ```
         sources: Vec<Source>,
         /// Who is told about alerts.

@@ -3,6 +3,7 @@
 use super::aws::{AwsLookup, AwsQueue};
 use super::azure::AzureBlob;
 use super::kafka::{EventHubs, Kafka};
+use super::push::{HttpIngest, VaultDevice};
 use crate::config::frame::{At, Origin, Problems, need, section};
 use std::path::PathBuf;
 
@@ -23,8 +24,12 @@ section! {
         kafka: Option<Kafka>,
         /// Azure Event Hubs, through their Kafka endpoint.
         event_hubs: Option<EventHubs>,
+        /// Addresses that audit devices of Vault and OpenBao, or syslog, send to.
+        vault: Option<VaultDevice>,
+        /// An address that records are POSTed to.
+        http: Option<HttpIngest>,
     }
-    one_of: [files, aws_queue, aws_lookup, azure_blob, kafka, event_hubs];
+    one_of: [files, aws_queue, aws_lookup, azure_blob, kafka, event_hubs, vault, http];
     check: check;
 }
 

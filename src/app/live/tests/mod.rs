@@ -11,6 +11,7 @@ mod chance;
 mod cloudtrail;
 mod container;
 mod lookup;
+mod push;
 mod server;
 mod simulation;
 mod speed;
