@@ -105,6 +105,10 @@ impl Produced {
 }
 
 impl Described for Kafka {
+    fn address(&self) -> Option<&Address> {
+        None
+    }
+
     fn target(&self) -> String {
         let brokers = self.access.brokers.join(", ");
         format!("topic {} on {}", inert_cut(&self.topic, 250), inert_cut(&brokers, 200))
