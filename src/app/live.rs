@@ -8,7 +8,6 @@ use crate::clock;
 use crate::config::live::{LiveSource, Way};
 use keywatch_aws::lookup::{Lookup, Pace};
 use keywatch_aws::trail::{Backfill, TrailQueue};
-use keywatch_azure::blob::BlobContainer;
 use keywatch_ingest::source::{Clock, Condition, Health, Live, State};
 use keywatch_kafka::Group;
 use keywatch_push::Pushed;
@@ -50,11 +49,6 @@ pub(super) async fn run(source: LiveSource, health: Health, surroundings: Surrou
             let access = (&access, &secrets);
             settings.pace = pace;
             drive(Lookup::start(&source.name, access, settings, &positions, told).await, line).await;
-        }
-        Way::Blob(access, settings) => {
-            let container =
-                BlobContainer::start(&source.name, (&access, &secrets), settings, &positions, told);
-            drive(container, line).await;
         }
         Way::Kafka(access, settings) => {
             drive(Group::start(&source.name, (&access, &secrets), settings, &positions, told), line).await;

@@ -2,7 +2,6 @@
 
 use super::section::Source;
 use keywatch_aws::{Access, lookup, trail};
-use keywatch_azure::blob;
 use keywatch_kafka as kafka;
 use keywatch_push as push;
 use std::path::Path;
@@ -21,8 +20,6 @@ pub(crate) enum Way {
     Trail(Access, trail::Settings),
     /// By asking CloudTrail.
     Lookup(Access, lookup::Settings),
-    /// As blobs of a container of Azure.
-    Blob(keywatch_azure::Access, blob::Settings),
     /// As messages of a Kafka cluster or of Event Hubs.
     Kafka(keywatch_brokers::Access, kafka::Settings),
     /// By being pushed to.
@@ -51,10 +48,6 @@ impl LiveSource {
             let (access, settings) = lookup.meaning();
             return Some(Self { name, way: Way::Lookup(access, settings) });
         }
-        if let Some(blob) = &source.azure_blob {
-            let (access, settings) = blob.meaning();
-            return Some(Self { name, way: Way::Blob(access, settings) });
-        }
         let kafka = source.kafka.as_ref().map(|kafka| kafka.meaning(&name));
         let hubs = source.event_hubs.as_ref().map(|hubs| hubs.meaning(&name));
         let (access, settings) = kafka.or(hubs)?;
@@ -75,10 +68,6 @@ impl LiveSource {
                     count => format!("{count} account(s)"),
                 };
                 format!("CloudTrail LookupEvents: {accounts} in {}", settings.regions.join(", "))
-            }
-            Way::Blob(access, _) => {
-                let account = access.account.as_deref().unwrap_or("the account of its connection string");
-                format!("blobs of {} in {account}", access.container)
             }
             Way::Kafka(access, settings) => {
                 format!("Kafka topics {} on {}", settings.topics.join(", "), access.brokers.join(", "))

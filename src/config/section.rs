@@ -5,7 +5,6 @@
 
 mod address_data;
 mod aws;
-mod azure;
 mod cloudwatch;
 mod egress;
 mod kafka;

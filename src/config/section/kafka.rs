@@ -260,7 +260,8 @@ mod tests {
     fn a_group_is_named_for_its_source_unless_told() {
         let text = "sources:\n  - name: hub\n    kafka: {brokers: [\"k:1\"], topics: [a], start: end, session_timeout: 10s}\n";
         let root = read_root(text).0.expect("a configuration");
-        let source = LiveSource::of(&root.sources[0]).expect("a live source");
+        let source =
+            LiveSource::of(&root.sources[0], std::path::Path::new("keywatch.db")).expect("a live source");
         let Way::Kafka(_, settings) = &source.way else { panic!("another way") };
         assert_eq!(settings.group, "keywatch-hub");
         assert_eq!(settings.session_timeout.as_secs(), 10);

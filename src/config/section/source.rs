@@ -1,7 +1,6 @@
 //! Where audit records come from.
 
 use super::aws::{AwsLookup, AwsQueue};
-use super::azure::AzureBlob;
 use super::kafka::{EventHubs, Kafka};
 use super::push::{HttpIngest, VaultDevice};
 use crate::config::frame::{At, Origin, Problems, need, section};
@@ -18,8 +17,6 @@ section! {
         aws_queue: Option<AwsQueue>,
         /// CloudTrail's LookupEvents.
         aws_lookup: Option<AwsLookup>,
-        /// A container of Azure that diagnostic settings write to.
-        azure_blob: Option<AzureBlob>,
         /// Topics of a Kafka cluster.
         kafka: Option<Kafka>,
         /// Azure Event Hubs, through their Kafka endpoint.
@@ -29,7 +26,7 @@ section! {
         /// An address that records are POSTed to.
         http: Option<HttpIngest>,
     }
-    one_of: [files, aws_queue, aws_lookup, azure_blob, kafka, event_hubs, vault, http];
+    one_of: [files, aws_queue, aws_lookup, kafka, event_hubs, vault, http];
     check: check;
 }
 

@@ -3,7 +3,6 @@
 //! The mock speaks the real protocol on loopback. It has no logins and no transactions: what it
 //! cannot show is not shown here.
 
-mod login;
 mod speed;
 mod stage;
 

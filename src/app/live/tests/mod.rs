@@ -5,11 +5,9 @@
     reason = "numbers of a test are small"
 )]
 
-mod account;
 mod bucket;
 mod chance;
 mod cloudtrail;
-mod container;
 mod lookup;
 mod push;
 mod server;

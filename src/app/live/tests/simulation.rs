@@ -2,12 +2,11 @@
 //! happens on the way. A failing seed is run alone with `KEYWATCH_SEED=17`; `KEYWATCH_SEEDS=1000`
 //! runs more of them.
 
-use super::account::{self, Account};
 use super::bucket::{self, Store};
 use super::chance::Chance;
 use super::cloudtrail::{self, CloudTrail};
-use super::stage::{self, Outcome, Stage, clean, records};
-use super::{container, lookup, trail};
+use super::stage::{Outcome, Stage, clean, records};
+use super::{lookup, trail};
 use chrono::TimeDelta;
 use std::time::Duration;
 
@@ -184,79 +183,4 @@ async fn by_looking_up(seed: u64) {
         stage.until_some(&mut running).await;
     }
     compare(seed, &stage.outcome().await, &wanted);
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn through_a_container_everything_comes_once_whatever_happens() {
-    run_all(through_a_container).await;
-}
-
-async fn through_a_container(seed: u64) {
-    let mut chance = Chance::new(seed ^ 0x5A5A);
-    let all = records(&mut chance, RECORDS, 48);
-    let ordered: Vec<String> = all.iter().map(|(_, record)| record.clone()).collect();
-    let account = Account::new(seed);
-    let mut server = account.serve();
-    account.with(|state| state.faults = if state.chance.happens(70) { state.chance.below(20) } else { 0 });
-    // When each is written: most within minutes, some within hours; and where its line is torn.
-    let mut written: Vec<(i64, String, String)> = Vec::new();
-    for (secs, record) in &all {
-        let late = if chance.happens(20) { chance.below(15 * 3600) } else { chance.below(600) } as i64;
-        let hour = chrono::DateTime::from_timestamp(*secs, 0).unwrap().format("%Y-%m-%dT%H").to_string();
-        let name = account::blob(["KV-A", "KV-B", "KV-C"][chance.below(3) as usize], &hour);
-        written.push((secs + late, name.clone(), format!("{record}\n")));
-        if chance.happens(20) {
-            written.push((secs + late, name, format!("{record}\n")));
-        }
-    }
-    written.sort();
-    let begin = stage::START;
-    let mut stage = Stage::new(begin).await;
-    // Time flies here: a vault that is found days late is read from its beginning.
-    let settings =
-        keywatch_azure::blob::Settings { backfill: Duration::from_hours(96), ..container::settings() };
-    let begun = async |stage: &Stage, server: &super::server::Server| {
-        container::start_with(stage, server, container::key(), settings.clone()).await
-    };
-    let mut running = begun(&stage, &server).await;
-    let mut now = begin;
-    let mut waiting = written.into_iter().peekable();
-    while waiting.peek().is_some() {
-        let mut rest = None;
-        while let Some((_, name, line)) = waiting.next_if(|(at, _, _)| *at <= now) {
-            let (head, tail) = line.split_at(chance.below(line.len() as u64) as usize);
-            account.append(&name, head);
-            if chance.happens(50) {
-                stage.until_some(&mut running).await;
-            }
-            account.append(&name, tail);
-            rest = Some(name);
-        }
-        if rest.is_some() {
-            stage.until_some(&mut running).await;
-        }
-        now += 3600 * (1 + chance.below(3) as i64);
-        stage.hand.set(now);
-        match chance.below(30) {
-            0 => {
-                server.stop();
-                tokio::time::sleep(Duration::from_millis(chance.below(10))).await;
-                server.restart().await;
-            }
-            1 => {
-                drop(running);
-                running = begun(&stage, &server).await;
-            }
-            _ => {}
-        }
-    }
-    stage.hand.set(now.max(begin + 48 * 3600));
-    let wanted = clean(&ordered, now).await;
-    let deadline = tokio::time::Instant::now() + Duration::from_secs(30);
-    while stage.count().await < wanted.0.len() as u64 && tokio::time::Instant::now() < deadline {
-        stage.until_some(&mut running).await;
-    }
-    compare(seed, &stage.outcome().await, &wanted);
-    assert_eq!(stage.rejects().await, 0, "seed {seed}");
-    assert_eq!(stage.health.read().gaps_total, 0, "seed {seed}: {:?}", stage.health.read().gaps);
 }
