@@ -1,13 +1,17 @@
 //! How fast `keywatch scan` is, beside what the machine can do: `cargo xtask bench engine`.
 //!
 //! Makes its own events, then runs whole processes in turn (A B A B …) and prints the medians of
-//! their processor time, of the ratios round by round, and the peak of their memory. The yardsticks
+//! their processor time, of the ratios round by round, of the events a second of processor time, and
+//! the peak of their memory. Scans run with the five core rules unless they say that they run with the
+//! whole catalogue. The yardsticks
 //! are passes of this very program: `lean` finds the fields a hand-written counter needs and
 //! checks nothing; `check` reads every record strictly and keeps nothing; `inflate` expands the
 //! compressed files and drops the content.
 //!
 //! `KEYWATCH_BENCH_EVENTS` sets the number of events (1,000,000), `KEYWATCH_BENCH_ROUNDS` that of
-//! rounds (5). Processor time is read from `/proc` in hundredths of a second.
+//! rounds (5), `KEYWATCH_BENCH_ONLY` a part of the names of the comparisons to make.
+//! `KEYWATCH_SIGMA` names a folder of further rules to load beside the catalogue. Processor time is
+//! read from `/proc` in hundredths of a second.
 
 #![expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
 
@@ -25,6 +29,15 @@ use workload::Workload;
 /// Names a yardstick when this program is run again for one.
 const PASS: &str = "--yardstick";
 
+/// The five core rules.
+const CORE: [&str; 5] = [
+    "kw-001-normal-read.yml",
+    "kw-002-unusual-address.yml",
+    "kw-003-failed-authentication.yml",
+    "kw-004-secret-deletion.yml",
+    "kw-005-failed-reads.yml",
+];
+
 fn main() -> io::Result<()> {
     let arguments: Vec<String> = std::env::args().collect();
     if let Some(at) = arguments.iter().position(|argument| argument == PASS) {
@@ -34,22 +47,46 @@ fn main() -> io::Result<()> {
     let events = variable("KEYWATCH_BENCH_EVENTS").unwrap_or(1_000_000);
     let rounds = usize::try_from(variable("KEYWATCH_BENCH_ROUNDS").unwrap_or(5)).unwrap_or(5);
     let folder = tempfile::tempdir()?;
-    let bench = Bench { folder: folder.path().to_owned(), events, rounds };
+    let bench = Bench {
+        folder: folder.path().to_owned(),
+        events,
+        rounds,
+        only: text("KEYWATCH_BENCH_ONLY").unwrap_or_default(),
+    };
     bench.lines()?;
     bench.files()?;
     bench.rules()?;
-    bench.principals()
+    bench.principals()?;
+    bench.catalogue()
 }
 
 #[expect(clippy::disallowed_methods, reason = "a benchmark has no configuration")]
+fn text(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
 fn variable(name: &str) -> Option<u64> {
-    std::env::var(name).ok()?.parse().ok()
+    text(name)?.parse().ok()
 }
 
 struct Bench {
     folder: PathBuf,
     events: u64,
     rounds: usize,
+    only: String,
+}
+
+/// Which rules a scan runs with.
+#[derive(Clone, Copy)]
+enum Rules<'r> {
+    /// The five core rules.
+    Core,
+    /// The five core rules and a file or folder.
+    CoreAnd(&'r Path),
+    /// The whole catalogue.
+    Shipped,
+    /// The whole catalogue and a file or folder.
+    ShippedAnd(&'r Path),
 }
 
 /// A process to measure.
@@ -74,21 +111,22 @@ impl Bench {
             vec![
                 pass("lean", &file)?,
                 pass("check", &file)?,
-                scan("scan, 1 thread", &file, 1, None),
-                scan("scan, 2 threads", &file, 2, None),
+                scan("scan, 1 thread", &file, 1, Rules::Core),
+                scan("scan, 2 threads", &file, 2, Rules::Core),
             ],
         )
     }
 
     fn files(&self) -> io::Result<()> {
-        let folder = self.folder.join("gz");
+        let (folder, file) = (self.folder.join("gz"), self.file("events.ndjson", 2_000)?);
         Workload { events: self.events, principals: 2_000 }.write_files(&folder)?;
         self.compare(
             "compressed files",
             vec![
+                scan("the lines, 1 thread", &file, 1, Rules::Core),
                 pass("inflate", &folder)?,
-                scan("scan, 1 thread", &folder, 1, None),
-                scan("scan, 2 threads", &folder, 2, None),
+                scan("files, 1 thread", &folder, 1, Rules::Core),
+                scan("files, 2 threads", &folder, 2, Rules::Core),
             ],
         )
     }
@@ -98,7 +136,10 @@ impl Bench {
         let (few, many) = (self.rule_file(10)?, self.rule_file(1_000)?);
         self.compare(
             "further rules",
-            vec![scan("10 rules", &file, 1, Some(&few)), scan("1,000 rules", &file, 1, Some(&many))],
+            vec![
+                scan("10 rules", &file, 1, Rules::CoreAnd(&few)),
+                scan("1,000 rules", &file, 1, Rules::CoreAnd(&many)),
+            ],
         )
     }
 
@@ -106,8 +147,23 @@ impl Bench {
         let (few, many) = (self.file("events.ndjson", 2_000)?, self.file("many.ndjson", 100_000)?);
         self.compare(
             "principals",
-            vec![scan("2,000 principals", &few, 1, None), scan("100,000 principals", &many, 1, None)],
+            vec![
+                scan("2,000 principals", &few, 1, Rules::Core),
+                scan("100,000 principals", &many, 1, Rules::Core),
+            ],
         )
+    }
+
+    fn catalogue(&self) -> io::Result<()> {
+        let file = self.file("events.ndjson", 2_000)?;
+        let mut contenders = vec![
+            scan("five core rules", &file, 1, Rules::Core),
+            scan("the catalogue", &file, 1, Rules::Shipped),
+        ];
+        if let Some(folder) = text("KEYWATCH_SIGMA") {
+            contenders.push(scan("and a folder", &file, 1, Rules::ShippedAnd(Path::new(&folder))));
+        }
+        self.compare("the catalogue", contenders)
     }
 
     fn file(&self, name: &str, principals: u64) -> io::Result<PathBuf> {
@@ -136,6 +192,9 @@ impl Bench {
 
     /// Runs the contenders in turn; ratios are to the first.
     fn compare(&self, what: &str, mut contenders: Vec<Contender>) -> io::Result<()> {
+        if !what.contains(&*self.only) {
+            return Ok(());
+        }
         println!("\n{what}, {} events, {} rounds", self.events, self.rounds);
         let mut taken = vec![Vec::new(); contenders.len()];
         for round in 0..=self.rounds {
@@ -154,8 +213,9 @@ impl Bench {
             let ratio =
                 median(taken.iter().zip(&first).map(|(one, first)| one.cpu_secs / first.cpu_secs.max(0.01)));
             let peak = taken.iter().map(|one| one.peak_kib).max().unwrap_or(0) >> 10;
+            let rate = f64::from(u32::try_from(self.events).unwrap_or(u32::MAX)) / cpu.max(0.01);
             println!(
-                "  {:<20} {cpu:7.2} s processor  {ratio:5.2} x  {wall:7.2} s wall  {peak:5} MiB peak",
+                "  {:<20} {cpu:7.2} s processor  {ratio:5.2} x  {wall:7.2} s wall  {rate:9.0} events/s  {peak:5} MiB peak",
                 contender.name
             );
         }
@@ -163,11 +223,18 @@ impl Bench {
     }
 }
 
-fn scan(name: &'static str, input: &Path, threads: usize, rules: Option<&Path>) -> Contender {
+fn scan(name: &'static str, input: &Path, threads: usize, rules: Rules<'_>) -> Contender {
     let mut command = Command::new(env!("CARGO_BIN_EXE_keywatch"));
     command.args(["scan", "--quiet", "--format", "ndjson", "--threads"]).arg(threads.to_string());
-    if let Some(rules) = rules {
-        command.arg("--rules").arg(rules);
+    if let Rules::Core | Rules::CoreAnd(_) = rules {
+        command.arg("--no-shipped-rules");
+        for file in CORE {
+            let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("rules/builtin");
+            command.arg("--rules").arg(shipped.join(file));
+        }
+    }
+    if let Rules::CoreAnd(more) | Rules::ShippedAnd(more) = rules {
+        command.arg("--rules").arg(more);
     }
     command.arg(input);
     Contender { name, command }

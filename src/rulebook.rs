@@ -51,6 +51,12 @@ pub(crate) fn load(paths: &[PathBuf]) -> Result<Rulebook, RuleError> {
     Rulebook::of(shipped().chain(own.files).collect(), own.passed_over)
 }
 
+/// The rules in `paths` alone, without the shipped ones.
+pub(crate) fn load_alone(paths: &[PathBuf]) -> Result<Rulebook, RuleError> {
+    let own = files::read(paths)?;
+    Rulebook::of(own.files, own.passed_over)
+}
+
 fn shipped() -> impl Iterator<Item = RuleFile> {
     builtin().iter().map(|(name, text)| RuleFile { name: (*name).to_owned(), text: (*text).to_owned() })
 }

@@ -38,6 +38,9 @@ pub(crate) struct Scan {
     fail_level: Option<Level>,
     #[command(flatten)]
     given: Given,
+    /// Leave the shipped rules out: those of --rules and of the configuration judge alone
+    #[arg(long)]
+    no_shipped_rules: bool,
     /// Threads that read and normalise; as many as there are processors by default
     #[arg(long, value_name = "N")]
     threads: Option<NonZeroUsize>,
@@ -49,7 +52,8 @@ pub(crate) struct Scan {
 impl Scan {
     pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
         let supplied = self.given.supplied()?;
-        let rules = Arc::new(rulebook::load(&supplied.rules)?.set);
+        let load = if self.no_shipped_rules { rulebook::load_alone } else { rulebook::load };
+        let rules = Arc::new(load(&supplied.rules)?.set);
         let settings =
             Settings { tell_every: TELL_EVERY, writes_learned: false, ..supplied.settings_for_files() };
         let mut scanner = Scanner::new(Engine::new(Arc::clone(&rules), settings));

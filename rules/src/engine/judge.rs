@@ -6,10 +6,11 @@ use super::brief::Brief;
 use super::count::{CountState, Counting, Effect};
 use super::entry::{Part, blanks_combined};
 use super::group::Change;
+use super::heard::{Heard, Hearing};
 use super::verdicts::Verdicts;
-use super::{Context, Dispatch, Engine, Found, Scratch, State};
+use super::{Context, Dispatch, Engine, Scratch, State};
 use crate::Seen;
-use crate::rule::{Baseline, Count, Counted, Hit, Incident, Kind, Rule};
+use crate::rule::{Baseline, Count, Hit, Incident, Kind, Rule, RuleSet};
 use crate::view::View;
 use keywatch_event::{AlertChange, Level};
 use std::net::IpAddr;
@@ -65,7 +66,6 @@ impl Engine {
         dispatch.plan.matching(&view, &mut scratch.found.ids);
         if !scratch.found.ids.is_empty() {
             scratch.found.mark();
-            dispatch.listeners(&scratch.found, &mut scratch.rules, &mut scratch.baselines);
             self.hear(&dispatch, &mut scratch, (at, &view, said), verdicts);
         }
         scratch.spare = view.into_spare();
@@ -80,28 +80,20 @@ impl Engine {
         (at, view, said): (usize, &View<'_>, Said<'_>),
         verdicts: &mut Verdicts,
     ) {
-        let brief =
-            scratch.rules.iter().any(|rule| self.enters(dispatch, *rule, &scratch.found)).then(|| {
-                let brief = self.brief(view.seen(), at);
-                brief.who.tell(view);
-                brief
-            });
-        dispatch.words(&self.rules, view, scratch);
+        let rules = Arc::clone(&self.rules);
+        let heard = self.audiences.of(dispatch, &rules, &scratch.found);
+        let brief = heard.enters.then(|| {
+            let brief = self.brief(view.seen(), at);
+            brief.who.tell(view);
+            brief
+        });
+        scratch.words.begin(&dispatch.combinations);
+        heard.words.iter().for_each(|which| scratch.words.make(*which, &dispatch.combinations, view));
         let digests = std::mem::take(&mut self.digests);
         let context = Context { view, found: &scratch.found, words: &scratch.words, digests: &digests };
         let mut case = Case { engine: self, dispatch, at, said, context: &context, brief, verdicts };
-        case.run(&scratch.rules, &scratch.baselines);
+        case.run(&rules, &heard);
         self.digests = digests;
-    }
-
-    /// Whether the event enters a window of the rule, whatever is new about it. Most events enter
-    /// none of most rules, and what is remembered of an event costs more than to judge it.
-    fn enters(&self, dispatch: &Dispatch, rule: usize, found: &Found) -> bool {
-        let is_novel = dispatch.novel.get(rule).copied().unwrap_or(false);
-        match self.rules.rules.get(rule).map(|rule| &rule.kind) {
-            Some(Kind::Count(count)) if !is_novel => count.hits.iter().any(|hit| found.has(hit.matcher)),
-            Some(Kind::Count(_) | Kind::Classify(_) | Kind::Silence(_) | Kind::Risk(_)) | None => false,
-        }
     }
 
     /// What is remembered of the event at `at` of the batch.
@@ -147,26 +139,24 @@ struct Case<'c, 'v> {
 }
 
 impl Case<'_, '_> {
-    fn run(&mut self, rules: &[usize], baselines: &[usize]) {
-        let set = Arc::clone(&self.engine.rules);
-        let dispatch = self.dispatch;
-        let listens = |rule: &usize| dispatch.novel.get(*rule).copied().unwrap_or(false);
+    fn run(&mut self, set: &RuleSet, heard: &Heard) {
         let mut raising = Raising::default();
         let nothing = Novelties::default();
-        for at in rules.iter().filter(|rule| !listens(rule)) {
-            let Some(rule) = set.rules.get(*at) else { continue };
-            let level = self.apply(*at, rule, &nothing);
+        for hearing in heard.rules.iter().filter(|hearing| !hearing.is_novel) {
+            let Some(rule) = set.rules.get(hearing.rule) else { continue };
+            let level = self.apply(hearing, rule, &nothing);
             if has_own_past(rule) {
                 raising.measure = raising.measure.max(level);
             } else {
                 raising.others = raising.others.max(level);
             }
         }
+        let baselines = &heard.baselines;
         let novelties =
             if self.said.is_none() { self.judge_novelty(&set.baselines, baselines) } else { nothing };
-        for at in rules.iter().filter(|rule| listens(rule)) {
-            let Some(rule) = set.rules.get(*at) else { continue };
-            let level = self.apply(*at, rule, &novelties);
+        for hearing in heard.rules.iter().filter(|hearing| hearing.is_novel) {
+            let Some(rule) = set.rules.get(hearing.rule) else { continue };
+            let level = self.apply(hearing, rule, &novelties);
             if rule.kind.is_for_novelty_alone() {
                 raising.novelty = raising.novelty.max(level);
             } else {
@@ -179,18 +169,18 @@ impl Case<'_, '_> {
     }
 
     /// One rule's part; the level of what it raised.
-    fn apply(&mut self, at: usize, rule: &Rule, novelties: &Novelties) -> Option<Level> {
+    fn apply(&mut self, hearing: &Hearing, rule: &Rule, novelties: &Novelties) -> Option<Level> {
         match &rule.kind {
             Kind::Classify(hit) => {
-                if self.hits(hit, novelties) {
+                if hearing.hits != 0 || hearing.novel_hits != 0 && self.is_new(hit, novelties) {
                     self.verdicts.say(self.at, rule, rule.level);
                 }
                 None
             }
-            Kind::Count(count) => self.count(at, (rule, count), novelties),
+            Kind::Count(count) => self.count(hearing, (rule, count), novelties),
             Kind::Silence(silence) => {
                 let brief = self.brief();
-                if let Some(State::Silence(quiet)) = self.engine.states.get_mut(at) {
+                if let Some(State::Silence(quiet)) = self.engine.states.get_mut(hearing.rule) {
                     quiet.take(silence, self.context, &brief);
                 }
                 None
@@ -199,21 +189,26 @@ impl Case<'_, '_> {
         }
     }
 
-    fn count(&mut self, at: usize, (rule, count): (&Rule, &Count), novelties: &Novelties) -> Option<Level> {
-        let counting = Counting { rule, count, asks: self.dispatch.asks(at)? };
-        if let Some(State::Count(state)) = self.engine.states.get_mut(at) {
-            state.witness(counting, self.context);
+    fn count(
+        &mut self,
+        hearing: &Hearing,
+        (rule, count): (&Rule, &Count),
+        novelties: &Novelties,
+    ) -> Option<Level> {
+        let counting = Counting { rule, count, asks: self.dispatch.asks(hearing.rule)? };
+        if let Some(secs) = hearing.witnessed_secs {
+            if let Some(State::Count(state)) = self.engine.states.get_mut(hearing.rule) {
+                state.witness(counting, self.context);
+            }
+            if secs > 0 {
+                self.verdicts.matters(self.at, secs);
+            }
         }
-        let witnessed = count.witnessed_secs(self.context);
-        if witnessed > 0 {
-            self.verdicts.matters(self.at, witnessed);
-        }
-        let mask = count.hits.iter().enumerate().filter(|(_, hit)| self.hits(hit, novelties));
-        let hits = mask.fold(0_u64, |mask, (at, _)| mask | 1 << at.min(63));
+        let hits = hearing.hits | self.novel_hits(hearing, count, novelties);
         let plays = CountState::plays(count, self.context, hits)?;
-        let part = Part { hits, plays, note: novelties.note(count), adds: self.adds(count) };
+        let part = Part { hits, plays, note: novelties.note(count), adds: hearing.adds };
         let brief = self.brief();
-        let Some(State::Count(state)) = self.engine.states.get_mut(at) else { return None };
+        let Some(State::Count(state)) = self.engine.states.get_mut(hearing.rule) else { return None };
         let Effect { entered, raised, beyond } = state.take(counting, self.context, &part, &brief);
         self.engine.late_entries += u64::from(beyond);
         if entered {
@@ -235,22 +230,25 @@ impl Case<'_, '_> {
         brief
     }
 
-    /// Which measured quantities count the event because it matches.
-    fn adds(&self, count: &Count) -> u64 {
-        let adds =
-            |of: &Counted| matches!(of, Counted::Matching(matcher) if self.context.found.has(*matcher));
-        let quantities = count.measured().take(64).enumerate();
-        quantities.filter(|(_, of)| adds(of)).fold(0, |all, (at, _)| all | 1 << at)
+    /// Hits that are met because the event brings something new.
+    fn novel_hits(&self, hearing: &Hearing, count: &Count, novelties: &Novelties) -> u64 {
+        if hearing.novel_hits == 0 {
+            return 0;
+        }
+        let met = |(at, hit): &(usize, &Hit)| {
+            hearing.novel_hits >> at.min(&63) & 1 == 1 && self.is_new(hit, novelties)
+        };
+        let met = count.hits.iter().enumerate().filter(met);
+        met.fold(0, |mask, (at, _)| mask | 1 << at.min(63))
     }
 
-    /// Whether the event matches a hit, novelty included.
-    fn hits(&self, hit: &Hit, novelties: &Novelties) -> bool {
-        self.context.found.has(hit.matcher)
-            && match (hit.novel, self.said) {
-                (None, _) => true,
-                (Some(_), Some(said)) => said.iter().any(|rule| **rule == *hit.rule),
-                (Some(baseline), None) => novelties.of(baseline.0).next().is_some(),
-            }
+    /// Whether the event brings the novelty a hit listens to.
+    fn is_new(&self, hit: &Hit, novelties: &Novelties) -> bool {
+        match (hit.novel, self.said) {
+            (None, _) => false,
+            (Some(_), Some(said)) => said.iter().any(|rule| **rule == *hit.rule),
+            (Some(baseline), None) => novelties.of(baseline.0).next().is_some(),
+        }
     }
 
     fn judge_novelty(&mut self, specs: &[Baseline], baselines: &[usize]) -> Novelties {
@@ -437,16 +435,6 @@ impl Count {
         let Incident { keep_alive_secs, max_duration_secs, repeats_secs, .. } = self.incident;
         let lives = if in_incident { max_duration_secs + repeats_secs } else { 0 };
         self.timespan_secs.max(keep_alive_secs) + lives
-    }
-
-    /// How long an event matters that explains others, or tells of the life of a secret.
-    fn witnessed_secs(&self, context: &Context<'_, '_>) -> i64 {
-        let clears = self.hold.as_ref().filter(|hold| context.found.has(hold.cleared_by));
-        let lives = self
-            .lower
-            .as_ref()
-            .filter(|lower| context.found.has(lower.created_by) || context.found.has(lower.read_by));
-        clears.map_or(0, |hold| hold.secs).max(lives.map_or(0, |lower| lower.within_secs))
     }
 }
 

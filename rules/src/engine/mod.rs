@@ -16,6 +16,7 @@ mod entry;
 mod explain;
 mod few;
 mod group;
+mod heard;
 mod incident;
 mod judge;
 mod lagged;
@@ -40,6 +41,7 @@ use baseline::Known;
 use brief::Shared;
 use count::CountState;
 use entry::{Asks, Digests};
+use heard::Audiences;
 use keywatch_event::{Evaluation, EventTime, Learned};
 use lagged::Lag;
 use parts::Parts;
@@ -110,6 +112,7 @@ pub struct Engine {
     rules: Arc<RuleSet>,
     settings: Settings,
     dispatch: Arc<Dispatch>,
+    audiences: Audiences,
     states: Vec<State>,
     /// Which alerts other alerts hold.
     parts: Parts,
@@ -164,8 +167,6 @@ pub(crate) struct Found {
 #[derive(Debug, Default)]
 struct Scratch {
     found: Found,
-    rules: Vec<usize>,
-    baselines: Vec<usize>,
     words: Words,
     spare: Spare,
 }
@@ -249,37 +250,6 @@ impl Dispatch {
     fn asks(&self, rule: usize) -> Option<&Asks> {
         self.asks.get(rule)?.as_ref()
     }
-
-    /// Makes the words that those who listen ask for.
-    fn words(&self, rules: &RuleSet, view: &View<'_>, scratch: &mut Scratch) {
-        let Scratch { found, rules: heard, baselines, words, .. } = scratch;
-        words.begin(&self.combinations);
-        let mut make = |which| words.make(which, &self.combinations, view);
-        for rule in heard.iter() {
-            if let (Some(asks), Some(Kind::Count(count))) =
-                (self.asks(*rule), rules.rules.get(*rule).map(|rule| &rule.kind))
-            {
-                asks.each(count, found, &mut make);
-            }
-        }
-        for (per, of) in baselines.iter().filter_map(|at| self.sights.get(*at)) {
-            [Some(*per), *of].into_iter().flatten().for_each(&mut make);
-        }
-    }
-
-    /// Collects who listens to what was found, each once, in order.
-    fn listeners(&self, found: &Found, rules: &mut Vec<usize>, baselines: &mut Vec<usize>) {
-        rules.clear();
-        baselines.clear();
-        for id in &found.ids {
-            rules.extend(self.rules.get(id.0).into_iter().flatten());
-            baselines.extend(self.baselines.get(id.0).into_iter().flatten());
-        }
-        for list in [rules, baselines] {
-            list.sort_unstable();
-            list.dedup();
-        }
-    }
 }
 
 fn listen(table: &mut [Vec<usize>], matcher: MatcherId, who: usize) {
@@ -319,6 +289,7 @@ impl Engine {
             parts: Parts::new(&rules),
             baselines: rules.baselines.iter().map(known).collect(),
             dispatch: Arc::new(Dispatch::new(&rules, plan)),
+            audiences: Audiences::default(),
             rules,
             settings,
             shared: Shared::default(),

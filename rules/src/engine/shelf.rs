@@ -30,6 +30,9 @@ pub(crate) struct Shelf<T> {
 
 #[derive(Debug)]
 struct Slot<T> {
+    /// By the hash alone a name is known here, which is a random one: two names that share it would
+    /// have to be found without knowing it. Comparing names costs a look into far memory each time.
+    hash: u64,
     name: Box<str>,
     value: T,
     /// Whether it is listed to be written.
@@ -109,26 +112,28 @@ impl<T: Default + Serialize + DeserializeOwned> Shelf<T> {
     }
 
     fn slot(&self, name: Name<'_>) -> Option<&Slot<T>> {
-        self.slots.find(name.hash, |slot| *slot.name == *name.text)
+        self.slots.find(name.hash, |slot| slot.hash == name.hash)
     }
 
     fn slot_mut(&mut self, name: Name<'_>) -> Option<&mut Slot<T>> {
-        self.slots.find_mut(name.hash, |slot| *slot.name == *name.text)
+        self.slots.find_mut(name.hash, |slot| slot.hash == name.hash)
     }
 
     fn place(&mut self, name: Name<'_>, value: impl FnOnce() -> T) -> &mut Slot<T> {
-        let same = |slot: &Slot<T>| *slot.name == *name.text;
-        match self.slots.entry(name.hash, same, |slot| hashed(&slot.name)) {
+        let same = |slot: &Slot<T>| slot.hash == name.hash;
+        match self.slots.entry(name.hash, same, |slot| slot.hash) {
             Entry::Occupied(slot) => slot.into_mut(),
             Entry::Vacant(place) => {
-                let slot = Slot { name: name.text.into(), value: value(), dirty: false, stored: false };
+                let (hash, name) = (name.hash, name.text.into());
+                let slot = Slot { hash, name, value: value(), dirty: false, stored: false };
                 place.insert(slot).into_mut()
             }
         }
     }
 
     fn remove(&mut self, name: &str) -> Option<Slot<T>> {
-        let slot = self.slots.find_entry(hashed(name), |slot| *slot.name == *name).ok()?;
+        let hash = hashed(name);
+        let slot = self.slots.find_entry(hash, |slot| slot.hash == hash).ok()?;
         Some(slot.remove().0)
     }
 

@@ -1,0 +1,147 @@
+//! Who hears of an event, made once for every set of matchers that hold together.
+//!
+//! Most events match what an event a moment ago matched: which rules and baselines listen, which of
+//! a rule's hits are met and which words are needed follow from that alone. Knows no event.
+
+use super::words::Combination;
+use super::{Dispatch, Found};
+use crate::rule::{Count, Counted, Hit, Kind, MatcherId, RuleSet};
+use hashbrown::HashMap;
+use std::sync::Arc;
+
+/// Most sets remembered; all are forgotten when there are more. One is about 1.5 kB with the whole
+/// catalogue, and a day of one organisation has some dozens.
+const SETS_MAX: usize = 1_000;
+
+/// What follows from the matchers that hold for an event.
+#[derive(Debug)]
+pub(super) struct Heard {
+    /// Rules that listen, in order.
+    pub(super) rules: Vec<Hearing>,
+    /// Baselines that listen, in order.
+    pub(super) baselines: Vec<usize>,
+    /// The words they ask for.
+    pub(super) words: Vec<Combination>,
+    /// Whether the event enters a window, whatever is new about it. What is remembered of an event
+    /// costs more than to judge it, and is else made when a rule keeps it.
+    pub(super) enters: bool,
+}
+
+/// What the event is to one rule.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Hearing {
+    pub(super) rule: usize,
+    /// Whether the rule listens to novelty.
+    pub(super) is_novel: bool,
+    /// Hits that are met: bit n for hit n.
+    pub(super) hits: u64,
+    /// Hits that are met when the event brings something new.
+    pub(super) novel_hits: u64,
+    /// Which measured quantities count the event because it matches.
+    pub(super) adds: u64,
+    /// How long it matters because it explains others, or tells of the life of a secret.
+    pub(super) witnessed_secs: Option<i64>,
+}
+
+/// Sets of matchers, with what follows from each.
+#[derive(Debug, Default)]
+pub(super) struct Audiences(HashMap<Box<[MatcherId]>, Arc<Heard>>);
+
+impl Audiences {
+    /// Who hears of what matched `found`.
+    pub(super) fn of(&mut self, dispatch: &Dispatch, rules: &RuleSet, found: &Found) -> Arc<Heard> {
+        if let Some(heard) = self.0.get(found.ids.as_slice()) {
+            return Arc::clone(heard);
+        }
+        if self.0.len() >= SETS_MAX {
+            self.0.clear();
+        }
+        let heard = Arc::new(Heard::of(dispatch, rules, found));
+        self.0.insert(found.ids.as_slice().into(), Arc::clone(&heard));
+        heard
+    }
+}
+
+impl Heard {
+    fn of(dispatch: &Dispatch, rules: &RuleSet, found: &Found) -> Self {
+        let listening = listeners(&dispatch.rules, found);
+        let baselines = listeners(&dispatch.baselines, found);
+        let mut words = Vec::new();
+        let mut make = |which: Combination| {
+            if !words.contains(&which) {
+                words.push(which);
+            }
+        };
+        for rule in &listening {
+            if let (Some(asks), Some(Kind::Count(count))) =
+                (dispatch.asks(*rule), rules.rules.get(*rule).map(|rule| &rule.kind))
+            {
+                asks.each(count, found, &mut make);
+            }
+        }
+        for (per, of) in baselines.iter().filter_map(|at| dispatch.sights.get(*at)) {
+            [Some(*per), *of].into_iter().flatten().for_each(&mut make);
+        }
+        let heard = |at: &usize| Some(Hearing::of(*at, &rules.rules.get(*at)?.kind, dispatch, found));
+        let hearings: Vec<Hearing> = listening.iter().filter_map(heard).collect();
+        let enters = |hearing: &Hearing| {
+            let kind = rules.rules.get(hearing.rule).map(|rule| &rule.kind);
+            hearing.hits != 0 && matches!(kind, Some(Kind::Count(_)))
+        };
+        Self { enters: hearings.iter().any(enters), rules: hearings, baselines, words }
+    }
+}
+
+impl Hearing {
+    fn of(rule: usize, kind: &Kind, dispatch: &Dispatch, found: &Found) -> Self {
+        let hits = match kind {
+            Kind::Classify(hit) => std::slice::from_ref(hit),
+            Kind::Count(count) => count.hits.as_slice(),
+            Kind::Silence(_) | Kind::Risk(_) => &[],
+        };
+        let met = |novel: bool| {
+            let met = |hit: &Hit| found.has(hit.matcher) && hit.novel.is_some() == novel;
+            let met = hits.iter().enumerate().filter(|(_, hit)| met(hit));
+            met.fold(0_u64, |mask, (at, _)| mask | 1 << at.min(63))
+        };
+        let count = match kind {
+            Kind::Count(count) => Some(count.as_ref()),
+            Kind::Classify(_) | Kind::Silence(_) | Kind::Risk(_) => None,
+        };
+        Self {
+            rule,
+            is_novel: dispatch.novel.get(rule).copied().unwrap_or(false),
+            hits: met(false),
+            novel_hits: met(true),
+            adds: count.map_or(0, |count| count.adds(found)),
+            witnessed_secs: count.and_then(|count| count.witnessed_secs(found)),
+        }
+    }
+}
+
+/// Who listens to what was found, each once, in order.
+fn listeners(table: &[Vec<usize>], found: &Found) -> Vec<usize> {
+    let mut all: Vec<usize> =
+        found.ids.iter().flat_map(|id| table.get(id.0).into_iter().flatten()).copied().collect();
+    all.sort_unstable();
+    all.dedup();
+    all
+}
+
+impl Count {
+    /// Which measured quantities count the event because it matches.
+    fn adds(&self, found: &Found) -> u64 {
+        let adds = |of: &Counted| matches!(of, Counted::Matching(matcher) if found.has(*matcher));
+        let quantities = self.measured().take(64).enumerate();
+        quantities.filter(|(_, of)| adds(of)).fold(0, |all, (at, _)| all | 1 << at)
+    }
+
+    /// How long an event matters that explains others, or tells of the life of a secret; `None`
+    /// when it does neither.
+    fn witnessed_secs(&self, found: &Found) -> Option<i64> {
+        let clears = self.hold.as_ref().filter(|hold| found.has(hold.cleared_by)).map(|hold| hold.secs);
+        let tells = |lower: &&crate::rule::Lower| found.has(lower.created_by) || found.has(lower.read_by);
+        let lives = self.lower.as_ref().filter(tells).map(|lower| lower.within_secs);
+        clears.max(lives)
+    }
+}
