@@ -13,6 +13,7 @@ use crate::config::Config;
 use crate::config::section::{Log, LogFormat};
 use crate::metrics::Figures;
 use crate::pipeline::Pipeline;
+use crate::watch::{Watch, standing};
 use crate::{cli, rulebook};
 use anyhow::Context;
 use delivery::{Delivery, Desk};
@@ -23,6 +24,7 @@ use keywatch_aws::lookup::Pace;
 use keywatch_dashboard::{Dashboard, Options};
 use keywatch_event::EventTime;
 use keywatch_ingest::provider::Normalizer;
+use keywatch_rules::RuleSet;
 use keywatch_store::Store;
 use live::Surroundings;
 use sources::{Configured, Sources};
@@ -62,9 +64,11 @@ pub(crate) async fn run(
     let store = Store::open(&config.database).await?;
     let mut delivery = Delivery::start(store.clone(), &config, &outbound)?;
     let desk = Arc::new(delivery.desk());
+    let mut watch = watch_over_sources(&store, &rules).await?;
     let mut pipeline = Pipeline::start(store.clone(), rules, settings, desk).await?;
     let surroundings = surroundings(&config, &store).await?;
     let mut sources = Sources::start(Configured::all(&config.sources, &config.live), &surroundings);
+    watch.attend(sources.subjects(), &config.patience);
     let listener = TcpListener::bind(config.listen).await.with_context(|| {
         format!(
             "cannot listen on {}; choose another address with --listen or end the program that has it",
@@ -92,6 +96,7 @@ pub(crate) async fn run(
         pipeline: &mut pipeline,
         store: store.clone(),
         sources: &mut sources,
+        watch,
         surroundings,
         desk: delivery.desk(),
         delivery: &mut delivery,
@@ -109,6 +114,11 @@ pub(crate) async fn run(
     let ended = finish(tasks).await;
     store.close().await?;
     fed.and(ended)
+}
+
+/// The watch over sources, with what the store remembers of them.
+async fn watch_over_sources(store: &Store, rules: &RuleSet) -> anyhow::Result<Watch> {
+    Ok(Watch::new(rules, &standing(store, rules).await?, &store.learned().await?))
 }
 
 /// What sources that are asked over the network share.

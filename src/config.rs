@@ -26,6 +26,7 @@ pub(crate) use edited::{EditedReceiver, filled_in, settings_of};
 pub(crate) use layers::{Layers, Reading, environment};
 pub(crate) use supplied::Supplied;
 
+use crate::watch::Patience;
 use frame::{At, Problems};
 use keywatch_alerting::policy::Policy;
 use keywatch_alerting::{EgressPolicy, Receiver};
@@ -33,10 +34,11 @@ use keywatch_rules::Problem;
 use keywatch_secrets::{SecretManager, SecretRef, Settings};
 pub(crate) use references::Named;
 use section::{CloudWatch, Log, Root};
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// What a configuration means.
 #[derive(Clone, Debug)]
@@ -54,6 +56,8 @@ pub(crate) struct Config {
     pub(crate) sources: Vec<FileSource>,
     /// Sources that are asked over the network.
     pub(crate) live: Vec<live::LiveSource>,
+    /// How patient the watch over sources is, by their names.
+    pub(crate) patience: HashMap<String, Patience>,
     pub(crate) receivers: Vec<Receiver>,
     pub(crate) egress: EgressPolicy,
     /// Where figures are read besides the dashboard's address.
@@ -191,6 +195,7 @@ impl Config {
                 .iter()
                 .filter_map(|source| live::LiveSource::of(source, &root.database))
                 .collect(),
+            patience: root.sources.iter().map(patience).collect(),
             policy: policy::policy(root, &receivers),
             receivers,
             egress: (&root.egress).into(),
@@ -224,6 +229,12 @@ fn check_receivers(root: &Root, receivers: &[Receiver], problems: &Problems) {
             problems.add(&receiver.origin, problem.to_string(), "");
         }
     }
+}
+
+fn patience(source: &section::Source) -> (String, Patience) {
+    let secs = |time: Duration| i64::try_from(time.as_secs()).unwrap_or(i64::MAX);
+    let patience = Patience { silent_secs: secs(source.silent_after), late_secs: secs(source.late_after) };
+    (source.name.value.clone(), patience)
 }
 
 impl FileSource {

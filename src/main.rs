@@ -16,6 +16,7 @@ mod metrics;
 mod pipeline;
 mod rulebook;
 mod scanner;
+mod watch;
 
 use clap::Parser;
 use std::process::ExitCode;

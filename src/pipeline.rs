@@ -9,7 +9,7 @@ mod past;
 
 use bench::{Bench, Said, Tally};
 use chrono::{DateTime, Utc};
-use keywatch_event::{EventTime, Level, Provider, Reject};
+use keywatch_event::{Evaluation, EventTime, Level, Provider, Reject};
 use keywatch_ingest::provider::Normalizer;
 use keywatch_ingest::{Batch, scrub};
 use keywatch_rules::{Engine, Gauges, RuleSet, Settings};
@@ -76,8 +76,14 @@ impl Pipeline {
         Ok(())
     }
 
-    /// Takes one batch to the end: when this returns, it is on disk with all that follows from it.
-    pub(crate) async fn step(&mut self, batch: &Batch, now: DateTime<Utc>) -> Result<Stepped, StoreError> {
+    /// Takes one batch to the end: when this returns, it is on disk with all that follows from it,
+    /// and with `alongside`, what its source said of itself.
+    pub(crate) async fn step(
+        &mut self,
+        batch: &Batch,
+        alongside: Evaluation,
+        now: DateTime<Utc>,
+    ) -> Result<Stepped, StoreError> {
         let clean = scrub::clean(batch);
         let batch = clean.as_ref().unwrap_or(batch);
         let mut rejects = batch.rejects.clone();
@@ -112,6 +118,7 @@ impl Pipeline {
             incoming: &incoming,
             floor,
             past,
+            alongside,
             said: Tally::default(),
         };
         let committed = self.store.commit(&incoming, &mut judge, &*self.routing).await?;
@@ -127,6 +134,15 @@ impl Pipeline {
     /// batch without events. `None` when they say nothing.
     pub(crate) async fn tick(&mut self, now: DateTime<Utc>) -> Result<Option<Committed>, StoreError> {
         let said = self.engine.tick(EventTime::from(now));
+        self.say(said, now).await
+    }
+
+    /// Commits what somebody says, as a batch without events; `None` when they say nothing.
+    pub(crate) async fn say(
+        &mut self,
+        said: Evaluation,
+        now: DateTime<Utc>,
+    ) -> Result<Option<Committed>, StoreError> {
         if said.changes.is_empty() && said.learned.is_empty() {
             return Ok(None);
         }

@@ -4,6 +4,7 @@
 //! they did nothing.
 #![expect(clippy::print_stdout, reason = "a test that does nothing must say so")]
 
+use crate::harness::browser::Browser;
 use crate::harness::{Receiver, SECRET, Service, Site, wait_until};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
@@ -130,4 +131,25 @@ fn a_backfill_lists_the_bucket_and_reads_what_no_queue_told_of() {
     });
     assert_eq!(totals.events, 3, "one bucket of five");
     assert!(positions.contains_key("aws:trail:backfill"), "{positions:?}");
+}
+
+#[test]
+fn a_message_that_is_given_up_raises_an_alert() {
+    let Some(moto) = Moto::start() else { return };
+    let url = moto.does(&["setup"]);
+    moto.does(&["lost"]);
+    let receiver = Receiver::start(false);
+    let site = Site::new(&receiver);
+    let access = access(&site, &moto);
+    let source = format!(
+        "  - name: trail\n    aws_queue: {{url: \"{url}\", region: eu-central-1, tries: 1, access: {access}}}\n"
+    );
+    configure(&site, &receiver, &source);
+    let service = Service::start(&site.config());
+    wait_until("it is told", Duration::from_mins(1), || {
+        receiver.received().messages.iter().any(|(_, body)| body.contains("Message given up: trail"))
+    });
+    let page = Browser::sign_in(&service.login_link).page("/sources");
+    assert!(page.contains("could not be read in 1 tries"), "{page}");
+    assert_eq!(service.stop(), Some(0));
 }

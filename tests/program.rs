@@ -17,3 +17,4 @@ mod push;
 mod reload;
 mod rules;
 mod secrets;
+mod watch;

@@ -145,6 +145,11 @@ fn sources_come_change_and_go_while_they_read_and_no_event_is_lost_or_stored_twi
     wait_until("everything is stored", LIMIT, || stored(&address) == all);
     configure_sources(&site, &receiver, &[("three", "c")]);
     service.reload();
+    // The configuration is read beside the batches: until it took over, the first source reads on.
+    wait_until("the others are gone", LIMIT, || {
+        let page = get(&address, "/sources", &cookie);
+        !page.contains(">one<") && !page.contains(">two<")
+    });
     read_in(&site, "a", all, 10);
     read_in(&site, "c", all + 10, 10);
     wait_until("the one that stayed goes on", LIMIT, || stored(&address) == all + 10);

@@ -10,6 +10,7 @@ mod event;
 pub mod json;
 mod level;
 mod matching;
+mod observed;
 mod place;
 pub mod scrubbed;
 mod time;
@@ -29,5 +30,6 @@ pub use matching::{
     AlertField, MATCHERS_MAX, Matcher, MatcherError, PATTERN_BYTES_MAX, Subject, all_match, fits,
     matchers_from, matchers_text,
 };
+pub use observed::Observed;
 pub use place::{Place, Reject, RejectReason};
 pub use time::{EventTime, TimeError};

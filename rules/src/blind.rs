@@ -23,7 +23,7 @@ impl RuleSet {
             Kind::Classify(hit) => reason(hit),
             Kind::Count(count) => blind_count(&count.condition.of, count.hits.iter().map(reason).collect()),
             Kind::Silence(silence) => reason(&silence.hit),
-            Kind::Risk(_) => None,
+            Kind::Risk(_) | Kind::Observed(_) => None,
         }
     }
 }

@@ -48,6 +48,7 @@ pub fn builtin() -> &'static [(&'static str, &'static str)] {
         "kw-131-geography.yml",
         "kw-132-perimeter.yml",
         "kw-133-silence.yml",
+        "kw-133-sources.yml",
         "kw-134-time.yml",
         "kw-135-hours.yml",
         "kw-136-minted-credential.yml",

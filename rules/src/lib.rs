@@ -17,6 +17,7 @@ pub mod plan;
 pub mod problem;
 mod record;
 pub mod rule;
+mod sketch;
 pub mod surroundings;
 #[cfg(test)]
 mod testing;
@@ -26,6 +27,7 @@ pub mod yaml;
 
 pub use builtin::builtin;
 pub use compile::compile;
+pub use engine::alert_id;
 pub use engine::{Engine, Gauges, Settings};
 pub use log_source::LogSource;
 pub use lookup::{AddressData, AddressDataError};
@@ -33,6 +35,7 @@ pub use plan::Plan;
 pub use problem::Problem;
 pub use record::Scope;
 pub use rule::{MatcherId, Rule, RuleSet};
+pub use sketch::Sketch;
 pub use surroundings::{Lists, Planned, Surroundings};
 pub use view::View;
 

@@ -4,7 +4,7 @@ use crate::examples::Example;
 use crate::field::Field;
 use crate::matcher::Matcher;
 pub use crate::plan::MatcherId;
-use keywatch_event::Level;
+use keywatch_event::{Level, Observed};
 use std::sync::Arc;
 
 /// Every rule of one deployment, and the tables their parts refer to.
@@ -66,6 +66,9 @@ pub enum Kind {
     Silence(Box<Silence>),
     /// Raises an alert when several rules raised about one principal or address.
     Risk(Box<Risk>),
+    /// Says how urgent something noticed about a source is, and what to do. The service notices it;
+    /// no event does.
+    Observed(Observed),
 }
 
 /// One detection among those a rule listens to.
@@ -394,7 +397,7 @@ impl RuleSet {
             match &rule.kind {
                 Kind::Count(count) => fields.extend(count.fields().cloned()),
                 Kind::Silence(silence) => fields.extend(silence.hit.group_by.iter().cloned()),
-                Kind::Classify(_) | Kind::Risk(_) => {}
+                Kind::Classify(_) | Kind::Risk(_) | Kind::Observed(_) => {}
             }
         }
         fields
@@ -421,7 +424,7 @@ impl Kind {
             Self::Silence(silence) => {
                 std::iter::once(&silence.hit).chain(&silence.followed_by).map(|hit| hit.matcher).collect()
             }
-            Self::Risk(_) => Vec::new(),
+            Self::Risk(_) | Self::Observed(_) => Vec::new(),
         }
     }
 
@@ -431,7 +434,7 @@ impl Kind {
         match self {
             Self::Classify(hit) => hit.novel.is_some(),
             Self::Count(count) => count.hits.iter().any(|hit| hit.novel.is_some()),
-            Self::Silence(_) | Self::Risk(_) => false,
+            Self::Silence(_) | Self::Risk(_) | Self::Observed(_) => false,
         }
     }
 
@@ -442,7 +445,7 @@ impl Kind {
             Self::Count(count) => {
                 count.hits.len() == 1 && count.condition.bounds.iter().all(|(_, bound)| *bound <= 1.0)
             }
-            Self::Classify(_) | Self::Silence(_) | Self::Risk(_) => true,
+            Self::Classify(_) | Self::Silence(_) | Self::Risk(_) | Self::Observed(_) => true,
         }
     }
 
@@ -458,7 +461,7 @@ impl Kind {
                     + hold
             }
             Self::Risk(risk) => risk.timespan_secs,
-            Self::Classify(_) | Self::Silence(_) => 0,
+            Self::Classify(_) | Self::Silence(_) | Self::Observed(_) => 0,
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The shipped rules compile, and say what their examples expect.
 
+use keywatch_rules::rule::Kind;
 use keywatch_rules::{builtin, compile, examples};
 
 #[test]
@@ -21,8 +22,10 @@ fn every_shipped_rule_has_a_positive_and_a_near_miss() {
     let set = compile(builtin().iter().copied()).unwrap();
     // The other rules only feed these.
     for rule in set.rules.iter().filter(|rule| rule.id.starts_with("KW-")) {
+        let is_of_events = !matches!(rule.kind, Kind::Observed(_));
         let silent = rule.examples.iter().filter(|e| e.expect == examples::Expect::Silence).count();
-        assert!(silent > 0 && silent < rule.examples.len(), "{}", rule.id);
+        // What is noticed about a source has no events; the service's own tests raise it.
+        assert!(!is_of_events || silent > 0 && silent < rule.examples.len(), "{}", rule.id);
         assert!(
             !rule.runbook.is_empty() && !rule.tags.is_empty() && !rule.description.is_empty(),
             "{}",

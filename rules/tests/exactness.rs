@@ -26,7 +26,7 @@ fn follows_no_order(kind: &Kind) -> bool {
     match kind {
         Kind::Count(count) => !kind.is_novel() && count.lagged.is_none(),
         Kind::Classify(_) => !kind.is_novel(),
-        Kind::Silence(_) | Kind::Risk(_) => false,
+        Kind::Silence(_) | Kind::Risk(_) | Kind::Observed(_) => false,
     }
 }
 

@@ -13,6 +13,7 @@ use crate::config::{self, Config};
 use crate::metrics::Figures;
 use crate::pipeline::Pipeline;
 use crate::rulebook::{self, Rulebook};
+use crate::watch::Watch;
 use anyhow::Context;
 use keywatch_alerting::{Egress, Outbound, check_credentials};
 use keywatch_store::Store;
@@ -26,12 +27,16 @@ use tokio::time::{Interval, MissedTickBehavior, interval};
 
 /// How often rules that wait for what does not happen are asked.
 const TICK: Duration = Duration::from_mins(1);
+/// How often the sources themselves are looked at: what one states between two batches is told
+/// within this time.
+const LOOK: Duration = Duration::from_secs(5);
 
 /// What taking batches needs.
 pub(super) struct Feed<'f> {
     pub(super) pipeline: &'f mut Pipeline,
     pub(super) store: Store,
     pub(super) sources: &'f mut Sources,
+    pub(super) watch: Watch,
     /// What sources that are asked over the network share.
     pub(super) surroundings: Surroundings,
     pub(super) desk: Desk,
@@ -55,7 +60,7 @@ impl Feed<'_> {
         mut reload: Signal,
     ) -> anyhow::Result<()> {
         let mut stop = std::pin::pin!(stop);
-        let mut minute = every_minute();
+        let (mut minute, mut beat) = (every(TICK), every(LOOK));
         let mut preparing = JoinSet::new();
         loop {
             tokio::select! {
@@ -69,6 +74,7 @@ impl Feed<'_> {
                 }
                 Some(prepared) = preparing.join_next() => self.reload(prepared?).await?,
                 _ = minute.tick() => self.tick().await?,
+                _ = beat.tick() => self.look().await?,
                 fed = self.sources.next() => self.step(fed).await?,
             }
         }
@@ -76,13 +82,27 @@ impl Feed<'_> {
 
     async fn step(&mut self, fed: Fed) -> anyhow::Result<()> {
         let began = Instant::now();
-        let stepped = self.pipeline.step(&fed.batch, clock::now()).await.context(
+        let said = self.watch.take(fed.source, clock::now());
+        let stepped = self.pipeline.step(&fed.batch, said, clock::now()).await.context(
             "a batch could not be stored; Keywatch stops here and reads it again at the next start, nothing is lost",
         )?;
         self.desk.wake();
         self.figures.stepped(&self.sources.name_of(&fed), &stepped, began.elapsed());
         self.sources.committed(&fed, &stepped, clock::now());
+        self.watch.heard(fed.source, &stepped, clock::now());
         self.shown.holds(self.pipeline.gauges(), self.pipeline.late(), self.limits);
+        Ok(())
+    }
+
+    /// Looks at the sources themselves, and tells what stands and what happened.
+    async fn look(&mut self) -> anyhow::Result<()> {
+        let now = clock::now();
+        let said = self.watch.tick(now);
+        let told = self.pipeline.say(said, now).await;
+        if told.context("what was noticed about a source could not be stored; Keywatch stops here")?.is_some()
+        {
+            self.desk.wake();
+        }
         Ok(())
     }
 
@@ -146,6 +166,7 @@ impl Feed<'_> {
         let (settings, rules) = (config.supplied.settings(), Arc::new(book.set));
         self.limits = Limits::of(&settings);
         self.pipeline.reload(Arc::clone(&rules), settings).await?;
+        self.watch.reload(&rules);
         self.delivery.take_over(delivery);
         let waiting = waiting(&self.config, &config);
         for key in &waiting {
@@ -181,13 +202,13 @@ impl Feed<'_> {
     /// Sources that did not change go on undisturbed.
     async fn change_sources(&mut self) -> anyhow::Result<()> {
         let wanted = Configured::all(&self.config.sources, &self.config.live);
-        if self.sources.are(&wanted) {
-            return Ok(());
+        if !self.sources.are(&wanted) {
+            self.sources.end_others(&wanted).await;
+            // Read when nobody moves them any more: a source that changed goes on where it was.
+            self.surroundings.positions = Arc::new(self.store.positions().await?);
+            self.sources.start_missing(wanted, &self.surroundings);
         }
-        self.sources.end_others(&wanted).await;
-        // Read when nobody moves them any more: a source that changed goes on where it was.
-        self.surroundings.positions = Arc::new(self.store.positions().await?);
-        self.sources.start_missing(wanted, &self.surroundings);
+        self.watch.attend(self.sources.subjects(), &self.config.patience);
         Ok(())
     }
 }
@@ -237,10 +258,10 @@ struct Ready {
     delivery: Prepared,
 }
 
-/// A tick a minute from now and every minute after; one that is late is not made up for.
-fn every_minute() -> Interval {
-    let mut minute = interval(TICK);
-    minute.reset();
-    minute.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    minute
+/// A tick when this time has passed and every time after; one that is late is not made up for.
+fn every(time: Duration) -> Interval {
+    let mut ticks = interval(time);
+    ticks.reset();
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    ticks
 }

@@ -7,7 +7,7 @@ use super::sources::{AHEAD, Fed};
 use crate::clock;
 use crate::config::live::{LiveSource, Way};
 use keywatch_aws::lookup::{Lookup, Pace};
-use keywatch_aws::trail::{Backfill, TrailQueue};
+use keywatch_aws::trail::TrailQueue;
 use keywatch_ingest::source::{Clock, Condition, Health, Live, State};
 use keywatch_kafka::Group;
 use keywatch_push::Pushed;
@@ -42,8 +42,7 @@ pub(super) async fn run(source: LiveSource, health: Health, surroundings: Surrou
         }
         Way::Trail(access, settings) => {
             let access = (&access, &secrets);
-            let position = positions.get(&Backfill::position_name(&source.name)).cloned();
-            drive(TrailQueue::start(&source.name, access, settings, position, told).await, line).await;
+            drive(TrailQueue::start(&source.name, access, settings, &positions, told).await, line).await;
         }
         Way::Lookup(access, mut settings) => {
             let access = (&access, &secrets);

@@ -16,6 +16,7 @@ use crate::clock;
 use crate::config::FileSource;
 use crate::config::live::LiveSource;
 use crate::pipeline::Stepped;
+use crate::watch::Subject;
 use chrono::{DateTime, Utc};
 use figures::Figures;
 use follow::Thread;
@@ -39,7 +40,7 @@ const NOTICES_MAX: usize = 20;
 
 /// A batch with the source it came from.
 pub(super) struct Fed {
-    source: usize,
+    pub(super) source: usize,
     pub(super) batch: Batch,
     notices: Vec<String>,
 }
@@ -95,11 +96,12 @@ struct Slot {
 }
 
 /// What is known of a source.
-#[derive(Default)]
 struct Known {
     info: SourceInfo,
     figures: Figures,
-    health: Option<Health>,
+    health: Health,
+    /// Whether it tells its state; files do not.
+    is_live: bool,
 }
 
 /// All sources of the service.
@@ -181,18 +183,18 @@ impl Sources {
                 ..info
             };
         }
-        let mut known = Known { info, ..Known::default() };
+        let is_live = matches!(configured, Configured::Live(_));
+        let mut known = Known { info, is_live, figures: Figures::default(), health: Health::default() };
         let runner = match &configured {
-            Configured::Files(source) => self.follow(number, source, surroundings).unwrap_or_else(|error| {
-                let notice = format!("cannot be started: {error}; reload the configuration to try again");
-                tracing::error!(source = %source.name, "{notice}");
-                known.info.notices.push(notice);
-                Runner::Nobody
-            }),
-            Configured::Live(source) => {
-                let health = known.health.insert(Health::default());
-                self.ask(number, source, health.clone(), surroundings)
+            Configured::Files(source) => {
+                self.follow(number, source, known.health.clone(), surroundings).unwrap_or_else(|error| {
+                    let notice = format!("cannot be started: {error}; reload the configuration to try again");
+                    tracing::error!(source = %source.name, "{notice}");
+                    known.info.notices.push(notice);
+                    Runner::Nobody
+                })
             }
+            Configured::Live(source) => self.ask(number, source, known.health.clone(), surroundings),
         };
         self.known().insert(number, known);
         self.slots.insert(number, Slot { configured, runner });
@@ -202,12 +204,13 @@ impl Sources {
         &self,
         number: usize,
         source: &FileSource,
+        health: Health,
         surroundings: &Surroundings,
     ) -> std::io::Result<Runner> {
         let follower =
             Follower::new(&source.name, source.paths.clone(), surroundings.positions.as_ref().clone());
         let (ear, acknowledged) = channel();
-        let thread = Thread { number, follower, feed: self.into.clone(), acknowledged, ahead: 0 };
+        let thread = Thread { number, follower, health, feed: self.into.clone(), acknowledged, ahead: 0 };
         let spawned = std::thread::Builder::new()
             .name(format!("source {}", source.name))
             .spawn(move || thread.run())?;
@@ -309,6 +312,20 @@ impl Sources {
         info.notices.drain(..excess);
     }
 
+    /// Every source, to be watched.
+    pub(super) fn subjects(&self) -> Vec<Subject> {
+        let known = self.known();
+        let subject = |(number, slot): (&usize, &Slot)| {
+            let Known { info, health, .. } = known.get(number)?;
+            let provider = match &slot.configured {
+                Configured::Files(_) => None,
+                Configured::Live(source) => Some(source.provider()),
+            };
+            Some(Subject { number: *number, name: info.name.clone(), provider, health: health.clone() })
+        };
+        self.slots.iter().filter_map(subject).collect()
+    }
+
     /// The name of the source a batch came from.
     pub(super) fn name_of(&self, fed: &Fed) -> String {
         self.known().get(&fed.source).map(|known| known.info.name.clone()).unwrap_or_default()
@@ -370,17 +387,17 @@ fn report(ended: &Result<(Id, ()), JoinError>) {
 }
 
 impl Known {
-    /// A live source's health is its own; a file source fails by notices.
+    /// A live source's state is its own; a file source fails by notices.
     fn tell(&self, now: DateTime<Utc>) -> SourceInfo {
         let mut info = self.info.clone();
         info.per_minute = self.figures.per_minute(now);
         info.lag_secs = self.figures.lag_secs();
-        if let Some(health) = &self.health {
-            let condition = health.read();
-            let (state, lines) = live::told(&condition);
-            (info.refused, info.dropped) = (condition.refused.values().sum(), condition.dropped);
+        let condition = self.health.read();
+        let (state, lines) = live::told(&condition);
+        (info.refused, info.dropped) = (condition.refused.values().sum(), condition.dropped);
+        info.notices.extend(lines);
+        if self.is_live {
             info.state = state.as_str();
-            info.notices.extend(lines);
         }
         info
     }

@@ -12,6 +12,7 @@ use ipnet::IpNet;
 use keywatch_alerting::EgressPolicy;
 use keywatch_alerting::policy::Policy;
 use receiver::DemoReceiver;
+use std::collections::HashMap;
 use std::fs::{self, OpenOptions};
 use std::io::Write;
 use std::net::{IpAddr, SocketAddr};
@@ -54,6 +55,7 @@ impl Demo {
             supplied: Supplied::default(),
             sources: vec![FileSource { name: "sample logs".to_owned(), paths: vec![logs.clone()] }],
             live: Vec::new(),
+            patience: HashMap::new(),
             receivers: Vec::new(),
             policy: Policy::default(),
             egress: EgressPolicy { allow: vec![IpNet::from(IpAddr::from([127, 0, 0, 1]))], allow_http: true },

@@ -2,6 +2,7 @@
 
 use super::section::Source;
 use keywatch_aws::{Access, lookup, trail};
+use keywatch_event::Provider;
 use keywatch_kafka as kafka;
 use keywatch_push as push;
 use std::path::Path;
@@ -52,6 +53,16 @@ impl LiveSource {
         let hubs = source.event_hubs.as_ref().map(|hubs| hubs.meaning(&name));
         let (access, settings) = kafka.or(hubs)?;
         Some(Self { name, way: Way::Kafka(access, settings) })
+    }
+
+    /// Whose records it brings, before any has come.
+    pub(crate) const fn provider(&self) -> Provider {
+        match &self.way {
+            Way::Trail(..) | Way::Lookup(..) => Provider::Aws,
+            // A topic may carry any of them; Event Hubs carry Azure's.
+            Way::Kafka(..) => Provider::Azure,
+            Way::Push(_) => Provider::Vault,
+        }
     }
 
     /// What it is, in words.

@@ -17,6 +17,8 @@ pub(super) struct Bench<'b> {
     /// Events before this are late.
     pub(super) floor: Option<EventTime>,
     pub(super) past: Past,
+    /// What is committed with it whatever the rules say.
+    pub(super) alongside: Evaluation,
     /// What came of it.
     pub(super) said: Tally,
 }
@@ -42,7 +44,9 @@ impl Judge for Said {
 impl Judge for Bench<'_> {
     fn judge(&mut self, fresh: &[usize]) -> Evaluation {
         let seen: Vec<Seen<'_>> = fresh.iter().filter_map(|at| self.seen(*at)).collect();
-        let said = self.evaluate(&seen);
+        let mut said = self.evaluate(&seen);
+        said.changes.append(&mut self.alongside.changes);
+        said.learned.append(&mut self.alongside.learned);
         for (seen, classified) in seen.iter().zip(&said.classified) {
             *self.said.levels.entry((seen.event.provider, classified.level)).or_insert(0) += 1;
         }

@@ -59,7 +59,7 @@ impl Stage {
         std::fs::write(&path, lines).unwrap();
         let batch = Reader::new(vec![path]).next_batch(10_000, 1 << 24).unwrap();
         let now = DateTime::from_timestamp(START + 10_000_000, 0).unwrap();
-        self.pipeline.step(&batch, now).await.unwrap()
+        self.pipeline.step(&batch, Evaluation::default(), now).await.unwrap()
     }
 
     async fn alerts(&self) -> Vec<keywatch_store::AlertRow> {

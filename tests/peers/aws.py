@@ -2,6 +2,7 @@
 
 aws.py ENDPOINT setup         makes buckets, topics, a queue with a dead-letter queue; prints its URL
 aws.py ENDPOINT write N       writes N records by each way
+aws.py ENDPOINT lost          tells the queue of an object that is not there
 aws.py ENDPOINT left          prints how many messages are in the queue, and in the dead-letter queue
 """
 
@@ -92,6 +93,12 @@ def write(count):
     sqs.send_message(QueueUrl=queue_url("keywatch"), MessageBody=json.dumps({"Event": "s3:TestEvent", "Bucket": "x"}))
 
 
+def lost():
+    object = {"bucket": {"name": "s3-sqs"}, "object": {"key": f"AWSLogs/{ACCOUNT}/CloudTrail/gone.json.gz"}}
+    notice = {"Records": [{"eventSource": "aws:s3", "eventName": "ObjectCreated:Put", "s3": object}]}
+    client("sqs").send_message(QueueUrl=queue_url("keywatch"), MessageBody=json.dumps(notice))
+
+
 def left():
     names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
     found = []
@@ -105,5 +112,7 @@ if sys.argv[2] == "setup":
     setup()
 elif sys.argv[2] == "write":
     write(int(sys.argv[3]))
+elif sys.argv[2] == "lost":
+    lost()
 else:
     left()

@@ -45,6 +45,7 @@ pub struct Follower {
     streams: Vec<Stream>,
     ledgers: HashMap<Arc<str>, Ledger>,
     notices: Vec<String>,
+    gaps: Vec<String>,
     told: HashMap<PathBuf, String>,
     next_stream: u64,
     turn: usize,
@@ -62,6 +63,7 @@ impl Follower {
             streams: Vec::new(),
             ledgers: HashMap::new(),
             notices: Vec::new(),
+            gaps: Vec::new(),
             told: HashMap::new(),
             next_stream: 0,
             turn: 0,
@@ -154,6 +156,17 @@ impl Follower {
         std::mem::take(&mut self.notices)
     }
 
+    /// What of the notices says that records are lost, once each.
+    pub fn gaps(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.gaps)
+    }
+
+    /// Lines are lost.
+    fn miss(&mut self, text: &str) {
+        self.gaps.push(text.to_owned());
+        self.notice(text);
+    }
+
     fn notice(&mut self, text: &str) {
         self.notices.push(format!("source {}: {text}", self.name));
     }
@@ -226,7 +239,7 @@ impl Follower {
             }
         }
         for text in lost {
-            self.notice(&text);
+            self.miss(&text);
         }
     }
 

@@ -3,7 +3,9 @@
 //! A source has parts (a queue, a bucket, an account and region) that fail and recover one by one.
 //! Invariant: an error stands exactly as long as its part does not work. Reads no clock.
 
+use super::statement::{Stated, Statement, Statements};
 use chrono::{DateTime, Utc};
+use keywatch_event::Observed;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -15,7 +17,10 @@ const GAPS_MAX: usize = 20;
 
 /// What a source says of itself. Clones share it.
 #[derive(Clone, Debug, Default)]
-pub struct Health(Arc<Mutex<Condition>>);
+pub struct Health {
+    condition: Arc<Mutex<Condition>>,
+    statements: Arc<Mutex<Statements>>,
+}
 
 /// How a source fares at one moment.
 #[derive(Clone, Debug, Default)]
@@ -156,8 +161,42 @@ impl Health {
         }
     }
 
-    /// Records are lost to this source.
+    /// Records are lost to this source: it lost its place. Raises an alert.
     pub fn misses(&self, text: String) {
+        self.happened(Observed::Gap, "", text);
+    }
+
+    /// Something happened to this source that is over and stays true: a gap, a message that was
+    /// given up, a log that does not match its digest. Raises an alert, or adds to the one that
+    /// stands about the same `subject` (empty: the whole source).
+    ///
+    /// It is committed with the next batch of the source or before it: what is said before a batch
+    /// is handed over is never lost while the batch is kept.
+    pub fn happened(&self, observed: Observed, subject: &str, text: String) {
+        self.states(observed, subject, text.clone(), Stated::Happened(1));
+        self.keep_gap(text);
+    }
+
+    /// Something about this source stands, or with `None` is over: a consumer that falls behind.
+    /// Raises an alert once, which is withdrawn when it is over.
+    pub fn stands(&self, observed: Observed, subject: &str, text: Option<String>) {
+        self.warns(&format!("{observed} {subject}"), text.clone());
+        let stated = if text.is_some() { Stated::Stands } else { Stated::Over };
+        self.states(observed, subject, text.unwrap_or_default(), stated);
+    }
+
+    /// What was stated since this was last asked.
+    #[must_use]
+    pub fn take_statements(&self) -> Vec<Statement> {
+        self.statements.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    fn states(&self, observed: Observed, subject: &str, text: String, stated: Stated) {
+        let statement = Statement { observed, subject: subject.to_owned(), text, stated };
+        self.statements.lock().unwrap_or_else(PoisonError::into_inner).add(statement);
+    }
+
+    fn keep_gap(&self, text: String) {
         tracing::error!("{text}");
         let mut condition = self.lock();
         condition.gaps_total += 1;
@@ -184,7 +223,7 @@ impl Health {
 
     /// Every change is complete when it panics, so a poisoned lock is fine.
     fn lock(&self) -> MutexGuard<'_, Condition> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.condition.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

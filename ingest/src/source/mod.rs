@@ -22,6 +22,7 @@ mod pump;
 mod reader;
 mod scan;
 mod splitter;
+mod statement;
 #[cfg(test)]
 pub(crate) mod testing;
 mod walk;
@@ -41,4 +42,5 @@ pub use pieces::{Piece, Pieces};
 pub(crate) use pump::{Fill, Pump, Pumped};
 pub use reader::{Progress, Reader};
 pub use splitter::{Cut, PART_BYTES_MAX, RECORD_BYTES_MAX, Splitter, What};
+pub use statement::{Stated, Statement};
 pub use walk::ReadFailure;

@@ -279,6 +279,9 @@ fn is_usable(scope: &Scope<'_>, place: usize, at: &Node, document: &Document<'_>
             "name the detections themselves; use temporal_ordered with `steps`, or keywatch.risk",
         ),
         Shape::Risk(_) => ("a risk rule cannot be counted", "name the detections themselves"),
+        Shape::Observed(_) => {
+            ("a rule about sources has no events to count", "name the detections themselves")
+        }
         Shape::Filter(_) => ("a filter matches no events", "name the detections themselves"),
         Shape::Detection if used.extension().is_some_and(|e| e.get("silence").is_some()) => {
             ("a rule about silence has no events to count", "name a detection without `keywatch.silence`")

@@ -68,6 +68,7 @@ impl<'s> Detected<'s> {
             "a risk rule has no detection",
             "give it a document of its own, with a title and a level",
         );
+        document.refuse(&["observed"], "a rule about sources has no detection", "remove the detection");
         let silent = document.extension().is_some_and(|extension| extension.get("silence").is_some());
         let feeds = used.by.filter(|_| !used.generate && !silent);
         let level = match feeds {

@@ -21,6 +21,7 @@ pub(super) const EXTENSION: &[&str] = &[
     "lagged",
     "steps",
     "silence",
+    "observed",
     "risk",
     "part_of",
     "examples",
@@ -40,6 +41,8 @@ pub(super) enum Shape<'s> {
     Correlation(&'s Node),
     /// It has neither, but this `keywatch.risk`.
     Risk(&'s Node),
+    /// It has none of these, but this `keywatch.observed`.
+    Observed(&'s Node),
     /// It has none of these, but this `filter`, and changes other rules.
     Filter(&'s Node),
     /// None of these, which is reported.
@@ -198,6 +201,9 @@ fn shape<'s>(node: &'s Node, problems: &Problems) -> Shape<'s> {
         (None, Some(_), _) => Shape::Detection,
         (None, None, Some(risk)) => Shape::Risk(risk),
         (None, None, None) => {
+            if let Some(observed) = node.get("keywatch").and_then(|extension| extension.get("observed")) {
+                return Shape::Observed(observed);
+            }
             if let Some(filter) = node.get("filter") {
                 return Shape::Filter(filter);
             }

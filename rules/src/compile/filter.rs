@@ -37,7 +37,11 @@ impl<'s> Filters<'s> {
     pub(super) fn read(documents: &'s [Document<'s>]) -> Self {
         let each = documents.iter().filter_map(|document| match document.shape {
             Shape::Filter(node) => Filter::read(document, node),
-            Shape::Detection | Shape::Correlation(_) | Shape::Risk(_) | Shape::Unknown => None,
+            Shape::Detection
+            | Shape::Correlation(_)
+            | Shape::Risk(_)
+            | Shape::Observed(_)
+            | Shape::Unknown => None,
         });
         Self(each.collect())
     }

@@ -13,6 +13,7 @@ mod extension;
 mod fields;
 mod filter;
 mod first_seen;
+mod observed;
 mod part_of;
 mod risk;
 mod scope;
@@ -96,6 +97,7 @@ fn rule<'s>(at: usize, document: &'s Document<'s>, scope: &Scope<'s>, uses: &Use
         Shape::Detection => scope.detected(at).and_then(|detected| detected.rule(uses.of(at), scope)),
         Shape::Correlation(correlation) => correlation::rule(document, correlation, scope),
         Shape::Risk(risk) => risk::rule(document, risk, scope),
+        Shape::Observed(node) => observed::rule(document, node),
         Shape::Filter(_) | Shape::Unknown => None,
     }
 }

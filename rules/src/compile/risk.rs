@@ -16,7 +16,7 @@ const BY: &[&str] = &["principal", "source"];
 pub(super) fn rule(document: &Document<'_>, node: &Node, scope: &Scope<'_>) -> Option<Rule> {
     let alone = "a risk rule joins the alerts of others";
     document.refuse(RAISING, alone, "remove it");
-    document.refuse(&["first_seen", "lagged", "steps", "silence"], alone, "remove it");
+    document.refuse(&["first_seen", "lagged", "steps", "silence", "observed"], alone, "remove it");
     let level = document.level(true);
     if level == Some(Level::Info) {
         document.problems.add(

@@ -97,7 +97,7 @@ impl Hearing {
         let hits = match kind {
             Kind::Classify(hit) => std::slice::from_ref(hit),
             Kind::Count(count) => count.hits.as_slice(),
-            Kind::Silence(_) | Kind::Risk(_) => &[],
+            Kind::Silence(_) | Kind::Risk(_) | Kind::Observed(_) => &[],
         };
         let met = |novel: bool| {
             let met = |hit: &Hit| found.has(hit.matcher) && hit.novel.is_some() == novel;
@@ -106,7 +106,7 @@ impl Hearing {
         };
         let count = match kind {
             Kind::Count(count) => Some(count.as_ref()),
-            Kind::Classify(_) | Kind::Silence(_) | Kind::Risk(_) => None,
+            Kind::Classify(_) | Kind::Silence(_) | Kind::Risk(_) | Kind::Observed(_) => None,
         };
         Self {
             rule,

@@ -288,7 +288,8 @@ fn weighed<'f>(of: &Counted, facts: impl Iterator<Item = &'f Fact>) -> u64 {
 }
 
 /// Identity of an incident: rule, key, opening event.
-pub(crate) fn alert_id(rule: &str, key: &str, event: &str) -> AlertId {
+#[must_use]
+pub fn alert_id(rule: &str, key: &str, event: &str) -> AlertId {
     let mut hash = Sha256::new();
     for part in [rule, key, event] {
         hash.update((part.len() as u64).to_be_bytes());

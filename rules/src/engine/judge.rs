@@ -185,7 +185,7 @@ impl Case<'_, '_> {
                 }
                 None
             }
-            Kind::Risk(_) => None,
+            Kind::Risk(_) | Kind::Observed(_) => None,
         }
     }
 

@@ -42,6 +42,7 @@ use brief::Shared;
 use count::CountState;
 use entry::{Asks, Digests};
 use heard::Audiences;
+pub use incident::alert_id;
 use keywatch_event::{Evaluation, EventTime, Learned};
 use lagged::Lag;
 use parts::Parts;
@@ -230,7 +231,7 @@ impl Dispatch {
             let combinations = &mut dispatch.combinations;
             dispatch.asks.push(match &rule.kind {
                 Kind::Count(count) => Some(Asks::of(count, combinations)),
-                Kind::Classify(_) | Kind::Silence(_) | Kind::Risk(_) => None,
+                Kind::Classify(_) | Kind::Silence(_) | Kind::Risk(_) | Kind::Observed(_) => None,
             });
         }
         for (at, baseline) in rules.baselines.iter().enumerate() {
@@ -271,7 +272,7 @@ impl Engine {
     /// As [`Self::new`], with a plan that was made of the same matchers before.
     pub(crate) fn planned(rules: Arc<RuleSet>, settings: Settings, plan: Arc<Plan>) -> Self {
         let states = rules.rules.iter().map(|rule| match &rule.kind {
-            Kind::Classify(_) => State::None,
+            Kind::Classify(_) | Kind::Observed(_) => State::None,
             Kind::Count(count) => {
                 let lag = Lag::new(settings.principals_max);
                 let lag = if settings.writes_learned { lag } else { lag.unwritten() };

@@ -43,7 +43,7 @@ fn run_rule(set: &RuleSet, plan: &Arc<Plan>, rule: &Rule) -> Vec<Outcomes> {
 fn alone(set: &RuleSet, rule: &Rule) -> RuleSet {
     let hits: &[Hit] = match &rule.kind {
         Kind::Count(count) => &count.hits,
-        Kind::Classify(_) | Kind::Silence(_) | Kind::Risk(_) => &[],
+        Kind::Classify(_) | Kind::Silence(_) | Kind::Risk(_) | Kind::Observed(_) => &[],
     };
     let all = matches!(rule.kind, Kind::Risk(_));
     let feeds = |other: &&Rule| {

@@ -2,7 +2,7 @@
 
 use super::{AHEAD, Fed};
 use keywatch_ingest::Advance;
-use keywatch_ingest::source::Follower;
+use keywatch_ingest::source::{Follower, Health};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -17,6 +17,7 @@ const REST: Duration = Duration::from_millis(250);
 pub(super) struct Thread {
     pub(super) number: usize,
     pub(super) follower: Follower,
+    pub(super) health: Health,
     pub(super) feed: mpsc::Sender<Fed>,
     pub(super) acknowledged: Receiver<Vec<Advance>>,
     pub(super) ahead: usize,
@@ -26,7 +27,11 @@ impl Thread {
     pub(super) fn run(mut self) {
         loop {
             let batch = self.follower.poll(BATCH_RECORDS, BATCH_BYTES);
-            let notices = self.follower.notices();
+            let mut notices = self.follower.notices();
+            for gap in self.follower.gaps() {
+                notices.retain(|notice| !notice.ends_with(&gap));
+                self.health.misses(gap);
+            }
             let idle = batch.is_empty() && notices.is_empty();
             if !idle {
                 if self.feed.blocking_send(Fed { source: self.number, batch, notices }).is_err() {

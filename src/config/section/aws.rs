@@ -54,6 +54,16 @@ choice! {
     }
 }
 
+choice! {
+    /// What becomes of CloudTrail's digest files.
+    pub(crate) enum AwsDigests {
+        /// Each is verified: signature, chain, and the log files it names.
+        Verify = "verify",
+        /// They are passed over.
+        Ignore = "ignore",
+    }
+}
+
 section! {
     /// An SQS queue that hears of a trail's objects in S3 (through SNS, S3 notifications or
     /// EventBridge), or carries events itself. See docs/sources/aws.md.
@@ -69,6 +79,9 @@ section! {
         buckets: Vec<String>,
         /// The buckets' region, when it is not the queue's.
         bucket_region: Option<String>,
+        /// What becomes of CloudTrail's digest files, when the queue hears of them or a backfill
+        /// meets them.
+        digests: AwsDigests = default("verify"),
         /// Tries after which a message is left to the queue's dead-letter queue.
         tries: u64 [1..=100] = default("5"),
         /// How long messages in hand stay invisible before that is renewed.
@@ -218,6 +231,10 @@ impl AwsQueue {
                 AwsCarries::Events => trail::Carries::Events,
             },
             buckets: self.buckets.clone(),
+            digests: match self.digests {
+                AwsDigests::Verify => true,
+                AwsDigests::Ignore => false,
+            },
             bucket_region: self.bucket_region.clone(),
             tries_max: u32::try_from(self.tries).unwrap_or(u32::MAX),
             visibility: self.visibility,

@@ -3,8 +3,9 @@
 use super::aws::{AwsLookup, AwsQueue};
 use super::kafka::{EventHubs, Kafka};
 use super::push::{HttpIngest, VaultDevice};
-use crate::config::frame::{At, Origin, Problems, need, section};
+use crate::config::frame::{At, Origin, Problems, days, default, need, secs, section};
 use std::path::PathBuf;
+use std::time::Duration;
 
 section! {
     /// One source of audit records.
@@ -25,6 +26,11 @@ section! {
         vault: Option<VaultDevice>,
         /// An address that records are POSTed to.
         http: Option<HttpIngest>,
+        /// The least silence of the source that is told (KW-133s), counted in hours in which it
+        /// usually speaks. A source that speaks seldom learns a longer one by itself.
+        silent_after: Duration [secs(1)..=days(30)] = default("30m"),
+        /// The least delay from event to store that is told (KW-133l), when it does not shrink.
+        late_after: Duration [secs(1)..=days(30)] = default("30m"),
     }
     one_of: [files, aws_queue, aws_lookup, kafka, event_hubs, vault, http];
     check: check;

@@ -103,7 +103,8 @@ impl Walk {
             if inside.iter().any(|name| is_year(name)) {
                 found.push(folder);
             } else if depth < DEPTH_MAX {
-                let below = inside.into_iter().filter(|name| name != "CloudTrail-Digest");
+                let is_wanted = |name: &String| self.desk.digests.is_some() || name != "CloudTrail-Digest";
+                let below = inside.into_iter().filter(is_wanted);
                 let join = |name: String| if folder.is_empty() { name } else { format!("{folder}/{name}") };
                 waiting.extend(below.map(|name| (join(name), depth + 1)));
             }

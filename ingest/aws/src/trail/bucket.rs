@@ -6,7 +6,7 @@ use crate::trail::notice::ObjectName;
 use futures_util::StreamExt;
 use object_store::aws::{AmazonS3, AmazonS3Builder};
 use object_store::path::Path;
-use object_store::{ClientOptions, ObjectStoreExt, RetryConfig};
+use object_store::{Attribute, ClientOptions, ObjectStoreExt, RetryConfig};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -44,6 +44,14 @@ struct Bucket {
     worked: Option<Instant>,
 }
 
+/// An object as it lies in its bucket.
+#[derive(Debug)]
+pub(super) struct Fetched {
+    pub(super) bytes: Vec<u8>,
+    /// What CloudTrail puts beside a digest: the metadata `signature`.
+    pub(super) signature: Option<String>,
+}
+
 /// Why an object was not fetched.
 #[derive(Debug)]
 pub(super) enum Unfetched {
@@ -59,7 +67,7 @@ impl Buckets {
     }
 
     /// Fetches a whole object.
-    pub(super) async fn fetch(&self, object: &ObjectName) -> Result<Vec<u8>, Unfetched> {
+    pub(super) async fn fetch(&self, object: &ObjectName) -> Result<Fetched, Unfetched> {
         if !self.place.allowed.is_empty() && !self.place.allowed.contains(&object.bucket) {
             let why =
                 "its bucket is not among the `buckets` of the source; list it there if it belongs to you";
@@ -71,6 +79,8 @@ impl Buckets {
         let failed = |error: object_store::Error| Unfetched::Failed(Failure::of_object(&error));
         let answer = store.get(&path).await.map_err(failed)?;
         let size = answer.meta.size;
+        let signature = answer.attributes.get(&Attribute::Metadata("signature".into()));
+        let signature = signature.map(|value| value.as_ref().to_owned());
         if size > OBJECT_BYTES_MAX {
             return Err(Unfetched::Lost(format!("it has {size} bytes, more than {OBJECT_BYTES_MAX}")));
         }
@@ -84,7 +94,7 @@ impl Buckets {
             return Err(Unfetched::Failed(Failure { trouble: Trouble::Unavailable, said }));
         }
         self.worked(&object.bucket);
-        Ok(bytes)
+        Ok(Fetched { bytes, signature })
     }
 
     /// Whether something has come from this bucket after `since`.

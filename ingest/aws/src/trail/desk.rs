@@ -5,6 +5,7 @@
 
 use super::Settings;
 use super::bucket::Buckets;
+use super::digest::Digests;
 use super::queue::{Queue, Received};
 use crate::feed::Piece;
 use keywatch_ingest::Batch;
@@ -50,6 +51,8 @@ pub(super) struct Desk {
     pub(super) settings: Settings,
     pub(super) queue: Queue,
     pub(super) buckets: Buckets,
+    /// `None` when they are passed over.
+    pub(super) digests: Option<Digests>,
     pub(super) health: Health,
     pub(super) clock: Clock,
     pub(super) pieces: mpsc::Sender<Piece>,
@@ -68,6 +71,7 @@ pub(super) struct Fittings {
     pub(super) settings: Settings,
     pub(super) queue: Queue,
     pub(super) buckets: Buckets,
+    pub(super) digests: Option<Digests>,
     pub(super) health: Health,
     pub(super) clock: Clock,
 }
@@ -79,13 +83,14 @@ impl Desk {
         // Bounded by the slots: an errand holds one.
         errands: mpsc::UnboundedSender<Errand>,
     ) -> Self {
-        let Fittings { settings, queue, buckets, health, clock } = fittings;
+        let Fittings { settings, queue, buckets, digests, health, clock } = fittings;
         Self {
             fetches: Semaphore::new(settings.fetches),
             room: Arc::new(Semaphore::new(ROOM_KIB as usize)),
             settings,
             queue,
             buckets,
+            digests,
             health,
             clock,
             pieces,

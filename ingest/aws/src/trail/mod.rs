@@ -8,6 +8,7 @@
 mod backfill;
 mod bucket;
 mod desk;
+mod digest;
 mod notice;
 mod queue;
 mod tasks;
@@ -19,10 +20,12 @@ use crate::access::Access;
 use crate::feed::{self, Piece};
 use bucket::{Buckets, Place};
 use desk::{Desk, Fittings};
+use digest::Digests;
 use keywatch_ingest::Batch;
 use keywatch_ingest::source::{Clock, Health, Live};
 use keywatch_secrets::SecretManager;
 use queue::Queue;
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{Semaphore, mpsc};
@@ -72,6 +75,10 @@ pub struct Settings {
     pub rest_max: Duration,
     /// How long a message rests that was given up where no dead-letter queue takes it.
     pub rest_hopeless: Duration,
+    /// Whether CloudTrail's digest files are verified; else they are passed over.
+    pub digests: bool,
+    /// How often it is looked whether digests still come.
+    pub digests_every: Duration,
     /// Old objects to read from the bucket first.
     pub backfill: Option<Backfill>,
 }
@@ -94,6 +101,8 @@ impl Settings {
             rest_first: Duration::from_secs(30),
             rest_max: Duration::from_mins(15),
             rest_hopeless: Duration::from_hours(6),
+            digests: true,
+            digests_every: Duration::from_mins(1),
             backfill: None,
         }
     }
@@ -107,13 +116,12 @@ pub struct TrailQueue {
 }
 
 impl TrailQueue {
-    /// Starts reading. `position` is what the store holds for the backfill, under
-    /// [`Backfill::position_name`].
+    /// Starts reading. `positions` is what the store holds, of this source and others.
     pub async fn start(
         name: &str,
         (access, secrets): (&Access, &SecretManager),
         settings: Settings,
-        position: Option<String>,
+        positions: &HashMap<String, String>,
         (clock, health): (Clock, Health),
     ) -> Self {
         let way = access.open(secrets).await;
@@ -122,11 +130,13 @@ impl TrailQueue {
             region: settings.bucket_region.clone(),
             allowed: settings.buckets.clone(),
         };
+        let digests = settings.digests.then(|| Digests::new(name, way.clone(), positions, clock()));
         let (queue, buckets) = (Queue::new(&way, &settings.queue), Buckets::new(way, place));
         let (pieces, taken) = mpsc::channel(PIECES_MAX);
         let (errands, run) = mpsc::unbounded_channel();
         let slots = Arc::new(Semaphore::new(settings.slots.max(queue::BATCH * RECEIVERS)));
-        let desk = Arc::new(Desk::new(Fittings { settings, queue, buckets, health, clock }, pieces, errands));
+        let fittings = Fittings { settings, queue, buckets, digests, health, clock };
+        let desk = Arc::new(Desk::new(fittings, pieces, errands));
         let mut tasks = JoinSet::new();
         tasks.spawn(tasks::keep(Arc::clone(&desk)));
         tasks.spawn(tasks::run_errands(Arc::clone(&desk), run));
@@ -134,6 +144,7 @@ impl TrailQueue {
             tasks.spawn(tasks::receive(Arc::clone(&desk), Arc::clone(&slots)));
         }
         if let Some(backfill) = desk.settings.backfill.clone() {
+            let position = positions.get(&Backfill::position_name(name)).cloned();
             tasks.spawn(backfill::read(Arc::clone(&desk), name.to_owned(), backfill, position));
         }
         Self { desk, pieces: taken, tasks }

@@ -1,6 +1,7 @@
 //! The tasks that keep a queue going: receiving, keeping messages invisible, and errands.
 
 use super::desk::{Desk, Errand};
+use super::digest;
 use super::queue::{BATCH, Queue};
 use super::work;
 use super::{Carries, Settings};
@@ -65,10 +66,13 @@ pub(super) async fn keep(desk: Arc<Desk>) {
     beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut setup = interval(SETUP_EVERY);
     setup.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut digests = interval(desk.settings.digests_every);
+    digests.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tokio::select! {
             _ = beat.tick() => hide_all(&desk).await,
             _ = setup.tick() => look(&desk).await,
+            _ = digests.tick() => desk.digests.iter().for_each(|digests| digest::look(&desk, digests)),
         }
     }
 }

@@ -7,10 +7,11 @@
 
 use super::bucket::{self, Unfetched};
 use super::desk::{Desk, Outcome};
+use super::digest;
 use super::notice::{self, Notice, ObjectName};
 use super::queue::Received;
 use crate::failure::Trouble;
-use keywatch_event::{Place, Reject, RejectReason};
+use keywatch_event::{Observed, Place, Reject, RejectReason};
 use keywatch_ingest::Batch;
 use keywatch_ingest::carrier;
 use keywatch_ingest::source::Object;
@@ -67,17 +68,20 @@ pub(super) async fn read_object(
     message: Option<u64>,
     object: &ObjectName,
 ) -> Result<(), String> {
-    if is_digest(&object.key) {
-        return Ok(());
+    if digest::is_digest(&object.key) {
+        return match &desk.digests {
+            Some(digests) => digest::verify(desk, digests, message, object).await,
+            None => Ok(()),
+        };
     }
     let (began, part) = (Instant::now(), format!("bucket {}", object.bucket));
     let mut backoff = desk.backoff();
     loop {
         let permit = desk.fetches.acquire().await.map_err(|_closed| "the source has ended".to_owned())?;
         let failure = match desk.buckets.fetch(object).await {
-            Ok(bytes) => {
+            Ok(fetched) => {
                 desk.health.works(&part);
-                return read_bytes(desk, message, object, bytes).await;
+                return read_bytes(desk, message, object, fetched.bytes).await;
             }
             Err(Unfetched::Lost(why)) => return Err(format!("{object}: {why}")),
             Err(Unfetched::Failed(failure)) => failure,
@@ -96,11 +100,6 @@ pub(super) async fn read_object(
         desk.health.fails(&part, text, (desk.clock)());
         tokio::time::sleep(backoff.wait()).await;
     }
-}
-
-/// CloudTrail's digest files lie in the same bucket and hold no events.
-fn is_digest(key: &str) -> bool {
-    key.contains("/CloudTrail-Digest/")
 }
 
 /// Cuts an object into records on a thread that may be kept busy.
@@ -157,16 +156,18 @@ async fn give_up(desk: &Arc<Desk>, number: u64, received: &Received, why: &str) 
         detail: format!("{why}; given up after {} tries", received.tries),
     };
     let reject = Reject { place: place(&desk.queue.name), reason, bytes: received.body.clone().into_bytes() };
-    desk.hand_over(Batch { rejects: vec![reject], ..Batch::default() }, Some(number)).await;
     let what_next = if desk.redrive_tries.load(Ordering::Relaxed) == 0 {
         "the queue has no dead-letter queue, so it comes back until its retention ends"
     } else {
         "it is left to the dead-letter queue; once the cause is mended, `aws sqs start-message-move-task` brings it back"
     };
-    desk.health.misses(format!(
+    let text = format!(
         "a message of {} could not be read in {} tries: {why}; {what_next}",
         desk.queue.name, received.tries
-    ));
+    );
+    // First said, then handed over: the reject is never kept without the alert.
+    desk.health.happened(Observed::GivenUp, "", text);
+    desk.hand_over(Batch { rejects: vec![reject], ..Batch::default() }, Some(number)).await;
 }
 
 fn place(queue: &str) -> Place {

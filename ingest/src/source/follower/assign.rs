@@ -95,7 +95,7 @@ impl Follower {
             "{path} was truncated or overwritten after byte {offset} was read; it is read again from its \
              beginning. Lines written just before are lost unless a copy holds them: rotate by renaming"
         );
-        self.notice(&text);
+        self.miss(&text);
         false
     }
 

@@ -194,3 +194,17 @@ fn a_risk_rule_joins_the_alerts_of_others() {
         ],
     );
 }
+
+#[test]
+fn a_rule_about_sources_names_what_is_noticed_and_has_no_detection() {
+    let text = "title: S\nname: s\nlevel: high\nkeywatch: {observed: silence}\n";
+    assert!(matches!(last(text).kind, Kind::Observed(keywatch_event::Observed::Silence)));
+    refused(
+        &text.replace("silence", "silense"),
+        &["a.yml:4:22: nothing called `silense` is noticed about a source; did you mean `silence`?"],
+    );
+    refused(
+        &text.replace("level: high", "level: low"),
+        &["a.yml:4:22: what is noticed at level informational or low is told to nobody; raise the level"],
+    );
+}

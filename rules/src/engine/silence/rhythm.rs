@@ -8,15 +8,12 @@
 
 use crate::engine::shelf::Shelf;
 use crate::rule::Silence;
+use crate::sketch::Sketch;
 use keywatch_event::Learned;
 use serde::{Deserialize, Serialize};
 
 /// Between the rule and the stream in a key; no baseline's key has it there.
 const MARK: &str = "\u{1f}rhythm ";
-/// Three per doubling: 2^21 seconds are 24 days.
-const BUCKETS: usize = 64;
-/// From how many measured gaps on all of them count half: what is old fades.
-const GAPS_MAX: u32 = 4_096;
 
 /// The streams of one rule.
 #[derive(Debug)]
@@ -199,58 +196,6 @@ impl Stream {
 /// an hour.
 fn moment_secs(spec: &Silence) -> i64 {
     (spec.secs_min / 30).max(1)
-}
-
-/// How often gaps of each length were seen.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-struct Sketch {
-    /// Counts by [`bucket`], as far as any was seen.
-    counts: Vec<u16>,
-    total: u32,
-}
-
-impl Sketch {
-    fn add(&mut self, gap: i64) {
-        let at = bucket(gap);
-        if self.counts.len() <= at {
-            self.counts.resize(at + 1, 0);
-        }
-        if let Some(count) = self.counts.get_mut(at) {
-            *count = count.saturating_add(1);
-            self.total = self.total.saturating_add(1);
-        }
-        if self.total >= GAPS_MAX {
-            self.counts.iter_mut().for_each(|count| *count = count.div_ceil(2));
-            self.total = self.counts.iter().map(|count| u32::from(*count)).sum();
-        }
-    }
-
-    /// The 99th percentile in seconds, nearest rank, at the upper edge of its bucket.
-    fn p99(&self) -> f64 {
-        let rank = (u64::from(self.total) * 99).div_ceil(100);
-        let mut seen = 0_u64;
-        let at = self.counts.iter().position(|count| {
-            seen += u64::from(*count);
-            seen >= rank
-        });
-        at.filter(|_| self.total > 0).map_or(0.0, upper_edge)
-    }
-}
-
-/// The bucket of a gap in seconds: thirds of a doubling, exact by comparing cubes.
-fn bucket(gap: i64) -> usize {
-    let gap = u128::from(gap.clamp(1, 1 << 40).unsigned_abs());
-    let cube = gap * gap * gap;
-    // 2^n <= gap^3 < 2^(n+1) says that gap lies in the n-th third.
-    usize::try_from(cube.ilog2()).unwrap_or(BUCKETS).min(BUCKETS - 1)
-}
-
-/// The least gap, in seconds, that no longer belongs to a bucket.
-fn upper_edge(bucket: usize) -> f64 {
-    let third = [1.0, 1.259_921_049_894_873_2, 1.587_401_051_968_199_4];
-    let next = bucket + 1;
-    let doublings = f64::from(1_u32 << (next / 3).min(31));
-    third.get(next % 3).copied().unwrap_or(1.0) * doublings
 }
 
 #[cfg(test)]

@@ -111,27 +111,6 @@ fn invented_streams_push_out_each_other_and_not_a_steady_one() {
     assert_eq!(rhythms.tick(&spec(), last + 4000).len(), 1);
 }
 
-#[test]
-fn buckets_are_thirds_of_a_doubling() {
-    for gap in 1..100_000_i64 {
-        let at = bucket(gap);
-        let edge = f64::from(u32::try_from(gap).unwrap());
-        assert!(edge < upper_edge(at), "{gap} in {at}");
-        assert!(at == 0 || edge >= upper_edge(at - 1) - 1e-6, "{gap} in {at}");
-    }
-    assert_eq!(bucket(i64::MAX), BUCKETS - 1);
-    assert_eq!(bucket(-5), 0);
-}
-
-#[test]
-fn what_is_old_fades_from_the_sketch() {
-    let mut sketch = Sketch::default();
-    (0..4_000).for_each(|_| sketch.add(10_000));
-    (0..100_000).for_each(|_| sketch.add(10));
-    assert!(sketch.p99() < 20.0, "{}", sketch.p99());
-    assert!(sketch.total < GAPS_MAX);
-}
-
 proptest! {
     #[test]
     fn a_restart_anywhere_changes_nothing(

@@ -10,6 +10,7 @@ use axum::body::{Body, Bytes};
 use axum::http::{HeaderMap, Uri};
 use axum::response::Response;
 use axum::routing::post;
+use base64::Engine as _;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex};
@@ -35,6 +36,10 @@ struct Message {
 
 pub(super) struct State {
     pub(super) objects: BTreeMap<String, Vec<u8>>,
+    /// Signatures beside objects, as metadata.
+    pub(super) signatures: HashMap<String, String>,
+    /// The public key CloudTrail lists, DER.
+    pub(super) public_key: Vec<u8>,
     messages: HashMap<u64, Message>,
     pub(super) dead: Vec<String>,
     pub(super) faults: Faults,
@@ -54,6 +59,8 @@ pub(super) struct State {
 #[derive(Clone)]
 pub(super) struct Store(pub(super) Arc<Mutex<State>>);
 
+/// The fingerprint of the key digests are signed with.
+pub(super) const FINGERPRINT: &str = "31e8b5433410dfb61a9dc45cc65b22ff";
 /// The name of its only bucket.
 pub(super) const BUCKET: &str = "trail";
 
@@ -61,6 +68,8 @@ impl Store {
     pub(super) fn new(seed: u64) -> Self {
         Self(Arc::new(Mutex::new(State {
             objects: BTreeMap::new(),
+            signatures: HashMap::new(),
+            public_key: Vec::new(),
             messages: HashMap::new(),
             dead: Vec::new(),
             faults: Faults::default(),
@@ -172,6 +181,11 @@ impl State {
 
     fn act(&mut self, action: &str, asked: &Value) -> Response {
         match action {
+            _ if action.ends_with(".ListPublicKeys") => {
+                let key = base64::engine::general_purpose::STANDARD.encode(&self.public_key);
+                let listed = json!({"Value": key, "Fingerprint": FINGERPRINT, "ValidityStartTime": 0, "ValidityEndTime": 4e9});
+                answer(&json!({"PublicKeyList": [listed]}))
+            }
             "ReceiveMessage" => self.receive(asked),
             "DeleteMessageBatch" => self.each(asked, |state, entry| {
                 let number = state.by_handle(&entry["ReceiptHandle"]);
@@ -285,7 +299,11 @@ impl State {
         let Some(bytes) = self.objects.get(key).cloned() else { return s3_error(404, "NoSuchKey") };
         let cut = may_fail && self.chance.happens(faults.truncated);
         let bytes = if cut { bytes[..bytes.len() * 2 / 3].to_vec() } else { bytes };
-        Response::builder()
+        let mut response = Response::builder();
+        if let Some(signature) = self.signatures.get(key) {
+            response = response.header("x-amz-meta-signature", signature);
+        }
+        response
             .header("content-length", bytes.len())
             .header("etag", "\"x\"")
             .header("last-modified", "Mon, 01 Jun 2026 00:00:00 GMT")

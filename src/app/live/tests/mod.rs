@@ -8,6 +8,7 @@
 mod bucket;
 mod chance;
 mod cloudtrail;
+mod digest;
 mod lookup;
 mod push;
 mod server;

@@ -5,7 +5,7 @@ use super::chance::Chance;
 use crate::app::sources::Fed;
 use crate::pipeline::Pipeline;
 use chrono::{DateTime, Utc};
-use keywatch_event::{EventTime, Place};
+use keywatch_event::{Evaluation, EventTime, Place};
 use keywatch_ingest::Batch;
 use keywatch_ingest::provider::Normalizer;
 use keywatch_ingest::source::{Clock, Health, Live};
@@ -31,7 +31,7 @@ static RULES: LazyLock<Arc<RuleSet>> = LazyLock::new(|| {
     set.rules.retain(|rule| match &rule.kind {
         Kind::Count(count) => !rule.kind.is_novel() && count.lagged.is_none(),
         Kind::Classify(_) => !rule.kind.is_novel(),
-        Kind::Silence(_) | Kind::Risk(_) => false,
+        Kind::Silence(_) | Kind::Risk(_) | Kind::Observed(_) => false,
     });
     Arc::new(set)
 });
@@ -159,7 +159,7 @@ impl Stage {
 
     pub(super) async fn take(&mut self, batch: &Batch) {
         self.batches += 1;
-        self.pipeline.step(batch, self.hand.now()).await.unwrap();
+        self.pipeline.step(batch, Evaluation::default(), self.hand.now()).await.unwrap();
     }
 
     /// Positions the store holds.

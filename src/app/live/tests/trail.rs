@@ -41,9 +41,9 @@ pub(super) fn settings(server: &Server) -> Settings {
 
 pub(super) async fn start(stage: &Stage, server: &Server, settings: Settings) -> Running {
     let (access, secrets) = access(server);
-    let position = stage.positions().await.get(&Backfill::position_name("t")).cloned();
+    let positions = stage.positions().await;
     let told = (stage.hand.clock(), stage.health.clone());
-    Stage::run(TrailQueue::start("t", (&access, &secrets), settings, position, told).await)
+    Stage::run(TrailQueue::start("t", (&access, &secrets), settings, &positions, told).await)
 }
 
 /// A trail file.
