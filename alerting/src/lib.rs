@@ -33,8 +33,9 @@ pub use notification::{Notification, NotificationKind};
 pub use probe::{TestReport, check_credentials, send_test};
 pub use reach::reach;
 pub use receiver::{
-    AccessKey, Address, Alertmanager, Authorization, CONCURRENCY, Email, Fault, MailTls, Ocsf, PAGERDUTY_URL,
-    PagerDuty, Problem, Receiver, ReceiverKind, Role, SECRETS, Slack, Sns, Teams, Webhook, validate,
+    AccessKey, Address, Alertmanager, Authorization, CONCURRENCY, Email, Fault, Kafka, KafkaMode, MailTls,
+    Ocsf, PAGERDUTY_URL, PagerDuty, Problem, Receiver, ReceiverKind, Role, SECRETS, Slack, Sns, Teams,
+    Webhook, validate,
 };
 pub use reply::{Reply, Verdict};
 pub use sender::{Outbound, SEND_TIMEOUT, Sender, Shown};

@@ -51,7 +51,7 @@ const fn address(receiver: &Receiver) -> Option<&Address> {
         ReceiverKind::PagerDuty(pagerduty) => Some(&pagerduty.address),
         ReceiverKind::Alertmanager(alertmanager) => Some(&alertmanager.address),
         ReceiverKind::Ocsf(ocsf) => Some(&ocsf.address),
-        ReceiverKind::Sns(_) | ReceiverKind::Email(_) => None,
+        ReceiverKind::Sns(_) | ReceiverKind::Email(_) | ReceiverKind::Kafka(_) => None,
     }
 }
 

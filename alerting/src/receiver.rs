@@ -5,6 +5,7 @@
 mod address;
 mod alertmanager;
 mod email;
+pub(crate) mod kafka;
 mod ocsf;
 mod pagerduty;
 mod slack;
@@ -15,6 +16,8 @@ pub(crate) mod webhook;
 pub use address::{Address, Authorization};
 pub use alertmanager::Alertmanager;
 pub use email::{Email, MailTls};
+pub(crate) use kafka::Produced as KafkaProduced;
+pub use kafka::{Kafka, KafkaMode};
 pub use ocsf::Ocsf;
 pub use pagerduty::{PAGERDUTY_URL, PagerDuty};
 pub use slack::Slack;
@@ -74,6 +77,8 @@ pub enum ReceiverKind {
     Email(Email),
     /// An endpoint that takes OCSF findings as CloudEvents.
     Ocsf(Ocsf),
+    /// A topic that takes OCSF findings as CloudEvents.
+    Kafka(Kafka),
 }
 
 /// What every kind of receiver says of itself. Most are one address that is POSTed to, perhaps
@@ -128,6 +133,7 @@ impl ReceiverKind {
             Self::Alertmanager(kind) => kind,
             Self::Email(kind) => kind,
             Self::Ocsf(kind) => kind,
+            Self::Kafka(kind) => kind,
         }
     }
 
@@ -143,6 +149,7 @@ impl ReceiverKind {
             Self::Alertmanager(_) => "alertmanager",
             Self::Email(_) => "email",
             Self::Ocsf(_) => "ocsf",
+            Self::Kafka(_) => "kafka",
         }
     }
 }
@@ -193,7 +200,8 @@ impl Receiver {
             | ReceiverKind::Teams(_)
             | ReceiverKind::PagerDuty(_)
             | ReceiverKind::Email(_)
-            | ReceiverKind::Ocsf(_) => None,
+            | ReceiverKind::Ocsf(_)
+            | ReceiverKind::Kafka(_) => None,
         }
     }
 }

@@ -7,6 +7,7 @@
 
 mod credentials;
 mod http;
+mod kafka;
 mod mail;
 mod sns;
 mod trust;
@@ -20,6 +21,7 @@ use crate::receiver::{Fault, Problem, Receiver, ReceiverKind};
 use crate::reply::Reply;
 use chrono::{DateTime, Utc};
 use http::Http;
+use kafka::Producing;
 use keywatch_secrets::SecretManager;
 use mail::Mailer;
 use sns::Topic;
@@ -81,6 +83,7 @@ enum Channel {
     Http(Box<Http>),
     Sns(Box<Topic>),
     Mail(Box<Mailer>),
+    Kafka(Box<Producing>),
 }
 
 /// Sends to one receiver.
@@ -182,6 +185,7 @@ impl Sender {
             // Boxed: their clients make futures of many kilobytes.
             Channel::Sns(topic) => Box::pin(topic.carry(parcel)).await,
             Channel::Mail(mailer) => Box::pin(mailer.carry(parcel)).await,
+            Channel::Kafka(topic) => Box::pin(topic.carry(parcel)).await,
         };
         let reply = &mut carried.reply;
         // A receiver may repeat what it was shown.
@@ -204,6 +208,9 @@ impl Channel {
             ReceiverKind::Ocsf(kind) => Arc::new(kind.clone()),
             ReceiverKind::Sns(sns) => {
                 return Ok(Self::Sns(Box::new(Topic::new(receiver, sns, egress)?)));
+            }
+            ReceiverKind::Kafka(kafka) => {
+                return Ok(Self::Kafka(Box::new(Producing::new(receiver, kafka, egress))));
             }
             ReceiverKind::Email(email) => {
                 return Ok(Self::Mail(Box::new(Mailer::new(receiver, email, egress)?)));

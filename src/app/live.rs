@@ -9,6 +9,7 @@ use crate::config::live::{LiveSource, Way};
 use keywatch_aws::lookup::{Lookup, Pace};
 use keywatch_aws::trail::TrailQueue;
 use keywatch_ingest::source::{Clock, Condition, Health, Live, State};
+use keywatch_kafka::Group;
 use keywatch_push::Pushed;
 use keywatch_secrets::SecretManager;
 use std::collections::{HashMap, VecDeque};
@@ -47,6 +48,9 @@ pub(super) async fn run(source: LiveSource, health: Health, surroundings: Surrou
             let access = (&access, &secrets);
             settings.pace = pace;
             drive(Lookup::start(&source.name, access, settings, &positions, told).await, line).await;
+        }
+        Way::Kafka(access, settings) => {
+            drive(Group::start(&source.name, (&access, &secrets), settings, &positions, told), line).await;
         }
     }
 }

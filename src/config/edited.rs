@@ -4,7 +4,8 @@ use super::Layers;
 use super::frame::Problems;
 use super::receivers;
 use keywatch_alerting::ocsf::without_gaps;
-use keywatch_alerting::{Address, Authorization, MailTls, Receiver, ReceiverKind};
+use keywatch_alerting::{Address, Authorization, Kafka, KafkaMode, MailTls, Receiver, ReceiverKind};
+use keywatch_brokers::{Mechanism, User};
 use keywatch_secrets::SecretRef;
 use serde_json::{Map, Value, json};
 
@@ -89,7 +90,7 @@ fn address_of(kind: &ReceiverKind) -> Option<&Address> {
         ReceiverKind::PagerDuty(one) => Some(&one.address),
         ReceiverKind::Alertmanager(one) => Some(&one.address),
         ReceiverKind::Ocsf(one) => Some(&one.address),
-        ReceiverKind::Sns(_) | ReceiverKind::Email(_) => None,
+        ReceiverKind::Sns(_) | ReceiverKind::Email(_) | ReceiverKind::Kafka(_) => None,
     }
 }
 
@@ -153,7 +154,36 @@ fn kind_of(kind: &ReceiverKind) -> Value {
             "password": one.login.as_ref().map(|(_, password)| secret(password)),
             "from": one.from, "to": one.to,
         }),
+        ReceiverKind::Kafka(one) => kafka(one),
     }
+}
+
+fn kafka(one: &Kafka) -> Value {
+    let tls = one.access.tls.as_ref().map(|tls| {
+        let client = tls.client.as_ref();
+        without_gaps(json!({
+            "ca_file": tls.ca_file,
+            "certificate_file": client.map(|client| &client.certificate_file),
+            "key": client.map(|client| secret(&client.key)),
+        }))
+    });
+    let sasl = one.access.sasl.as_ref().map(|sasl| {
+        let mechanism = match sasl.mechanism {
+            Mechanism::Plain => "plain",
+            Mechanism::ScramSha256 => "scram-sha-256",
+            Mechanism::ScramSha512 => "scram-sha-512",
+        };
+        let user = match &sasl.user {
+            User::Plain(user) => Value::from(user.as_str()),
+            User::Secret(reference) => secret(reference),
+        };
+        json!({"mechanism": mechanism, "user": user, "password": secret(&sasl.password)})
+    });
+    let mode = match one.mode {
+        KafkaMode::Binary => "binary",
+        KafkaMode::Structured => "structured",
+    };
+    json!({"brokers": one.access.brokers, "topic": one.topic, "mode": mode, "tls": tls, "sasl": sasl})
 }
 
 #[cfg(test)]
@@ -177,7 +207,7 @@ mod tests {
                 seen += 1;
             }
         }
-        assert_eq!(seen, 8);
+        assert_eq!(seen, 9);
     }
 
     #[test]

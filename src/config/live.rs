@@ -3,6 +3,7 @@
 use super::section::Source;
 use keywatch_aws::{Access, lookup, trail};
 use keywatch_event::Provider;
+use keywatch_kafka as kafka;
 use keywatch_push as push;
 use std::path::Path;
 
@@ -20,6 +21,8 @@ pub(crate) enum Way {
     Trail(Access, trail::Settings),
     /// By asking CloudTrail.
     Lookup(Access, lookup::Settings),
+    /// As messages of a Kafka cluster or of Event Hubs.
+    Kafka(keywatch_brokers::Access, kafka::Settings),
     /// By being pushed to.
     Push(push::Settings),
 }
@@ -42,14 +45,22 @@ impl LiveSource {
             let (access, settings) = queue.meaning();
             return Some(Self { name, way: Way::Trail(access, settings) });
         }
-        let (access, settings) = source.aws_lookup.as_ref()?.meaning();
-        Some(Self { name, way: Way::Lookup(access, settings) })
+        if let Some(lookup) = &source.aws_lookup {
+            let (access, settings) = lookup.meaning();
+            return Some(Self { name, way: Way::Lookup(access, settings) });
+        }
+        let kafka = source.kafka.as_ref().map(|kafka| kafka.meaning(&name));
+        let hubs = source.event_hubs.as_ref().map(|hubs| hubs.meaning(&name));
+        let (access, settings) = kafka.or(hubs)?;
+        Some(Self { name, way: Way::Kafka(access, settings) })
     }
 
     /// Whose records it brings, before any has come.
     pub(crate) const fn provider(&self) -> Provider {
         match &self.way {
             Way::Trail(..) | Way::Lookup(..) => Provider::Aws,
+            // A topic may carry any of them; Event Hubs carry Azure's.
+            Way::Kafka(..) => Provider::Azure,
             Way::Push(_) => Provider::Vault,
         }
     }
@@ -68,6 +79,9 @@ impl LiveSource {
                     count => format!("{count} account(s)"),
                 };
                 format!("CloudTrail LookupEvents: {accounts} in {}", settings.regions.join(", "))
+            }
+            Way::Kafka(access, settings) => {
+                format!("Kafka topics {} on {}", settings.topics.join(", "), access.brokers.join(", "))
             }
         }
     }

@@ -3,8 +3,8 @@
 use super::frame::{At, Credential, CredentialUrl};
 use super::section;
 use keywatch_alerting::{
-    AccessKey, Address, Alertmanager, Authorization, Email, MailTls, Ocsf, PagerDuty, Receiver, ReceiverKind,
-    Role, Slack, Sns, Teams, Webhook,
+    AccessKey, Address, Alertmanager, Authorization, Email, Kafka, KafkaMode, MailTls, Ocsf, PagerDuty,
+    Receiver, ReceiverKind, Role, Slack, Sns, Teams, Webhook,
 };
 use section::MailSecurity;
 use std::num::NonZeroU32;
@@ -44,6 +44,7 @@ fn kind(written: &section::Receiver) -> Option<ReceiverKind> {
             ReceiverKind::Alertmanager(Alertmanager { address: address(&alertmanager.url.value), auth })
         }),
         written.email.as_ref().map(email),
+        written.kafka.as_ref().map(kafka),
         written.ocsf.as_ref().map(|ocsf| {
             let (address, auth) = (address(&ocsf.url.value), auth(ocsf.auth.as_ref()));
             ReceiverKind::Ocsf(Ocsf { address, signing: ocsf.secrets.clone(), auth })
@@ -74,6 +75,15 @@ fn sns(written: &section::Sns) -> ReceiverKind {
         role,
         access_key: written.access_key.as_ref().map(key),
     })
+}
+
+fn kafka(written: &section::KafkaTopic) -> ReceiverKind {
+    let mode = match written.mode {
+        section::KafkaLayout::Binary => KafkaMode::Binary,
+        section::KafkaLayout::Structured => KafkaMode::Structured,
+    };
+    let access = section::kafka_access(&written.brokers, written.tls.as_ref(), written.sasl.as_ref());
+    ReceiverKind::Kafka(Kafka { access, topic: written.topic.clone(), mode })
 }
 
 fn email(written: &section::Email) -> ReceiverKind {
@@ -129,7 +139,10 @@ mod tests {
             kinds.extend(root.receivers.iter().filter_map(receiver).map(|one| one.kind.as_str()));
         }
         kinds.sort_unstable();
-        assert_eq!(kinds, ["alertmanager", "email", "ocsf", "pagerduty", "slack", "sns", "teams", "webhook"]);
+        assert_eq!(
+            kinds,
+            ["alertmanager", "email", "kafka", "ocsf", "pagerduty", "slack", "sns", "teams", "webhook"]
+        );
     }
 
     #[test]

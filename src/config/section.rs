@@ -7,6 +7,7 @@ mod address_data;
 mod aws;
 mod cloudwatch;
 mod egress;
+mod kafka;
 mod lists;
 mod log;
 mod metrics;
@@ -23,11 +24,14 @@ mod urging;
 pub(crate) use address_data::AddressFiles;
 pub(crate) use cloudwatch::CloudWatch;
 pub(crate) use egress::Egress;
+pub(crate) use kafka::access as kafka_access;
 pub(crate) use lists::{Item, ListSource};
 pub(crate) use log::{Log, LogFormat};
 pub(crate) use metrics::Metrics;
 pub(crate) use planned_access::PlannedAccess;
-pub(crate) use receiver::{Auth, Email, MailSecurity, Receiver, Sns, SnsKey, Webhook};
+pub(crate) use receiver::{
+    Auth, Email, KafkaLayout, KafkaTopic, MailSecurity, Receiver, Sns, SnsKey, Webhook,
+};
 pub(crate) use root::Root;
 pub(crate) use route::{Grouping, Matching, Route};
 pub(crate) use secret_manager::SecretManager;

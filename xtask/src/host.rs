@@ -33,11 +33,26 @@ fn satisfied(need: Need) -> bool {
     let there = need.programs().iter().any(|program| on_path(program));
     match need {
         // The compiler the C sources are built with can be named by `CC` as well.
-        Need::Compiler => there || std::env::var_os("CC").is_some_and(|cc| !cc.is_empty()),
+        Need::Compiler => there || is_set("CC"),
         // Debian ships Python without the part that makes virtual environments.
         Need::Python => there && succeeds(Command::new("python3").args(["-c", "import ensurepip, venv"])),
-        Need::Node | Need::Npm | Need::Browser => there,
+        Need::PlusPlus => there || is_set("CXX"),
+        // Both can be told where OpenSSL is instead (docs.rs/openssl: manual configuration).
+        Need::PkgConfig => there || is_set("OPENSSL_DIR"),
+        Need::OpenSsl => is_set("OPENSSL_DIR") || (there && has_openssl()),
+        Need::Make | Need::Node | Need::Npm | Need::Browser => there,
     }
+}
+
+fn is_set(variable: &str) -> bool {
+    std::env::var_os(variable).is_some_and(|value| !value.is_empty())
+}
+
+/// Whether pkg-config knows OpenSSL's headers, in a version the Kafka client is built with.
+fn has_openssl() -> bool {
+    ["pkg-config", "pkgconf"]
+        .iter()
+        .any(|program| succeeds(Command::new(program).args(["--exists", "openssl >= 1.1.1"])))
 }
 
 fn on_path(program: &str) -> bool {

@@ -9,6 +9,14 @@ use crate::host::Host;
 pub(crate) enum Need {
     /// A C compiler.
     Compiler,
+    /// A C++ compiler.
+    PlusPlus,
+    /// make.
+    Make,
+    /// pkg-config.
+    PkgConfig,
+    /// The headers of OpenSSL.
+    OpenSsl,
     /// Python that can make virtual environments.
     Python,
     /// Node.js.
@@ -19,18 +27,34 @@ pub(crate) enum Need {
     Browser,
 }
 
-/// What building takes. SQLite, zstd and the TLS library are compiled from C, by `cc` alone:
-/// no cmake, no pkg-config, no system library.
-pub(crate) const TO_BUILD: &[Need] = &[Need::Compiler];
+/// What building takes. SQLite, zlib, zstd and the TLS library are compiled from C, by `cc` alone.
+/// librdkafka has a makefile, checks for a C++ compiler, and speaks TLS with the system's OpenSSL,
+/// which is found by pkg-config.
+pub(crate) const TO_BUILD: &[Need] =
+    &[Need::Compiler, Need::PlusPlus, Need::Make, Need::PkgConfig, Need::OpenSsl];
 
 /// What testing takes as well.
-pub(crate) const TO_TEST: &[Need] = &[Need::Compiler, Need::Python, Need::Node, Need::Npm, Need::Browser];
+pub(crate) const TO_TEST: &[Need] = &[
+    Need::Compiler,
+    Need::PlusPlus,
+    Need::Make,
+    Need::PkgConfig,
+    Need::OpenSsl,
+    Need::Python,
+    Need::Node,
+    Need::Npm,
+    Need::Browser,
+];
 
 impl Need {
     /// Programs that satisfy it; one is enough.
     pub(crate) const fn programs(self) -> &'static [&'static str] {
         match self {
             Self::Compiler => &["cc"],
+            Self::PlusPlus => &["c++", "g++", "clang++"],
+            Self::Make => &["make"],
+            // OpenSSL's headers are what pkg-config can find.
+            Self::PkgConfig | Self::OpenSsl => &["pkg-config", "pkgconf"],
             Self::Python => &["python3"],
             Self::Node => &["node"],
             Self::Npm => &["npm"],
@@ -41,7 +65,9 @@ impl Need {
     /// Packages that bring it on Debian and Ubuntu.
     pub(crate) const fn packages(self) -> &'static [&'static str] {
         match self {
-            Self::Compiler => &["build-essential"],
+            Self::Compiler | Self::PlusPlus | Self::Make => &["build-essential"],
+            Self::PkgConfig => &["pkg-config"],
+            Self::OpenSsl => &["libssl-dev"],
             Self::Python => &["python3", "python3-venv"],
             Self::Node => &["nodejs"],
             Self::Npm => &["npm"],
@@ -53,6 +79,10 @@ impl Need {
     pub(crate) const fn purpose(self) -> &'static str {
         match self {
             Self::Compiler => "a C compiler, for SQLite, zstd and the TLS library",
+            Self::PlusPlus => "a C++ compiler, for the Kafka client",
+            Self::Make => "make, for the Kafka client",
+            Self::PkgConfig => "pkg-config, to find OpenSSL",
+            Self::OpenSsl => "the headers of OpenSSL, which the Kafka client speaks TLS with",
             Self::Python => "Python, for stand-ins of the clouds and a reference package the tests speak to",
             Self::Node => "Node.js, to check our webhook signatures with a reference package",
             Self::Npm => "npm, to fetch that package",
@@ -63,7 +93,13 @@ impl Need {
 
 /// Packages for all of `missing`, each once.
 pub(crate) fn packages(missing: &[Need]) -> Vec<&'static str> {
-    missing.iter().flat_map(|need| need.packages()).copied().collect()
+    let mut all = Vec::new();
+    for package in missing.iter().flat_map(|need| need.packages()) {
+        if !all.contains(package) {
+            all.push(*package);
+        }
+    }
+    all
 }
 
 /// How missing packages get onto this system.
@@ -125,9 +161,9 @@ mod tests {
 
     #[test]
     fn every_need_has_its_package() {
-        check(TO_BUILD, "build-essential");
+        check(TO_BUILD, "build-essential pkg-config libssl-dev");
         check(&[Need::Python], "python3 python3-venv");
-        check(TO_TEST, "build-essential python3 python3-venv nodejs npm chromium");
+        check(TO_TEST, "build-essential pkg-config libssl-dev python3 python3-venv nodejs npm chromium");
         check(&[], "");
     }
 

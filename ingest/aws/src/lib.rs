@@ -6,7 +6,6 @@
 //! `keywatch-ingest`'s to say. Nothing is acknowledged to AWS before its records are committed.
 
 mod access;
-mod backoff;
 mod failure;
 mod feed;
 pub mod lookup;

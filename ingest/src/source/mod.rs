@@ -5,6 +5,7 @@
 //! the memory of one record whatever the size of the file, and expand gzip with [`Inflate`],
 //! which knows when to stop.
 
+mod backoff;
 mod cutter;
 mod follower;
 mod health;
@@ -26,6 +27,7 @@ mod statement;
 pub(crate) mod testing;
 mod walk;
 
+pub use backoff::Backoff;
 pub use follower::Follower;
 pub use health::{Condition, Failing, Health, Reached, State};
 pub use inflate::{Caps, Damage, ENVELOPE_CAPS, FILE_CAPS, Inflate, damage_of, is_cut_short};

@@ -2,11 +2,13 @@
 
 mod email;
 mod http;
+mod kafka;
 mod sns;
 
 pub(crate) use email::{Email, MailSecurity};
 use http::{Alertmanager, Ocsf, PagerDuty, Slack, Teams};
 pub(crate) use http::{Auth, Webhook};
+pub(crate) use kafka::{KafkaLayout, KafkaTopic};
 pub(crate) use sns::{Sns, SnsKey};
 
 use crate::config::frame::{At, default, need, section};
@@ -44,6 +46,8 @@ section! {
         email: Option<Email>,
         /// A data lake or SIEM: OCSF 1.8 findings as CloudEvents.
         ocsf: Option<Ocsf>,
+        /// A topic of Kafka: OCSF 1.8 findings as CloudEvents.
+        kafka: Option<KafkaTopic>,
     }
-    one_of: [webhook, sns, slack, teams, pagerduty, alertmanager, email, ocsf];
+    one_of: [webhook, sns, slack, teams, pagerduty, alertmanager, email, ocsf, kafka];
 }

@@ -1,6 +1,7 @@
 //! Where audit records come from.
 
 use super::aws::{AwsLookup, AwsQueue};
+use super::kafka::{EventHubs, Kafka};
 use super::push::{HttpIngest, VaultDevice};
 use crate::config::frame::{At, Origin, Problems, days, default, need, secs, section};
 use std::path::PathBuf;
@@ -17,6 +18,10 @@ section! {
         aws_queue: Option<AwsQueue>,
         /// CloudTrail's LookupEvents.
         aws_lookup: Option<AwsLookup>,
+        /// Topics of a Kafka cluster.
+        kafka: Option<Kafka>,
+        /// Azure Event Hubs, through their Kafka endpoint.
+        event_hubs: Option<EventHubs>,
         /// Addresses that audit devices of Vault and OpenBao, or syslog, send to.
         vault: Option<VaultDevice>,
         /// An address that records are POSTed to.
@@ -27,7 +32,7 @@ section! {
         /// The least delay from event to store that is told (KW-133l), when it does not shrink.
         late_after: Duration [secs(1)..=days(30)] = default("30m"),
     }
-    one_of: [files, aws_queue, aws_lookup, vault, http];
+    one_of: [files, aws_queue, aws_lookup, kafka, event_hubs, vault, http];
     check: check;
 }
 

@@ -7,7 +7,7 @@ const WAIT_MAX: Duration = Duration::from_mins(1);
 
 /// The waits of one attempt after another.
 #[derive(Clone, Debug)]
-pub(crate) struct Backoff {
+pub struct Backoff {
     first: Duration,
     tries: u32,
     chance: u64,
@@ -15,12 +15,13 @@ pub(crate) struct Backoff {
 
 impl Backoff {
     /// Begins with about `first`. Waits of two that were made at once differ: `seed` says how.
-    pub(crate) const fn new(first: Duration, seed: u64) -> Self {
+    #[must_use]
+    pub const fn new(first: Duration, seed: u64) -> Self {
         Self { first, tries: 0, chance: seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1 }
     }
 
     /// How long to wait now: between half and all of the doubled time.
-    pub(crate) fn wait(&mut self) -> Duration {
+    pub fn wait(&mut self) -> Duration {
         let whole = self.first.saturating_mul(1 << self.tries.min(16)).min(WAIT_MAX);
         self.tries = self.tries.saturating_add(1);
         // xorshift64 (Marsaglia 2003): good enough to keep callers apart.
@@ -32,12 +33,13 @@ impl Backoff {
     }
 
     /// It worked.
-    pub(crate) const fn reset(&mut self) {
+    pub const fn reset(&mut self) {
         self.tries = 0;
     }
 
     /// How often it was waited since it last worked.
-    pub(crate) const fn tries(&self) -> u32 {
+    #[must_use]
+    pub const fn tries(&self) -> u32 {
         self.tries
     }
 }
