@@ -117,6 +117,7 @@ async fn surroundings(config: &Config, store: &Store) -> anyhow::Result<Surround
         secrets: config.secrets.clone(),
         positions: Arc::new(store.positions().await?),
         pace: Pace::default(),
+        logging_pace: keywatch_gcp::logging::Pace::default(),
     })
 }
 

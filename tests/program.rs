@@ -7,6 +7,7 @@ mod bad_input;
 mod canary;
 mod commands;
 mod config;
+mod google;
 #[expect(dead_code, reason = "the benchmark uses the rest")]
 mod harness;
 mod kills;

@@ -8,6 +8,7 @@ use crate::clock;
 use crate::config::live::{LiveSource, Way};
 use keywatch_aws::lookup::{Lookup, Pace};
 use keywatch_aws::trail::{Backfill, TrailQueue};
+use keywatch_gcp::{logging, objects, pubsub};
 use keywatch_ingest::source::{Clock, Condition, Health, Live, State};
 use keywatch_secrets::SecretManager;
 use std::collections::{HashMap, VecDeque};
@@ -20,6 +21,7 @@ pub(super) struct Surroundings {
     pub(super) secrets: SecretManager,
     pub(super) positions: Arc<HashMap<String, String>>,
     pub(super) pace: Pace,
+    pub(super) logging_pace: logging::Pace,
 }
 
 /// Where a source puts its batches, and how it hears that they are stored.
@@ -31,7 +33,7 @@ pub(super) struct Line {
 
 /// Starts a source and runs it until nobody takes its batches any more.
 pub(super) async fn run(source: LiveSource, health: Health, surroundings: Surroundings, line: Line) {
-    let Surroundings { secrets, positions, pace } = surroundings;
+    let Surroundings { secrets, positions, pace, logging_pace } = surroundings;
     let told: (Clock, Health) = (Arc::new(clock::now), health);
     match source.way {
         Way::Trail(access, settings) => {
@@ -43,6 +45,18 @@ pub(super) async fn run(source: LiveSource, health: Health, surroundings: Surrou
             let access = (&access, &secrets);
             settings.pace = pace;
             drive(Lookup::start(&source.name, access, settings, &positions, told).await, line).await;
+        }
+        Way::Logging(access, mut settings) => {
+            let access = (&access, &secrets);
+            settings.pace = logging_pace;
+            drive(logging::Logging::start(&source.name, access, settings, &positions, told), line).await;
+        }
+        Way::PubSub(access, settings) => {
+            drive(pubsub::Subscription::start((&access, &secrets), settings, told), line).await;
+        }
+        Way::GcsObjects(access, settings) => {
+            let access = (&access, &secrets);
+            drive(objects::Objects::start(&source.name, access, settings, &positions, told), line).await;
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use super::section::Source;
 use keywatch_aws::{Access, lookup, trail};
+use keywatch_gcp::{Access as GcpAccess, logging, objects, pubsub};
 
 /// A source that runs as a task.
 #[derive(Clone, Debug, PartialEq)]
@@ -17,6 +18,12 @@ pub(crate) enum Way {
     Trail(Access, trail::Settings),
     /// By asking CloudTrail.
     Lookup(Access, lookup::Settings),
+    /// By asking Cloud Logging.
+    Logging(GcpAccess, logging::Settings),
+    /// Through the subscription of a log sink.
+    PubSub(GcpAccess, pubsub::Settings),
+    /// In the objects of a log sink.
+    GcsObjects(GcpAccess, objects::Settings),
 }
 
 impl LiveSource {
@@ -27,8 +34,20 @@ impl LiveSource {
             let (access, settings) = queue.meaning();
             return Some(Self { name, way: Way::Trail(access, settings) });
         }
-        let (access, settings) = source.aws_lookup.as_ref()?.meaning();
-        Some(Self { name, way: Way::Lookup(access, settings) })
+        if let Some(lookup) = &source.aws_lookup {
+            let (access, settings) = lookup.meaning();
+            return Some(Self { name, way: Way::Lookup(access, settings) });
+        }
+        if let Some(logging) = &source.gcp_logging {
+            let (access, settings) = logging.meaning();
+            return Some(Self { name, way: Way::Logging(access, settings) });
+        }
+        if let Some(pubsub) = &source.gcp_pubsub {
+            let (access, settings) = pubsub.meaning();
+            return Some(Self { name, way: Way::PubSub(access, settings) });
+        }
+        let (access, settings) = source.gcp_objects.as_ref()?.meaning();
+        Some(Self { name, way: Way::GcsObjects(access, settings) })
     }
 
     /// What it is, in words.
@@ -44,6 +63,11 @@ impl LiveSource {
                     count => format!("{count} account(s)"),
                 };
                 format!("CloudTrail LookupEvents: {accounts} in {}", settings.regions.join(", "))
+            }
+            Way::Logging(_, settings) => format!("Cloud Logging: {}", settings.resources.join(", ")),
+            Way::PubSub(_, settings) => format!("log sink to Pub/Sub: {}", settings.subscription),
+            Way::GcsObjects(_, settings) => {
+                format!("log sink to gs://{}/{}", settings.bucket, settings.prefix)
             }
         }
     }

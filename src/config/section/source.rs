@@ -1,6 +1,7 @@
 //! Where audit records come from.
 
 use super::aws::{AwsLookup, AwsQueue};
+use super::gcp::{GcpLogging, GcpObjects, GcpPubsub};
 use crate::config::frame::{At, Origin, Problems, need, section};
 use std::path::PathBuf;
 
@@ -15,8 +16,14 @@ section! {
         aws_queue: Option<AwsQueue>,
         /// CloudTrail's LookupEvents.
         aws_lookup: Option<AwsLookup>,
+        /// Google Cloud Logging.
+        gcp_logging: Option<GcpLogging>,
+        /// The Pub/Sub subscription of a Google Cloud log sink.
+        gcp_pubsub: Option<GcpPubsub>,
+        /// The objects of a Google Cloud log sink.
+        gcp_objects: Option<GcpObjects>,
     }
-    one_of: [files, aws_queue, aws_lookup];
+    one_of: [files, aws_queue, aws_lookup, gcp_logging, gcp_pubsub, gcp_objects];
     check: check;
 }
 

@@ -8,6 +8,7 @@
 mod bucket;
 mod chance;
 mod cloudtrail;
+mod google;
 mod lookup;
 mod server;
 mod simulation;

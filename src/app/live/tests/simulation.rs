@@ -24,14 +24,14 @@ fn seeds() -> std::ops::Range<u64> {
     }
 }
 
-fn compare(seed: u64, found: &Outcome, wanted: &Outcome) {
+pub(super) fn compare(seed: u64, found: &Outcome, wanted: &Outcome) {
     assert_eq!(found.0.len(), wanted.0.len(), "seed {seed}: events");
     assert_eq!(found.0, wanted.0, "seed {seed}: events");
     assert_eq!(found.1, wanted.1, "seed {seed}: alerts");
 }
 
 /// Runs every seed, a few at a time: most of their time is spent waiting.
-async fn run_all<F: Future<Output = ()> + 'static>(run: impl Fn(u64) -> F) {
+pub(super) async fn run_all<F: Future<Output = ()> + 'static>(run: impl Fn(u64) -> F) {
     let here = tokio::task::LocalSet::new();
     let all = async {
         let mut running = tokio::task::JoinSet::new();
