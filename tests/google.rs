@@ -6,6 +6,7 @@ use std::time::Duration;
 
 const SUBSCRIPTION: &str = "projects/watch/subscriptions/keywatch";
 
+#[expect(clippy::disallowed_methods, reason = "the service under test runs on the real clock")]
 fn now() -> chrono::DateTime<chrono::Utc> {
     std::time::SystemTime::now().into()
 }
@@ -54,7 +55,7 @@ fn logging_a_subscription_and_objects_bring_each_entry_once_with_a_service_accou
         state.subscription = Some(SUBSCRIPTION.to_owned());
         state.entries = all[..20].to_vec();
         state.messages = all[10..30].iter().map(|entry| Message::new(&entry.record)).collect();
-        let object: String = all[20..].iter().map(|entry| format!("{}\n", entry.record)).collect();
+        let object: String = all[20..].iter().flat_map(|entry| [entry.record.as_str(), "\n"]).collect();
         let day = now().format("cloudaudit.googleapis.com/data_access/%Y/%m/%d/00:00:00_00:59:59_S0.json");
         let bucket = [(day.to_string(), (now().timestamp(), object.into_bytes()))];
         state.objects.insert("sink".to_owned(), bucket.into());
@@ -99,7 +100,8 @@ fn a_killed_service_loses_no_message_and_stores_none_twice() {
     let receiver = Receiver::start(false);
     let site = Site::new(&receiver);
     let access = format!("{{endpoint: \"{}\", anonymous: true}}", server.url());
-    let source = format!("  - name: pulled\n    gcp_pubsub: {{subscription: {SUBSCRIPTION}, access: {access}}}\n");
+    let source =
+        format!("  - name: pulled\n    gcp_pubsub: {{subscription: {SUBSCRIPTION}, access: {access}}}\n");
     configure(&site, &receiver, &source);
     let service = Service::start(&site.config());
     wait_until("some are acknowledged", Duration::from_secs(40), || google.with(|state| state.acks > 0));

@@ -68,9 +68,9 @@ async fn what_comes_late_is_found_by_its_receipt() {
     let mut running = start(&stage, &server, Settings { backfill: TimeDelta::hours(1), ..settings() }).await;
     // What happened before: ten minutes, five hours and almost two days.
     let mut all = entries(&mut Chance::new(2), 3, 1).into_iter();
-    for (count, ago) in [(1, 600), (2, 5 * 3600), (3, 47 * 3600)] {
+    for (count, ago) in [(1_u32, 600), (2, 5 * 3600), (3, 47 * 3600)] {
         let mut entry = all.next().unwrap();
-        let later = now + count * 3600;
+        let later = now + i64::from(count) * 3600;
         entry.record = entry.record.replace(&super::written(entry.at), &super::written(at(later - ago)));
         entry.at = at(later - ago);
         google.with(|state| {
@@ -78,7 +78,7 @@ async fn what_comes_late_is_found_by_its_receipt() {
             state.entries.push(late(entry, ago));
         });
         stage.hand.set(later);
-        brings(&mut stage, &mut running, count as u64).await;
+        brings(&mut stage, &mut running, count.into()).await;
     }
 }
 
