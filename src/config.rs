@@ -186,7 +186,11 @@ impl Config {
             https: root.https,
             supplied: Supplied::collect(root, problems),
             sources: root.sources.iter().filter_map(FileSource::of).collect(),
-            live: root.sources.iter().filter_map(live::LiveSource::of).collect(),
+            live: root
+                .sources
+                .iter()
+                .filter_map(|source| live::LiveSource::of(source, &root.database))
+                .collect(),
             policy: policy::policy(root, &receivers),
             receivers,
             egress: (&root.egress).into(),
@@ -250,7 +254,7 @@ mod tests {
             [
                 "c.yaml:1:1: unknown key `lisen`; did you mean `listen`?",
                 "c.yaml:2:18: `office` is no network; write it as 198.51.100.0/24 or 2001:db8::/32",
-                "c.yaml:4:5: says of no kind what it is; write one of files, aws_queue, aws_lookup, gcp_logging, gcp_pubsub, gcp_objects",
+                "c.yaml:4:5: says of no kind what it is; write one of files, aws_queue, aws_lookup, gcp_logging, gcp_pubsub, gcp_objects, vault, http",
                 "c.yaml:5:5: unknown key `file`; did you mean `files`?",
             ]
         );

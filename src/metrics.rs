@@ -163,6 +163,8 @@ fn tell_of_source(source: &SourceInfo) {
     let named = || source.name.clone();
     counter!(name("keywatch_source_records_total"), "source" => named()).absolute(source.records);
     gauge!(name("keywatch_source_notices"), "source" => named()).set(count(source.notices.len() as u64));
+    counter!(name("keywatch_source_refused_total"), "source" => named()).absolute(source.refused);
+    counter!(name("keywatch_source_dropped_records_total"), "source" => named()).absolute(source.dropped);
     if let Some(at) = source.last_at {
         gauge!(name("keywatch_source_last_record_timestamp_seconds"), "source" => named()).set(seconds(at));
     }

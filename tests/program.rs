@@ -14,6 +14,7 @@ mod kills;
 mod lifecycle;
 mod monitoring;
 mod peers;
+mod push;
 mod reload;
 mod rules;
 mod secrets;

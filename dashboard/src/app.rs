@@ -107,6 +107,10 @@ pub struct SourceInfo {
     pub lag_secs: Option<u64>,
     /// What somebody should know: an error, a gap, a retry.
     pub notices: Vec<String>,
+    /// What was sent and not taken.
+    pub refused: u64,
+    /// Records that were dropped and nobody could be told of.
+    pub dropped: u64,
 }
 
 /// Has the service read its configuration again; done when that was tried.

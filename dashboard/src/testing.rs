@@ -412,5 +412,6 @@ fn sources() -> Vec<SourceInfo> {
         per_minute: 1500,
         lag_secs: Some(180),
         notices: vec![HOSTILE.to_owned()],
+        ..SourceInfo::default()
     }]
 }

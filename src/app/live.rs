@@ -10,6 +10,7 @@ use keywatch_aws::lookup::{Lookup, Pace};
 use keywatch_aws::trail::{Backfill, TrailQueue};
 use keywatch_gcp::{logging, objects, pubsub};
 use keywatch_ingest::source::{Clock, Condition, Health, Live, State};
+use keywatch_push::Pushed;
 use keywatch_secrets::SecretManager;
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -36,6 +37,10 @@ pub(super) async fn run(source: LiveSource, health: Health, surroundings: Surrou
     let Surroundings { secrets, positions, pace, logging_pace } = surroundings;
     let told: (Clock, Health) = (Arc::new(clock::now), health);
     match source.way {
+        Way::Push(settings) => {
+            let position = positions.get(&Pushed::position_name(&source.name)).cloned();
+            drive(Pushed::start(&source.name, &secrets, settings, position, told).await, line).await;
+        }
         Way::Trail(access, settings) => {
             let access = (&access, &secrets);
             let position = positions.get(&Backfill::position_name(&source.name)).cloned();
@@ -96,6 +101,7 @@ pub(super) fn told(condition: &Condition) -> (State, Vec<String>) {
         lines.push(format!("{part}: old records are being read, {whole}.{tenth} % done: {}", reached.text));
     }
     lines.extend(condition.warnings.values().cloned());
+    lines.extend(condition.refused.iter().map(|(why, count)| format!("{count} since the start: {why}")));
     if condition.gaps_total > 0 {
         lines.push(format!("{} gap(s) since the start, the latest below", condition.gaps_total));
         lines.extend(condition.gaps.iter().cloned());

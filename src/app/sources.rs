@@ -376,7 +376,9 @@ impl Known {
         info.per_minute = self.figures.per_minute(now);
         info.lag_secs = self.figures.lag_secs();
         if let Some(health) = &self.health {
-            let (state, lines) = live::told(&health.read());
+            let condition = health.read();
+            let (state, lines) = live::told(&condition);
+            (info.refused, info.dropped) = (condition.refused.values().sum(), condition.dropped);
             info.state = state.as_str();
             info.notices.extend(lines);
         }

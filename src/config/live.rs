@@ -3,6 +3,8 @@
 use super::section::Source;
 use keywatch_aws::{Access, lookup, trail};
 use keywatch_gcp::{Access as GcpAccess, logging, objects, pubsub};
+use keywatch_push as push;
+use std::path::Path;
 
 /// A source that runs as a task.
 #[derive(Clone, Debug, PartialEq)]
@@ -24,12 +26,24 @@ pub(crate) enum Way {
     PubSub(GcpAccess, pubsub::Settings),
     /// In the objects of a log sink.
     GcsObjects(GcpAccess, objects::Settings),
+    /// By being pushed to.
+    Push(push::Settings),
 }
 
 impl LiveSource {
-    /// What a section means; `None` for files.
-    pub(crate) fn of(source: &Source) -> Option<Self> {
+    /// What a section means; `None` for files. Spools lie beside the database unless told.
+    pub(crate) fn of(source: &Source, database: &Path) -> Option<Self> {
         let name = source.name.value.clone();
+        if let Some(device) = &source.vault {
+            let way = push::Way::Device(device.meaning());
+            let settings = push::Settings { storage: device.spool.meaning(&name, database), way };
+            return Some(Self { name, way: Way::Push(settings) });
+        }
+        if let Some(http) = &source.http {
+            let way = push::Way::Http(http.meaning());
+            let settings = push::Settings { storage: http.spool.meaning(&name, database), way };
+            return Some(Self { name, way: Way::Push(settings) });
+        }
         if let Some(queue) = &source.aws_queue {
             let (access, settings) = queue.meaning();
             return Some(Self { name, way: Way::Trail(access, settings) });
@@ -53,6 +67,7 @@ impl LiveSource {
     /// What it is, in words.
     pub(crate) fn kind(&self) -> String {
         match &self.way {
+            Way::Push(settings) => settings.way.told(),
             Way::Trail(_, settings) => match settings.carries {
                 trail::Carries::Objects => format!("trail in S3, announced by {}", settings.queue),
                 trail::Carries::Events => format!("events in {}", settings.queue),

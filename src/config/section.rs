@@ -12,6 +12,7 @@ mod lists;
 mod log;
 mod metrics;
 mod planned_access;
+mod push;
 mod receiver;
 mod root;
 mod route;

@@ -52,6 +52,8 @@ metrics! {
     Gauge "keywatch_outbox_oldest_seconds" ["receiver"] "Age of the oldest delivery that waits";
     Gauge "keywatch_dead_letters" ["receiver"] "Deliveries that were given up and not replayed";
     Counter "keywatch_source_records_total" ["source"] "Records taken from a source";
+    Counter "keywatch_source_refused_total" ["source"] "Requests, messages and connections that a source did not take; its page says why";
+    Counter "keywatch_source_dropped_records_total" ["source"] "Records that were lost because there was no room and nobody could be told";
     Gauge "keywatch_source_last_record_timestamp_seconds" ["source"] "When a source last brought a record, as Unix time";
     Gauge "keywatch_source_lag_seconds" ["source"] "Age of the newest event of a source's last batch when it was stored";
     Gauge "keywatch_source_notices" ["source"] "Notices on the dashboard's page of sources: errors, gaps, retries";

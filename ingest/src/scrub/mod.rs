@@ -7,6 +7,7 @@
 //!
 //! Invariant: the result is a function of the bytes alone, and scrubbing it again changes nothing.
 
+mod filter;
 mod key;
 mod place;
 mod shape;
@@ -30,7 +31,7 @@ const NESTING_MAX: usize = 3;
 /// Whether `record` may hold a secret value, or a mark left by an earlier scrubbing.
 #[must_use]
 pub fn suspects(record: &[u8]) -> bool {
-    trigger::all(record).any(|(trigger, at)| trigger.is_plausible(record, at))
+    filter::suspects(record)
 }
 
 /// `record` without its secret values; `None` when it has none.

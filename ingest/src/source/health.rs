@@ -32,6 +32,10 @@ pub struct Condition {
     pub gaps: Vec<String>,
     /// All gaps since the start.
     pub gaps_total: u64,
+    /// What was sent and not taken, by reason: the sender knows, or was no sender of ours.
+    pub refused: BTreeMap<&'static str, u64>,
+    /// Records that were dropped and nobody could be told of.
+    pub dropped: u64,
 }
 
 /// A part that does not work.
@@ -160,6 +164,16 @@ impl Health {
         condition.gaps.push(text);
         let excess = condition.gaps.len().saturating_sub(GAPS_MAX);
         condition.gaps.drain(..excess);
+    }
+
+    /// Something was sent and not taken. The reasons are the program's own, so they are few.
+    pub fn refuses(&self, why: &'static str) {
+        *self.lock().refused.entry(why).or_default() += 1;
+    }
+
+    /// Records were dropped and nobody could be told.
+    pub fn drops(&self, records: u64) {
+        self.lock().dropped += records;
     }
 
     /// How the source fares now.

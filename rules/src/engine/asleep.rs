@@ -1,12 +1,13 @@
 //! A group that cannot raise anything yet: what came, and nothing more.
 //!
-//! As long as too few events came for the condition to hold in any window, or a step of a sequence
-//! never occurred, no sweep is needed. A sleeping group keeps its events in 40 bytes each, besides
-//! the brief that all rules share, and everything else is made when it wakes: the same incidents
-//! come of it, since they are a function of the entries.
+//! As long as no window holds enough for the condition, no sweep is needed. A sleeping group keeps
+//! its events in 32 bytes each, besides the brief that all rules share, and when each value or step
+//! was last seen; everything else is made when it wakes: the same incidents come of it, since they
+//! are a function of the entries. In order that costs one look at what is recent. A late event may
+//! wake a group that need not have been woken, never the other way round.
 //!
-//! Invariant: a group sleeps only while its condition holds over no subset of its entries, and only
-//! when what an entry needs can be told from its brief.
+//! Invariant: a group sleeps only while its condition holds in no window, and only when what an entry
+//! needs can be told from its brief.
 
 use super::brief::Brief;
 use super::words::Said;
@@ -15,8 +16,11 @@ use crate::rule::{Condition, Count, Counted, Op, Presence};
 use keywatch_event::EventTime;
 use std::sync::Arc;
 
-/// Most distinct values a group that counts them keeps asleep: they are looked through one by one.
-const VALUES_MAX: usize = 64;
+/// Most values or events a window may need for its group to sleep: they are looked through one by
+/// one.
+const NEEDED_MAX: usize = 64;
+/// Values of a sleeping group from which on those are dropped that no window reaches any more.
+const SEEN_MIN: usize = 16;
 /// Most hits and measured quantities of a rule whose groups sleep: bits of a light entry.
 const BITS_MAX: usize = 16;
 
@@ -34,14 +38,23 @@ pub(crate) struct Light {
 
 /// When groups of a rule wake.
 #[derive(Clone, Debug)]
-pub(crate) enum Wakes {
-    /// When so many events are there.
+pub(crate) struct Wakes {
+    when: When,
+    timespan_secs: i64,
+    /// Whether what a window comes to is learned from, and must be right to the last event.
+    is_learned: bool,
+}
+
+/// What a window must hold for a group to wake.
+#[derive(Clone, Debug)]
+enum When {
+    /// So many events.
     Events(usize),
-    /// When so many distinct values are there.
+    /// So many distinct values.
     Values(usize),
-    /// When these hits occurred.
+    /// These hits.
     Hits(u64),
-    /// When this holds of the hits that occurred.
+    /// Hits of which this holds.
     Present(Presence),
 }
 
@@ -49,54 +62,64 @@ pub(crate) enum Wakes {
 #[derive(Debug, Default)]
 pub(crate) struct Asleep {
     entries: Vec<Light>,
-    /// The distinct values that were counted; some perhaps of entries that are gone.
-    values: Vec<u64>,
-    /// The hits that occurred; some perhaps of entries that are gone.
-    hits: u64,
+    /// The distinct values that were counted, or the hits that occurred, with the latest time of
+    /// each; some perhaps of entries that are gone.
+    seen: Vec<(u64, EventTime)>,
+    /// The latest of the times that were dropped.
+    dropped: Option<EventTime>,
     /// How many of the oldest entries are sealed.
     sealed: usize,
 }
 
 /// What became of an entry.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Taken {
     Known,
     Beyond,
-    Added,
+    /// It was added, and the group sleeps on; what its window comes to, where that is learned from.
+    Slept(Option<f64>),
+    /// It was added, and the group must wake.
+    Woken,
 }
 
 impl Wakes {
     /// When groups of a rule wake; `None` when they never sleep.
     pub(crate) fn of(count: &Count) -> Option<Self> {
         let quantities = count.measured().count();
-        let may = count.lagged.is_none()
-            && count.timespan_secs > 0
+        let may = count.timespan_secs > 0
             && count.hits.len().max(quantities) <= BITS_MAX
             && fields(count).all(is_told);
         if !may {
             return None;
         }
         let Condition { of, bounds } = &count.condition;
-        match of {
-            Counted::Events => least(bounds).map(Self::Events),
-            Counted::Distinct(_) => least(bounds).filter(|least| *least <= VALUES_MAX).map(Self::Values),
-            Counted::Ordered(steps) => Some(Self::Hits((0..steps.len()).fold(0, |all, hit| all | 1 << hit))),
-            Counted::All(presence) if is_monotone(presence) => Some(Self::Present(presence.clone())),
+        let needed = || least(bounds).filter(|least| *least <= NEEDED_MAX);
+        let when = match of {
+            Counted::Events => When::Events(needed()?),
+            Counted::Distinct(_) => When::Values(needed()?),
+            Counted::Ordered(steps) => When::Hits((0..steps.len()).fold(0, |all, hit| all | 1 << hit)),
+            Counted::All(presence) if is_monotone(presence) => When::Present(presence.clone()),
             Counted::All(_)
             | Counted::Matching(_)
             | Counted::Sum(_)
             | Counted::Average(_)
-            | Counted::Percentile(..) => None,
-        }
+            | Counted::Percentile(..) => return None,
+        };
+        let is_counted = matches!(when, When::Events(_) | When::Values(_));
+        let is_learned = count.lagged.is_some();
+        (is_counted || !is_learned).then_some(Self { when, timespan_secs: count.timespan_secs, is_learned })
     }
 
-    /// Whether a group must be woken.
-    pub(crate) fn wakes(&self, group: &Asleep) -> bool {
-        match self {
-            Self::Events(least) => group.entries.len() >= *least,
-            Self::Values(least) => group.values.len() >= *least,
-            Self::Hits(all) => group.hits & all == *all,
-            Self::Present(presence) => occurred(presence, group.hits),
+    /// Whether the values an event brings are looked at.
+    pub(crate) fn asks_values(&self) -> bool {
+        matches!(self.when, When::Values(_))
+    }
+
+    /// How many values are kept before those are dropped that no window reaches any more.
+    fn seen_max(&self) -> usize {
+        match self.when {
+            When::Values(needed) => SEEN_MIN.max(2 * needed),
+            When::Events(_) | When::Hits(_) | When::Present(_) => usize::MAX,
         }
     }
 }
@@ -186,7 +209,12 @@ impl Light {
 
 impl Asleep {
     /// Takes an entry in, and the values it counts.
-    pub(crate) fn take<'w>(&mut self, light: Light, values: impl Iterator<Item = Said<'w>>) -> Taken {
+    pub(crate) fn take<'w>(
+        &mut self,
+        light: Light,
+        wakes: &Wakes,
+        values: impl Iterator<Item = Said<'w>>,
+    ) -> Taken {
         let is_last = self.entries.last().is_none_or(|last| last.order() < light.order());
         let at = if is_last {
             self.entries.len()
@@ -199,19 +227,89 @@ impl Asleep {
         if at < self.sealed {
             return Taken::Beyond;
         }
-        self.hits |= u64::from(light.hits);
-        if light.attached.is_none() {
-            for Said { name, .. } in values {
-                if !self.values.contains(&name.hash) {
-                    self.values.push(name.hash);
-                }
-            }
-        }
+        let (time, hits, counts) = (light.brief.time, light.hits, light.attached.is_none());
+        let is_late = self.latest().is_some_and(|latest| time < latest);
         if self.entries.len() == self.entries.capacity() {
             self.entries.reserve_exact(1 + self.entries.len() / 2);
         }
         self.entries.insert(at, light);
-        Taken::Added
+        // What is attached joins what is open, and opens nothing.
+        if !counts {
+            return Taken::Slept(None);
+        }
+        match wakes.when {
+            When::Values(_) => values.for_each(|said| self.see(said.name.hash, time, wakes)),
+            When::Hits(_) | When::Present(_) => {
+                let occurred = (0..16).filter(|hit| hits >> hit & 1 == 1);
+                occurred.for_each(|hit| self.see(hit, time, wakes));
+            }
+            When::Events(_) => {}
+        }
+        self.judge(wakes, (at, time, is_late))
+    }
+
+    /// Notes that a value or hit was there at that time.
+    fn see(&mut self, key: u64, time: EventTime, wakes: &Wakes) {
+        if let Some((_, last)) = self.seen.iter_mut().find(|(known, _)| *known == key) {
+            *last = time.max(*last);
+            return;
+        }
+        if self.seen.len() >= wakes.seen_max()
+            && let Some(latest) = self.latest()
+        {
+            let reached = latest.plus_secs(-wakes.timespan_secs);
+            let old = self.seen.iter().map(|(_, last)| *last).filter(|last| *last < reached);
+            self.dropped = self.dropped.max(old.max());
+            self.seen.retain(|(_, last)| *last >= reached);
+        }
+        if self.seen.len() == self.seen.capacity() {
+            self.seen.reserve_exact(1 + self.seen.len() / 2);
+        }
+        self.seen.push((key, time));
+    }
+
+    /// Whether a window with the entry at `at` may hold enough.
+    fn judge(&self, wakes: &Wakes, (at, time, is_late): (usize, EventTime, bool)) -> Taken {
+        let since = time.plus_secs(-wakes.timespan_secs);
+        // How much a late event changes what was learned from, and what was dropped before it
+        // came, only a sweep can tell.
+        if is_late && (wakes.is_learned || self.dropped.is_some_and(|dropped| dropped >= since)) {
+            return Taken::Woken;
+        }
+        // What was last seen before the earliest window is in none; what was seen later is in one
+        // or lies after it.
+        let recent = || self.seen.iter().filter(|(_, last)| *last >= since);
+        let (enough, found) = match &wakes.when {
+            When::Events(needed) => {
+                let found = self.around(at, since, *needed, wakes.timespan_secs);
+                (found >= *needed, found)
+            }
+            When::Values(needed) => {
+                let found = recent().count();
+                (found >= *needed, found)
+            }
+            When::Hits(all) => (recent().fold(0, |hits, (hit, _)| hits | 1 << hit) & all == *all, 0),
+            When::Present(presence) => {
+                (occurred(presence, recent().fold(0, |hits, (hit, _)| hits | 1 << hit)), 0)
+            }
+        };
+        if enough {
+            return Taken::Woken;
+        }
+        #[expect(clippy::cast_precision_loss, reason = "fewer than needed, which is at most 64")]
+        let observed = wakes.is_learned.then_some(found as f64);
+        Taken::Slept(observed)
+    }
+
+    /// How many events that count lie as near the one at `at` as one window reaches, before it and
+    /// after it; looks no further than `needed`.
+    fn around(&self, at: usize, since: EventTime, needed: usize, timespan_secs: i64) -> usize {
+        let counts = |light: &&Light| light.attached.is_none();
+        let Some((before, rest)) = self.entries.split_at_checked(at) else { return needed };
+        let until = since.plus_secs(timespan_secs).plus_secs(timespan_secs);
+        let before = before.iter().rev().take_while(|light| light.brief.time >= since).filter(counts);
+        let after = rest.iter().take_while(|light| light.brief.time <= until).filter(counts);
+        before.take(needed).count() + after.take(needed).count()
     }
 
     /// How many entries there are.

@@ -76,6 +76,12 @@ impl CountState {
         }
     }
 
+    /// From now on every group is awake.
+    #[cfg(test)]
+    pub(super) fn never_sleep(&mut self) {
+        self.wakes = None;
+    }
+
     /// Takes what an event explains or changes in the life of a secret; no entry comes of it.
     pub(crate) fn witness(&mut self, counting: Counting<'_>, context: &Context<'_, '_>) {
         self.take_explanation(counting, context);
@@ -174,17 +180,20 @@ impl CountState {
         let Some(wakes) = &self.wakes else { return Arrival::Known };
         let slot = self.groups.entry(name.hash).or_insert_with(|| Slot::Asleep(Asleep::default()));
         let Slot::Asleep(group) = slot else { return Arrival::Known };
-        let values = match wakes {
-            Wakes::Values(_) => counting.asks.fact(0, part.hits).and_then(|which| context.words.of(which)),
-            Wakes::Events(_) | Wakes::Hits(_) | Wakes::Present(_) => None,
-        };
-        match group.take(light, values.into_iter().flatten()) {
+        let fact = wakes.asks_values().then(|| counting.asks.fact(0, part.hits)).flatten();
+        let values = fact.and_then(|which| context.words.of(which));
+        match group.take(light, wakes, values.into_iter().flatten()) {
             Taken::Known => return Arrival::Known,
             Taken::Beyond => return Arrival::Beyond,
-            Taken::Added => self.asleep += 1,
-        }
-        if !wakes.wakes(group) {
-            return Arrival::Swept(None);
+            Taken::Slept(observed) => {
+                self.asleep += 1;
+                if let (Some(lagged), Some(value)) = (&counting.count.lagged, observed) {
+                    let seen = Measured { value, alerted: false };
+                    self.lag.get_mut().observe(lagged, name, day_of(brief.time), seen);
+                }
+                return Arrival::Swept(None);
+            }
+            Taken::Woken => self.asleep += 1,
         }
         self.wake(counting, name, (context.view.around(), context.digests));
         match self.groups.get(&name.hash) {

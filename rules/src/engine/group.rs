@@ -6,13 +6,18 @@
 //! is what lies after it, not what lies in the window. Arrival order, batch borders and
 //! duplicates therefore change nothing.
 
+mod forgetting;
+mod telling;
+
+pub(crate) use telling::Change;
+
 use super::brief::Brief;
 use super::entry::{Entry, Role};
-use super::incident::{ACTORS_MAX, Incident, Member, Told, Undo};
+use super::incident::{ACTORS_MAX, Incident, Member, Undo};
 use super::window::Window;
 use crate::rule::{Count, Op, Rule};
 use hashbrown::HashMap;
-use keywatch_event::{AlertId, EventTime, Level};
+use keywatch_event::{EventTime, Level};
 
 /// Entries and incidents of one group.
 #[derive(Debug)]
@@ -53,13 +58,6 @@ enum Act {
     Joined(u32, Box<Undo>),
     /// Opened the latest incident; the entries it took, with the incident they had.
     Opened(Vec<(usize, Option<u32>)>),
-}
-
-/// How a group differs from what was last told of it.
-pub(crate) enum Change<'i> {
-    Opened(&'i Incident),
-    Updated { incident: &'i Incident, was: AlertId, news: bool },
-    Withdrawn { id: AlertId, merged_into: Option<AlertId> },
 }
 
 /// What a sweep needs to know beyond the group.
@@ -380,127 +378,6 @@ impl Group {
         }
         Act::Opened(taken)
     }
-
-    /// Tells what changed since this was last asked.
-    pub(crate) fn changes(&mut self, tell: &mut dyn FnMut(Change<'_>)) {
-        self.dirty = false;
-        let mut undone = std::mem::take(&mut self.undone);
-        let mut touched = std::mem::take(&mut self.touched);
-        touched.sort_unstable();
-        touched.dedup();
-        for serial in touched {
-            let incident = place_of(serial, self.serial).and_then(|at| self.incidents.get_mut(at));
-            let Some(incident) = incident else { continue };
-            let before = match undone.iter().position(|old| old.id == incident.id) {
-                Some(at) => Some(undone.swap_remove(at)),
-                None if incident.told.is_some() => None,
-                None => undone
-                    .iter()
-                    .position(|old| incident.has(&old.opened_by))
-                    .map(|at| undone.swap_remove(at)),
-            };
-            incident.tell(before, tell);
-        }
-        for old in undone {
-            let merged = self.incidents.iter().find(|new| new.has(&old.opened_by));
-            tell(Change::Withdrawn { id: old.id, merged_into: merged.map(|new| new.id.clone()) });
-        }
-    }
-
-    /// Gives up judging what lies before `floor` again; entries more than a window before it go.
-    /// Incidents still open are kept.
-    pub(crate) fn seal(&mut self, floor: EventTime, count: &Count) {
-        let upto = self.entries.partition_point(|entry| entry.brief.time < floor);
-        let newly = upto.saturating_sub(self.sealed).min(self.steps.len());
-        self.steps.drain(..newly);
-        self.sealed += newly;
-        let keep_from = floor.plus_secs(-count.timespan_secs);
-        let old =
-            self.entries.iter().take(self.sealed.min(self.window.first)).filter(|e| e.brief.time < keep_from);
-        self.drop_oldest(old.count());
-        self.drop_closed(floor, count);
-    }
-
-    /// Lets all entries but the latest `keep` go, whatever windows see; how many went.
-    pub(crate) fn shed(&mut self, keep: usize, count: &Count) -> usize {
-        let excess = self.entries.len().saturating_sub(keep);
-        if excess == 0 {
-            return 0;
-        }
-        let newly = excess.saturating_sub(self.sealed).min(self.steps.len());
-        self.steps.drain(..newly);
-        self.sealed += newly;
-        let mut window = Window::new(count);
-        self.entries.drain(..excess);
-        self.sealed -= excess.min(self.sealed);
-        for at in 0..self.entries.len() {
-            if self.entries.get(at).is_some_and(|entry| entry.counted) {
-                let expired = window.forward(&self.entries, at, count.timespan_secs);
-                if let Some(step) = at.checked_sub(self.sealed).and_then(|at| self.steps.get_mut(at)) {
-                    step.expired = expired;
-                }
-            }
-        }
-        for step in &mut self.steps {
-            if let Act::Opened(taken) = &mut step.act {
-                *taken =
-                    taken.iter().filter_map(|(at, owner)| Some((at.checked_sub(excess)?, *owner))).collect();
-            }
-        }
-        self.window = window;
-        if let Some(floor) =
-            self.entries.get(self.sealed).or(self.entries.last()).map(|entry| entry.brief.time)
-        {
-            self.drop_closed(floor, count);
-        }
-        excess
-    }
-
-    fn drop_oldest(&mut self, count: usize) {
-        if count == 0 {
-            return;
-        }
-        self.forget_expired(count);
-        self.entries.drain(..count);
-        self.sealed -= count;
-        self.window.first -= count;
-        for step in &mut self.steps {
-            if let Act::Opened(taken) = &mut step.act {
-                *taken =
-                    taken.iter().filter_map(|(at, owner)| Some((at.checked_sub(count)?, *owner))).collect();
-            }
-        }
-    }
-
-    /// The oldest `count` entries go: steps that would bring them back into the window when they
-    /// are wound back do so no more. No entry that may still come has them in its window.
-    fn forget_expired(&mut self, count: usize) {
-        let expired: usize = self.steps.iter().filter_map(|step| usize::try_from(step.expired).ok()).sum();
-        let mut lacking = count.saturating_sub(self.window.first.saturating_sub(expired));
-        for step in &mut self.steps {
-            let less = lacking.min(usize::try_from(step.expired).unwrap_or(0));
-            step.expired -= u32::try_from(less).unwrap_or(0);
-            lacking -= less;
-        }
-    }
-
-    /// Forgets incidents at the front that are over before `floor` and were made by entries that
-    /// are sealed.
-    fn drop_closed(&mut self, floor: EventTime, count: &Count) {
-        let opened_since = self.steps.iter().filter(|step| matches!(step.act, Act::Opened(_))).count();
-        let settled = self.incidents.len().saturating_sub(opened_since);
-        let is_over = |incident: &&Incident| {
-            !incident.takes(floor, count)
-                && (count.incident.repeats_secs == 0 || !incident.is_repeated(floor, count))
-        };
-        let over = self.incidents.iter().take(settled).take_while(is_over).count();
-        for (at, incident) in self.incidents.drain(..over).enumerate() {
-            let serial = self.serial + u32::try_from(at).unwrap_or(u32::MAX);
-            forget(&mut self.full, incident.full_keys.into_iter(), serial);
-            forget(&mut self.base, incident.base_keys.into_iter(), serial);
-        }
-        self.serial += u32::try_from(over).unwrap_or(u32::MAX);
-    }
 }
 
 impl Sweep<'_> {
@@ -517,35 +394,6 @@ impl Sweep<'_> {
     fn holds(&self, observed: f64, learned: Option<&(f64, String)>) -> bool {
         let over = |(bound, _): &(f64, String)| Op::Gte.holds(observed, *bound);
         self.fixed_holds(observed) && learned.is_none_or(over)
-    }
-}
-
-impl Incident {
-    /// What is to be said of it, given what was said before under its own or another id.
-    fn tell(&mut self, before: Option<Incident>, tell: &mut dyn FnMut(Change<'_>)) {
-        let (was, last) = match before {
-            Some(old) => (old.id, old.told),
-            None => (self.id.clone(), self.told.take()),
-        };
-        let now = Told {
-            level: self.level,
-            secrets: self.secrets(),
-            events: self.events,
-            observed: self.observed,
-            print: self.print(),
-        };
-        let Some(last) = last else {
-            self.told = Some(now);
-            return tell(Change::Opened(self));
-        };
-        let news = now.level > last.level || now.secrets >= last.secrets.max(1) * 2;
-        let same = was == self.id
-            && (now.level, now.events, now.print) == (last.level, last.events, last.print)
-            && now.observed.to_bits() == last.observed.to_bits();
-        self.told = Some(Told { secrets: if news { now.secrets } else { last.secrets }, ..now });
-        if !same {
-            tell(Change::Updated { incident: self, was, news });
-        }
     }
 }
 

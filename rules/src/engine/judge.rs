@@ -7,7 +7,7 @@ use super::count::{CountState, Counting, Effect};
 use super::entry::{Part, blanks_combined};
 use super::group::Change;
 use super::verdicts::Verdicts;
-use super::{Context, Dispatch, Engine, Scratch, State};
+use super::{Context, Dispatch, Engine, Found, Scratch, State};
 use crate::Seen;
 use crate::rule::{Baseline, Count, Counted, Hit, Incident, Kind, Rule};
 use crate::view::View;
@@ -80,19 +80,33 @@ impl Engine {
         (at, view, said): (usize, &View<'_>, Said<'_>),
         verdicts: &mut Verdicts,
     ) {
-        let remembers = |rule: &usize| dispatch.remembers.get(*rule).copied().unwrap_or(false);
-        let brief = (!scratch.baselines.is_empty() || scratch.rules.iter().any(remembers)).then(|| {
-            let place = (self.batch, u32::try_from(at).unwrap_or(u32::MAX));
-            let brief = self.shared.brief(view.seen(), place);
-            brief.who.tell(view);
-            brief
-        });
+        let brief =
+            scratch.rules.iter().any(|rule| self.enters(dispatch, *rule, &scratch.found)).then(|| {
+                let brief = self.brief(view.seen(), at);
+                brief.who.tell(view);
+                brief
+            });
         dispatch.words(&self.rules, view, scratch);
         let digests = std::mem::take(&mut self.digests);
         let context = Context { view, found: &scratch.found, words: &scratch.words, digests: &digests };
         let mut case = Case { engine: self, dispatch, at, said, context: &context, brief, verdicts };
         case.run(&scratch.rules, &scratch.baselines);
         self.digests = digests;
+    }
+
+    /// Whether the event enters a window of the rule, whatever is new about it. Most events enter
+    /// none of most rules, and what is remembered of an event costs more than to judge it.
+    fn enters(&self, dispatch: &Dispatch, rule: usize, found: &Found) -> bool {
+        let is_novel = dispatch.novel.get(rule).copied().unwrap_or(false);
+        match self.rules.rules.get(rule).map(|rule| &rule.kind) {
+            Some(Kind::Count(count)) if !is_novel => count.hits.iter().any(|hit| found.has(hit.matcher)),
+            Some(Kind::Count(_) | Kind::Classify(_) | Kind::Silence(_) | Kind::Risk(_)) | None => false,
+        }
+    }
+
+    /// What is remembered of the event at `at` of the batch.
+    fn brief(&mut self, seen: &Seen<'_>, at: usize) -> Arc<Brief> {
+        self.shared.brief(seen, (self.batch, u32::try_from(at).unwrap_or(u32::MAX)))
     }
 
     /// Says what changed about incidents, and joins alerts of different rules.
@@ -175,9 +189,9 @@ impl Case<'_, '_> {
             }
             Kind::Count(count) => self.count(at, (rule, count), novelties),
             Kind::Silence(silence) => {
-                let state = self.engine.states.get_mut(at);
-                if let (Some(State::Silence(quiet)), Some(brief)) = (state, &self.brief) {
-                    quiet.take(silence, self.context, brief);
+                let brief = self.brief();
+                if let Some(State::Silence(quiet)) = self.engine.states.get_mut(at) {
+                    quiet.take(silence, self.context, &brief);
                 }
                 None
             }
@@ -198,9 +212,9 @@ impl Case<'_, '_> {
         let hits = mask.fold(0_u64, |mask, (at, _)| mask | 1 << at.min(63));
         let plays = CountState::plays(count, self.context, hits)?;
         let part = Part { hits, plays, note: novelties.note(count), adds: self.adds(count) };
-        let brief = self.brief.as_ref()?;
+        let brief = self.brief();
         let Some(State::Count(state)) = self.engine.states.get_mut(at) else { return None };
-        let Effect { entered, raised, beyond } = state.take(counting, self.context, &part, brief);
+        let Effect { entered, raised, beyond } = state.take(counting, self.context, &part, &brief);
         self.engine.late_entries += u64::from(beyond);
         if entered {
             self.verdicts.matters(self.at, count.matters_secs(raised.is_some()));
@@ -209,6 +223,16 @@ impl Case<'_, '_> {
             self.verdicts.say(self.at, rule, level);
         }
         raised
+    }
+
+    /// What is remembered of the event, made when the first rule keeps it.
+    fn brief(&mut self) -> Arc<Brief> {
+        if let Some(brief) = &self.brief {
+            return Arc::clone(brief);
+        }
+        let brief = self.engine.brief(self.context.seen(), self.at);
+        self.brief = Some(Arc::clone(&brief));
+        brief
     }
 
     /// Which measured quantities count the event because it matches.
@@ -393,7 +417,13 @@ impl Verdicts {
             }
         };
         self.say_members(batch, rule, incident);
-        if let AlertChange::Opened { .. } = &change {
+        let opens = match &change {
+            AlertChange::Opened { .. } => true,
+            // It opened anew, with what lay in the window then.
+            AlertChange::Updated { was, alert, .. } => *was != alert.id,
+            AlertChange::Withdrawn { .. } => false,
+        };
+        if opens {
             self.keep_members(batch, count.matters_secs(true), incident);
         }
         self.changes.push(change);

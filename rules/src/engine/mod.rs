@@ -146,8 +146,6 @@ struct Dispatch {
     baselines: Vec<Vec<usize>>,
     /// By rule: whether it listens to novelty.
     novel: Vec<bool>,
-    /// By rule: whether it keeps events.
-    remembers: Vec<bool>,
     combinations: Combinations,
     /// By rule that counts: what it asks of an event.
     asks: Vec<Option<Asks>>,
@@ -218,7 +216,6 @@ impl Dispatch {
             rules: vec![Vec::new(); rules.matchers.len()],
             baselines: vec![Vec::new(); rules.matchers.len()],
             novel: Vec::new(),
-            remembers: Vec::new(),
             combinations: Combinations::default(),
             asks: Vec::new(),
             sights: Vec::new(),
@@ -229,7 +226,6 @@ impl Dispatch {
                 listen(&mut dispatch.rules, matcher, at);
             }
             dispatch.novel.push(rule.kind.is_novel());
-            dispatch.remembers.push(matches!(rule.kind, Kind::Count(_) | Kind::Silence(_)));
             let combinations = &mut dispatch.combinations;
             dispatch.asks.push(match &rule.kind {
                 Kind::Count(count) => Some(Asks::of(count, combinations)),
@@ -437,6 +433,17 @@ impl Engine {
         let mut evaluation = verdicts.finish(Vec::new());
         evaluation.changes.iter_mut().for_each(|change| self.mark_late(change));
         evaluation
+    }
+
+    /// The same, in which every group is awake.
+    #[cfg(test)]
+    fn sleepless(mut self) -> Self {
+        for state in &mut self.states {
+            if let State::Count(state) = state {
+                state.never_sleep();
+            }
+        }
+        self
     }
 
     /// How much is held.

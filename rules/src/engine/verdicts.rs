@@ -46,8 +46,12 @@ impl Verdicts {
         }
     }
 
-    /// Events of earlier batches that an incident took when it opened matter longer now.
+    /// Events that an incident took when it opened matter longer than was known when they were
+    /// judged: those of this batch, and those of earlier ones.
     pub(crate) fn keep_members(&mut self, batch: u64, secs: i64, incident: &Incident) {
+        for member in incident.members.iter().filter(|member| member.brief.batch.0 == batch) {
+            self.matters(usize::try_from(member.brief.batch.1).unwrap_or(usize::MAX), secs);
+        }
         let earlier = incident.members.iter().filter(|member| member.brief.batch.0 != batch);
         let matters_secs = u32::try_from(secs).unwrap_or(u32::MAX);
         self.kept.extend(earlier.map(|member| Kept {

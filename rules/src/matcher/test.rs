@@ -67,6 +67,8 @@ impl Test {
         match self {
             Self::Exists(wanted) => values(&mut |_| true) == *wanted,
             Self::Null => !values(&mut |value| !value.is_empty()),
+            // Most lists are empty at most sites: no value is made to be looked up in one.
+            Self::List(list) if list.is_empty(view) => false,
             Self::Text(_)
             | Self::Number(..)
             | Self::Regex(_)
@@ -119,6 +121,10 @@ impl SameAs {
 }
 
 impl ListTest {
+    fn is_empty(&self, view: &View<'_>) -> bool {
+        view.around().lists.list(&self.name).is_none_or(|list| list.values().is_empty())
+    }
+
     pub(crate) fn fits(&self, value: &str, view: &View<'_>) -> bool {
         let Some(list) = view.around().lists.list(&self.name) else { return false };
         if self.cidr {

@@ -40,7 +40,6 @@ pub(crate) enum Kind {
     Whole,
     Number,
     Duration,
-    #[cfg_attr(not(test), expect(dead_code, reason = "no section has a size yet"))]
     Size,
     Path,
     Network,

@@ -5,7 +5,6 @@ use super::node::{Data, Node, Problems};
 use std::time::Duration;
 
 /// A number of bytes.
-#[cfg_attr(not(test), expect(dead_code, reason = "no section has a size yet"))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Bytes(pub(crate) u64);
 

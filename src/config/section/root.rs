@@ -55,6 +55,10 @@ section! {
         ///     aws_lookup: {regions: [eu-central-1, us-east-1]}
         ///   - name: google
         ///     gcp_pubsub: {subscription: projects/my-project/subscriptions/keywatch}
+        ///   - name: devices
+        ///     vault: {tcp: "127.0.0.1:9090"}
+        ///   - name: requests
+        ///     http: {listen: "127.0.0.1:8421", tokens: [{source: env, path: INGEST_TOKEN}]}
         /// ```
         sources: Vec<Source>,
         /// Who is told about alerts.

@@ -2,6 +2,7 @@
 
 use super::aws::{AwsLookup, AwsQueue};
 use super::gcp::{GcpLogging, GcpObjects, GcpPubsub};
+use super::push::{HttpIngest, VaultDevice};
 use crate::config::frame::{At, Origin, Problems, need, section};
 use std::path::PathBuf;
 
@@ -22,8 +23,12 @@ section! {
         gcp_pubsub: Option<GcpPubsub>,
         /// The objects of a Google Cloud log sink.
         gcp_objects: Option<GcpObjects>,
+        /// Addresses that audit devices of Vault and OpenBao, or syslog, send to.
+        vault: Option<VaultDevice>,
+        /// An address that records are POSTed to.
+        http: Option<HttpIngest>,
     }
-    one_of: [files, aws_queue, aws_lookup, gcp_logging, gcp_pubsub, gcp_objects];
+    one_of: [files, aws_queue, aws_lookup, gcp_logging, gcp_pubsub, gcp_objects, vault, http];
     check: check;
 }
 

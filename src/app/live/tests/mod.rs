@@ -10,6 +10,7 @@ mod chance;
 mod cloudtrail;
 mod google;
 mod lookup;
+mod push;
 mod server;
 mod simulation;
 mod speed;

@@ -143,6 +143,14 @@ impl Stage {
         batch.records.iter().map(|record| record.place.name.to_string()).collect()
     }
 
+    /// Stores the next batch; how many records it held.
+    pub(super) async fn take_counted(&mut self, running: &mut Running) -> usize {
+        let batch = tokio::time::timeout(LIMIT, running.feed.recv()).await.unwrap().unwrap().batch;
+        self.take(&batch).await;
+        running.stored.send(()).unwrap();
+        batch.records.len()
+    }
+
     /// Takes one batch and does not say that it is stored.
     pub(super) async fn take_unheard(&mut self, fed: &mut Running) {
         let batch = tokio::time::timeout(LIMIT, fed.feed.recv()).await.unwrap().unwrap().batch;

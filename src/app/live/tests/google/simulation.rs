@@ -3,7 +3,7 @@
 
 use super::super::simulation::{compare, run_all};
 use super::super::stage::{START, Stage, clean};
-use super::{entries, late, logging, objects, pubsub, wait};
+use super::{entries, late, logging, pubsub, wait};
 use chrono::TimeDelta;
 use keywatch_google_stand_in::{Chance, Entry, Faults, Google, Message};
 use std::time::{Duration, Instant};
@@ -139,77 +139,4 @@ async fn through_the_subscription(seed: u64) {
     let what = format!("seed {seed}: nothing is left");
     stage.until(&mut running, &what, |_| google.with(|state| state.messages.is_empty())).await;
     compare(seed, &stage.outcome().await, &clean(&records(&all), now).await);
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn in_a_sinks_objects_everything_comes_once_whatever_happens() {
-    run_all(in_objects).await;
-}
-
-async fn in_objects(seed: u64) {
-    let mut chance = Chance::new(seed ^ 0x0B1);
-    let all = entries(&mut chance, 150, 36);
-    // When its object is written, which, and an entry's line; some lines stand in two objects.
-    let mut writes = Vec::new();
-    for entry in &all {
-        let hour = entry.at.timestamp() / 3600 * 3600;
-        let (written, shard) = match lateness(&mut chance) {
-            soon if soon < 900 => (hour + 3700, "S0"),
-            long => (entry.at.timestamp() + long + 3700, "A0"),
-        };
-        let key = objects::key(entry, shard);
-        writes.push((written, key.clone(), format!("{}\n", entry.record)));
-        if chance.happens(20) {
-            writes.push((written + 60, key.replace(shard, "S1"), format!("{}\n", entry.record)));
-        }
-    }
-    writes.sort();
-    let google = Google::new(START, seed);
-    google.with(|state| {
-        state.faults = faults(&mut chance);
-        state.objects.insert(objects::BUCKET.to_owned(), std::collections::BTreeMap::new());
-    });
-    let mut server = google.serve();
-    let mut now = START + 6 * 3600;
-    let mut stage = Stage::new(now).await;
-    let mut running = objects::start(&stage, &server, objects::settings()).await;
-    let mut writes = writes.into_iter().peekable();
-    while writes.peek().is_some() {
-        while let Some((_, key, line)) = writes.next_if(|(written, ..)| *written <= now) {
-            // Google says when it wrote, not when the entry is from.
-            objects::write(&google, key, now, &line);
-        }
-        stage.hand.set(now);
-        let before = google.with(|state| state.fetches);
-        let what = format!("seed {seed}: it looks");
-        stage.until(&mut running, &what, |_| google.with(|state| state.fetches) > before + 2).await;
-        now += 1800 + chance.below(6 * 3600) as i64;
-        match chance.below(12) {
-            0 => {
-                server.stop();
-                tokio::time::sleep(Duration::from_millis(chance.below(10))).await;
-                server.restart().await;
-            }
-            1 => {
-                drop(running);
-                running = objects::start(&stage, &server, objects::settings()).await;
-            }
-            2 => {
-                let before = google.with(|state| {
-                    state.revoked = true;
-                    state.refused
-                });
-                stage.until(&mut running, "refused", |_| google.with(|state| state.refused) > before).await;
-                google.with(|state| state.revoked = false);
-            }
-            _ => {}
-        }
-    }
-    stage.hand.set(now);
-    let wanted = clean(&records(&all), now).await;
-    let deadline = Instant::now() + Duration::from_secs(30);
-    while stage.count().await < wanted.0.len() as u64 && Instant::now() < deadline {
-        stage.until_some(&mut running).await;
-    }
-    compare(seed, &stage.outcome().await, &wanted);
 }

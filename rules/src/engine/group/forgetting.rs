@@ -1,0 +1,104 @@
+//! How a group gives memory back: what can no longer be judged again is sealed, what no window
+//! reaches goes, and when memory is short the oldest entries go whatever windows see.
+
+use super::{Act, Group, Window, forget};
+use crate::engine::incident::Incident;
+use crate::rule::Count;
+use keywatch_event::EventTime;
+
+impl Group {
+    /// Gives up judging what lies before `floor` again; entries more than a window before it go.
+    /// Incidents still open are kept.
+    pub(crate) fn seal(&mut self, floor: EventTime, count: &Count) {
+        let upto = self.entries.partition_point(|entry| entry.brief.time < floor);
+        let newly = upto.saturating_sub(self.sealed).min(self.steps.len());
+        self.steps.drain(..newly);
+        self.sealed += newly;
+        let keep_from = floor.plus_secs(-count.timespan_secs);
+        let old =
+            self.entries.iter().take(self.sealed.min(self.window.first)).filter(|e| e.brief.time < keep_from);
+        self.drop_oldest(old.count());
+        self.drop_closed(floor, count);
+    }
+
+    /// Lets all entries but the latest `keep` go, whatever windows see; how many went.
+    pub(crate) fn shed(&mut self, keep: usize, count: &Count) -> usize {
+        let excess = self.entries.len().saturating_sub(keep);
+        if excess == 0 {
+            return 0;
+        }
+        let newly = excess.saturating_sub(self.sealed).min(self.steps.len());
+        self.steps.drain(..newly);
+        self.sealed += newly;
+        let mut window = Window::new(count);
+        self.entries.drain(..excess);
+        self.sealed -= excess.min(self.sealed);
+        for at in 0..self.entries.len() {
+            if self.entries.get(at).is_some_and(|entry| entry.counted) {
+                let expired = window.forward(&self.entries, at, count.timespan_secs);
+                if let Some(step) = at.checked_sub(self.sealed).and_then(|at| self.steps.get_mut(at)) {
+                    step.expired = expired;
+                }
+            }
+        }
+        for step in &mut self.steps {
+            if let Act::Opened(taken) = &mut step.act {
+                *taken =
+                    taken.iter().filter_map(|(at, owner)| Some((at.checked_sub(excess)?, *owner))).collect();
+            }
+        }
+        self.window = window;
+        if let Some(floor) =
+            self.entries.get(self.sealed).or(self.entries.last()).map(|entry| entry.brief.time)
+        {
+            self.drop_closed(floor, count);
+        }
+        excess
+    }
+
+    fn drop_oldest(&mut self, count: usize) {
+        if count == 0 {
+            return;
+        }
+        self.forget_expired(count);
+        self.entries.drain(..count);
+        self.sealed -= count;
+        self.window.first -= count;
+        for step in &mut self.steps {
+            if let Act::Opened(taken) = &mut step.act {
+                *taken =
+                    taken.iter().filter_map(|(at, owner)| Some((at.checked_sub(count)?, *owner))).collect();
+            }
+        }
+    }
+
+    /// The oldest `count` entries go: steps that would bring them back into the window when they
+    /// are wound back do so no more. No entry that may still come has them in its window.
+    fn forget_expired(&mut self, count: usize) {
+        let expired: usize = self.steps.iter().filter_map(|step| usize::try_from(step.expired).ok()).sum();
+        let mut lacking = count.saturating_sub(self.window.first.saturating_sub(expired));
+        for step in &mut self.steps {
+            let less = lacking.min(usize::try_from(step.expired).unwrap_or(0));
+            step.expired -= u32::try_from(less).unwrap_or(0);
+            lacking -= less;
+        }
+    }
+
+    /// Forgets incidents at the front that are over before `floor` and were made by entries that
+    /// are sealed.
+    fn drop_closed(&mut self, floor: EventTime, count: &Count) {
+        let opened_since = self.steps.iter().filter(|step| matches!(step.act, Act::Opened(_))).count();
+        let settled = self.incidents.len().saturating_sub(opened_since);
+        let is_over = |incident: &&Incident| {
+            !incident.takes(floor, count)
+                && (count.incident.repeats_secs == 0 || !incident.is_repeated(floor, count))
+        };
+        let over = self.incidents.iter().take(settled).take_while(is_over).count();
+        for (at, incident) in self.incidents.drain(..over).enumerate() {
+            let serial = self.serial + u32::try_from(at).unwrap_or(u32::MAX);
+            forget(&mut self.full, incident.full_keys.into_iter(), serial);
+            forget(&mut self.base, incident.base_keys.into_iter(), serial);
+        }
+        self.serial += u32::try_from(over).unwrap_or(u32::MAX);
+    }
+}
