@@ -17,11 +17,11 @@ use crate::{cli, rulebook};
 use anyhow::Context;
 use delivery::{Delivery, Desk};
 use detection::{Limits, Shown};
-use feed::Feed;
+use feed::{Feed, Held};
 use keywatch_alerting::{Egress, Outbound, check_credentials};
 use keywatch_aws::lookup::Pace;
 use keywatch_dashboard::{CredentialInfo, Credentials, Dashboard, Options};
-use keywatch_event::{EventTime, Evaluation};
+use keywatch_event::EventTime;
 use keywatch_ingest::provider::Normalizer;
 use keywatch_rules::RuleSet;
 use keywatch_secrets::SecretManager;
@@ -114,9 +114,7 @@ pub(crate) async fn run(
         figures: &figures,
         limits,
         config,
-        evicted: 0,
-        waiting: None,
-        untold: Evaluation::default(),
+        held: Held::default(),
     };
     let fed = Box::pin(feeding.until(stop, reload)).await;
     sources.stop().await;
@@ -138,6 +136,7 @@ async fn surroundings(config: &Config, store: &Store) -> anyhow::Result<Surround
         secrets: config.secrets.clone(),
         positions: Arc::new(store.positions().await?),
         pace: Pace::default(),
+        logging_pace: keywatch_gcp::logging::Pace::default(),
     })
 }
 

@@ -52,12 +52,18 @@ pub(super) struct Feed<'f> {
     pub(super) delivery: &'f mut Delivery,
     /// Who wants the configuration read again, and waits for that.
     pub(super) asked: mpsc::Receiver<oneshot::Sender<()>>,
+    pub(super) held: Held,
+}
+
+/// What is kept from one step to the next.
+#[derive(Default)]
+pub(super) struct Held {
     /// What the engine had let go when that was last looked at.
-    pub(super) evicted: u64,
+    evicted: u64,
     /// A batch that the database was too busy to begin with. No other is taken before it.
-    pub(super) waiting: Option<Fed>,
+    waiting: Option<Fed>,
     /// What was noticed about sources and could not be told yet, for the same reason.
-    pub(super) untold: Evaluation,
+    untold: Evaluation,
 }
 
 impl Feed<'_> {
@@ -81,17 +87,17 @@ impl Feed<'_> {
                     preparing.spawn(self.prepare(Some(answer)));
                 }
                 // A source that a reload ends leaves no batch behind: none is taken over while one waits.
-                Some(prepared) = preparing.join_next(), if self.waiting.is_none() => {
+                Some(prepared) = preparing.join_next(), if self.held.waiting.is_none() => {
                     self.reload(prepared?).await?;
                 }
-                _ = minute.tick(), if self.waiting.is_none() => self.tick().await?,
-                _ = beat.tick(), if self.waiting.is_none() => self.look().await?,
-                () = tokio::time::sleep(REST), if self.waiting.is_some() => {
-                    if let Some(fed) = self.waiting.take() {
+                _ = minute.tick(), if self.held.waiting.is_none() => self.tick().await?,
+                _ = beat.tick(), if self.held.waiting.is_none() => self.look().await?,
+                () = tokio::time::sleep(REST), if self.held.waiting.is_some() => {
+                    if let Some(fed) = self.held.waiting.take() {
                         self.step(fed).await?;
                     }
                 }
-                fed = self.sources.next(), if self.waiting.is_none() => self.step(fed).await?,
+                fed = self.sources.next(), if self.held.waiting.is_none() => self.step(fed).await?,
             }
         }
     }
@@ -104,7 +110,7 @@ impl Feed<'_> {
             // The rules were not asked yet: the batch waits, and so do the sources.
             Err(error) if error.has_begun_nothing() => {
                 tracing::warn!("{error}; end the program that holds the database");
-                (self.waiting, self.untold) = (Some(fed), said);
+                (self.held.waiting, self.held.untold) = (Some(fed), said);
                 return Ok(());
             }
             stepped => stepped.context(
@@ -142,7 +148,7 @@ impl Feed<'_> {
         match self.pipeline.say(said.clone(), clock::now()).await {
             Ok(Some(_told)) => self.desk.wake(),
             Ok(None) => {}
-            Err(error) if error.has_begun_nothing() => self.untold = said,
+            Err(error) if error.has_begun_nothing() => self.held.untold = said,
             Err(error) => {
                 return Err(error).context("what was noticed could not be stored; Keywatch stops here");
             }
@@ -152,7 +158,7 @@ impl Feed<'_> {
 
     /// What was noticed, after what waits to be told.
     fn with_untold(&mut self, more: Evaluation) -> Evaluation {
-        let mut said = std::mem::take(&mut self.untold);
+        let mut said = std::mem::take(&mut self.held.untold);
         said.changes.extend(more.changes);
         said.learned.extend(more.learned);
         said.kept.extend(more.kept);
@@ -163,14 +169,14 @@ impl Feed<'_> {
         let (gauges, late) = (self.pipeline.gauges(), self.pipeline.late());
         self.shown.holds(gauges, late, self.limits);
         let evicted = gauges.entries_evicted + gauges.principals_evicted;
-        if evicted > self.evicted {
+        if evicted > self.held.evicted {
             tracing::warn!(
                 entries = gauges.entries_evicted,
                 principals = gauges.principals_evicted,
                 "the rules' memory is full, and the oldest was let go; slow attacks may be missed, use fewer or narrower rules"
             );
         }
-        self.evicted = evicted;
+        self.held.evicted = evicted;
     }
 
     /// Reads the configuration again, apart from what runs. `answer` hears when that was tried.
@@ -228,7 +234,7 @@ impl Feed<'_> {
         };
         self.change_sources().await?;
         self.shown.loaded(&rules, &waiting);
-        self.evicted = 0;
+        self.held.evicted = 0;
         tracing::info!(
             rules = rules.rules.len(),
             sources = self.config.sources.len() + self.config.live.len(),

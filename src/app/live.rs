@@ -8,6 +8,7 @@ use crate::clock;
 use crate::config::live::{LiveSource, Way};
 use keywatch_aws::lookup::{Lookup, Pace};
 use keywatch_aws::trail::TrailQueue;
+use keywatch_gcp::{logging, pubsub};
 use keywatch_ingest::source::{Clock, Condition, Health, Live, State};
 use keywatch_kafka::Group;
 use keywatch_push::Pushed;
@@ -22,6 +23,7 @@ pub(super) struct Surroundings {
     pub(super) secrets: SecretManager,
     pub(super) positions: Arc<HashMap<String, String>>,
     pub(super) pace: Pace,
+    pub(super) logging_pace: logging::Pace,
 }
 
 /// Where a source puts its batches, and how it hears that they are stored.
@@ -33,7 +35,7 @@ pub(super) struct Line {
 
 /// Starts a source and runs it until nobody takes its batches any more.
 pub(super) async fn run(source: LiveSource, health: Health, surroundings: Surroundings, line: Line) {
-    let Surroundings { secrets, positions, pace } = surroundings;
+    let Surroundings { secrets, positions, pace, logging_pace } = surroundings;
     let told: (Clock, Health) = (Arc::new(clock::now), health);
     match source.way {
         Way::Push(settings) => {
@@ -51,6 +53,14 @@ pub(super) async fn run(source: LiveSource, health: Health, surroundings: Surrou
         }
         Way::Kafka(access, settings) => {
             drive(Group::start(&source.name, (&access, &secrets), settings, &positions, told), line).await;
+        }
+        Way::Logging(access, mut settings) => {
+            let access = (&access, &secrets);
+            settings.pace = logging_pace;
+            drive(logging::Logging::start(&source.name, access, settings, &positions, told), line).await;
+        }
+        Way::PubSub(access, settings) => {
+            drive(pubsub::Subscription::start((&access, &secrets), settings, told), line).await;
         }
     }
 }

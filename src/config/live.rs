@@ -3,6 +3,7 @@
 use super::section::Source;
 use keywatch_aws::{Access, lookup, trail};
 use keywatch_event::Provider;
+use keywatch_gcp::{Access as GcpAccess, logging, pubsub};
 use keywatch_kafka as kafka;
 use keywatch_push as push;
 use std::path::Path;
@@ -23,6 +24,10 @@ pub(crate) enum Way {
     Lookup(Access, lookup::Settings),
     /// As messages of a Kafka cluster or of Event Hubs.
     Kafka(keywatch_brokers::Access, kafka::Settings),
+    /// By asking Cloud Logging.
+    Logging(GcpAccess, logging::Settings),
+    /// Through the subscription of a log sink.
+    PubSub(GcpAccess, pubsub::Settings),
     /// By being pushed to.
     Push(push::Settings),
 }
@@ -49,6 +54,14 @@ impl LiveSource {
             let (access, settings) = lookup.meaning();
             return Some(Self { name, way: Way::Lookup(access, settings) });
         }
+        if let Some(logging) = &source.gcp_logging {
+            let (access, settings) = logging.meaning();
+            return Some(Self { name, way: Way::Logging(access, settings) });
+        }
+        if let Some(pubsub) = &source.gcp_pubsub {
+            let (access, settings) = pubsub.meaning();
+            return Some(Self { name, way: Way::PubSub(access, settings) });
+        }
         let kafka = source.kafka.as_ref().map(|kafka| kafka.meaning(&name));
         let hubs = source.event_hubs.as_ref().map(|hubs| hubs.meaning(&name));
         let (access, settings) = kafka.or(hubs)?;
@@ -59,6 +72,7 @@ impl LiveSource {
     pub(crate) const fn provider(&self) -> Provider {
         match &self.way {
             Way::Trail(..) | Way::Lookup(..) => Provider::Aws,
+            Way::Logging(..) | Way::PubSub(..) => Provider::Gcp,
             // A topic may carry any of them; Event Hubs carry Azure's.
             Way::Kafka(..) => Provider::Azure,
             Way::Push(_) => Provider::Vault,
@@ -80,6 +94,8 @@ impl LiveSource {
                 };
                 format!("CloudTrail LookupEvents: {accounts} in {}", settings.regions.join(", "))
             }
+            Way::Logging(_, settings) => format!("Cloud Logging: {}", settings.resources.join(", ")),
+            Way::PubSub(_, settings) => format!("log sink to Pub/Sub: {}", settings.subscription),
             Way::Kafka(access, settings) => {
                 format!("Kafka topics {} on {}", settings.topics.join(", "), access.brokers.join(", "))
             }

@@ -7,6 +7,7 @@ mod address_data;
 mod aws;
 mod cloudwatch;
 mod egress;
+mod gcp;
 mod kafka;
 mod lists;
 mod log;

@@ -51,12 +51,8 @@ impl Group {
         let (out, taken) = mpsc::channel(1);
         let (done, committed) = mpsc::unbounded_channel();
         let told = (Arc::clone(&clock), health.clone());
-        let keeper = Keeper {
-            door: Door { access: access.clone(), secrets: secrets.clone(), shown: Vec::new() },
-            settings,
-            told,
-            ledger: Arc::new(Mutex::new(ledger)),
-        };
+        let keeper =
+            Keeper { door: Door::new(access, secrets), settings, told, ledger: Arc::new(Mutex::new(ledger)) };
         let mut keepers = JoinSet::new();
         keepers.spawn(keeper.keep(Ends { out, done: committed }));
         Self { taken, done, health, clock, keepers }
@@ -140,7 +136,7 @@ impl Keeper {
 }
 
 /// Logs in with what the secrets say now.
-struct Door {
+pub(crate) struct Door {
     access: Access,
     secrets: SecretManager,
     /// What the cluster was shown last and did not accept.
@@ -148,7 +144,12 @@ struct Door {
 }
 
 impl Door {
-    async fn open(&mut self) -> Result<ClientConfig, String> {
+    pub(crate) fn new(access: &Access, secrets: &SecretManager) -> Self {
+        Self { access: access.clone(), secrets: secrets.clone(), shown: Vec::new() }
+    }
+
+    /// The properties of a client, with the secrets as they are now.
+    pub(crate) async fn open(&mut self) -> Result<ClientConfig, String> {
         let refused = std::mem::take(&mut self.shown);
         let mut held = Vec::new();
         for reference in self.access.secrets() {

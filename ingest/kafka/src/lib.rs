@@ -8,9 +8,11 @@
 mod context;
 mod group;
 mod ledger;
+mod probe;
 mod session;
 mod settings;
 
 pub use group::Group;
 pub use ledger::{Mark, position_prefix};
+pub use probe::probe;
 pub use settings::{Settings, Start};

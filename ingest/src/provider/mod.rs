@@ -156,8 +156,13 @@ fn tell_apart(event: &mut AuditEvent<'_>) {
         said.take(part.as_bytes());
     }
     event.secrets.iter().for_each(|secret| said.take(secret.id.as_bytes()));
-    if event.time_raw.is_none() {
-        said.take(&event.time.unix_nanos().to_be_bytes());
+    // What the record says, believed or not: belief depends on the clock here at the time.
+    let said_time = match &event.time_raw {
+        None => Some(event.time),
+        Some(raw) => EventTime::parse(raw).ok(),
+    };
+    if let Some(time) = said_time {
+        said.take(&time.unix_nanos().to_be_bytes());
     }
     said.take(event.outcome.as_str().as_bytes());
     let mut id = std::mem::take(&mut event.id).into_owned();

@@ -5,6 +5,7 @@ use crate::harness::{CANARY, reference, refusal, settings, value};
 use crate::scripted::{Asked, Reply, Server};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use keywatch_google_stand_in::Key;
 use keywatch_secrets::{SecretManager, Settings, Trouble};
 use serde_json::json;
 
@@ -143,4 +144,27 @@ async fn a_workload_identity_federation_is_exchanged_for_a_token() {
     settings.gcp.credentials = Some(reference("env:BROKEN"));
     let words = ["`env:BROKEN` holds no credentials"];
     refusal(&SecretManager::new(settings), "gcp-secret-manager:app", Trouble::Unusable, &words).await;
+}
+
+#[tokio::test]
+async fn a_service_accounts_key_signs_what_google_checks() {
+    let (key, other) = (Key::new("known"), Key::new("unknown"));
+    let values = [("KNOWN", key.json()), ("UNKNOWN", other.json())];
+    let server = Server::start(move |asked| {
+        let said = asked.header("authorization").to_owned();
+        if said.strip_prefix("Bearer ").is_some_and(|token| key.has_signed(token)) {
+            payload("app", b"second", Some(SUM_OF_SECOND))
+        } else {
+            error(401, "UNAUTHENTICATED", "Request had invalid authentication credentials.")
+        }
+    })
+    .await;
+    let variables: Vec<(&str, &str)> = values.iter().map(|(name, json)| (*name, json.as_str())).collect();
+    let mut settings = settings(&variables);
+    settings.gcp = at(&server.url()).gcp;
+    settings.gcp.anonymous = false;
+    settings.gcp.credentials = Some(reference("env:KNOWN"));
+    assert_eq!(value(&SecretManager::new(settings.clone()), "gcp-secret-manager:app").await, "second");
+    settings.gcp.credentials = Some(reference("env:UNKNOWN"));
+    refusal(&SecretManager::new(settings), "gcp-secret-manager:app", Trouble::Denied, &["status 401"]).await;
 }

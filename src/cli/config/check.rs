@@ -12,10 +12,13 @@ use clap::Args;
 use keywatch_alerting::{Egress, Outbound, check_credentials, reach};
 use keywatch_aws::lookup::Lookup;
 use keywatch_aws::trail::TrailQueue;
+use keywatch_gcp::logging::Logging;
+use keywatch_gcp::pubsub::Subscription;
 use keywatch_store::History;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 /// Free bytes below which a disk is called full: some days of a busy log with its indexes.
 const FREE_BYTES_MIN: u64 = 256 << 20;
@@ -154,6 +157,11 @@ async fn probe(source: &LiveSource, config: &Config) -> Result<String, String> {
     let secrets = &config.secrets;
     match &source.way {
         Way::Trail(access, settings) => TrailQueue::probe(access, secrets, &settings.queue).await,
+        Way::Logging(access, settings) => Logging::probe((access, secrets), settings, clock::now()).await,
+        Way::PubSub(access, settings) => {
+            Subscription::probe((access, secrets), settings.clone(), Arc::new(clock::now)).await
+        }
+        Way::Kafka(access, settings) => keywatch_kafka::probe(access, secrets, &settings.topics).await,
         Way::Push(settings) => Ok(format!("{}; `keywatch serve` opens it", settings.way.told())),
         Way::Lookup(access, settings) => Lookup::probe(access, secrets, settings, clock::now()).await,
     }

@@ -53,6 +53,8 @@ section! {
         ///     aws_queue: {url: "https://sqs.eu-central-1.amazonaws.com/111122223333/keywatch"}
         ///   - name: sandbox
         ///     aws_lookup: {regions: [eu-central-1, us-east-1]}
+        ///   - name: google
+        ///     gcp_pubsub: {subscription: projects/my-project/subscriptions/keywatch}
         ///   - name: devices
         ///     vault: {tcp: "127.0.0.1:9090"}
         ///   - name: requests

@@ -1,6 +1,7 @@
 //! Where audit records come from.
 
 use super::aws::{AwsLookup, AwsQueue};
+use super::gcp::{GcpLogging, GcpPubsub};
 use super::kafka::{EventHubs, Kafka};
 use super::push::{HttpIngest, VaultDevice};
 use crate::config::frame::{At, Origin, Problems, days, default, need, secs, section};
@@ -22,6 +23,10 @@ section! {
         kafka: Option<Kafka>,
         /// Azure Event Hubs, through their Kafka endpoint.
         event_hubs: Option<EventHubs>,
+        /// Google Cloud Logging.
+        gcp_logging: Option<GcpLogging>,
+        /// The Pub/Sub subscription of a Google Cloud log sink.
+        gcp_pubsub: Option<GcpPubsub>,
         /// Addresses that audit devices of Vault and OpenBao, or syslog, send to.
         vault: Option<VaultDevice>,
         /// An address that records are POSTed to.
@@ -32,7 +37,7 @@ section! {
         /// The least delay from event to store that is told (KW-133l), when it does not shrink.
         late_after: Duration [secs(1)..=days(30)] = default("30m"),
     }
-    one_of: [files, aws_queue, aws_lookup, kafka, event_hubs, vault, http];
+    one_of: [files, aws_queue, aws_lookup, gcp_logging, gcp_pubsub, kafka, event_hubs, vault, http];
     check: check;
 }
 
