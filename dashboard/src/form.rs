@@ -16,12 +16,19 @@ pub(crate) struct Sent {
     pairs: Vec<(String, String)>,
 }
 
+/// Fields that hold several lines.
+const LINES: [&str; 2] = ["matchers", "settings"];
+
 impl Sent {
     /// Reads a form that carries the session's token.
     pub(crate) fn read(fields: Fields, who: &SignedIn) -> Result<Self, Failure> {
         let Form(pairs) = fields.map_err(|rejection| Failure::Form(rejection.status()))?;
-        // Browsers end the lines of a text with CR LF, whatever the page had.
-        let unix = |(name, value): (String, String)| (name, value.replace("\r\n", "\n"));
+        // Browsers end the lines of a text with CR LF, whatever the page had. What names something is
+        // left as it is.
+        let unix = |(name, value): (String, String)| {
+            let value = if LINES.contains(&name.as_str()) { value.replace("\r\n", "\n") } else { value };
+            (name, value)
+        };
         let sent = Self { pairs: pairs.into_iter().map(unix).collect() };
         if !same(sent.text("csrf").as_bytes(), who.csrf.as_bytes()) {
             return Err(Failure::CrossSite);
