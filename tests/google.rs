@@ -1,6 +1,6 @@
 //! The Google Cloud sources in the whole program, against a stand-in that speaks Google's protocols.
 
-use crate::harness::{Receiver, Service, Site, wait_until};
+use crate::harness::{Receiver, Service, Site, run, text, wait_until};
 use keywatch_google_stand_in::{Door, Entry, Google, Key, Message, Server};
 use std::time::Duration;
 
@@ -58,6 +58,12 @@ fn logging_and_a_subscription_bring_each_entry_once_with_a_service_accounts_key(
     });
     let server = google.serve();
     configure(&site, &receiver, &sources(&site, &server));
+    let looked = run(&["config", "check", site.config().to_str().expect("a path")]);
+    let table = text(&looked.stdout);
+    assert_eq!(looked.status.code(), Some(0), "{table}");
+    for part in ["entries.list answers", "keywatch is there"] {
+        assert!(table.contains(part), "{part} in {table}");
+    }
     let service = Service::start(&site.config());
     wait_until("all messages are acknowledged", Duration::from_secs(40), || {
         google.with(|state| state.messages.is_empty() && state.lists > 2)

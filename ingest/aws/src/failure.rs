@@ -1,6 +1,6 @@
 //! Why AWS did not do what it was asked, by what follows from it.
 
-use aws_sdk_sqs::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
+use aws_sdk_sqs::error::{ProvideErrorMetadata, SdkError};
 use object_store::Error as Unread;
 use std::error::Error;
 use std::fmt::Debug;
@@ -67,6 +67,20 @@ const MISSING: &[&str] = &[
     "NoSuchBucket",
 ];
 
+/// An error with its causes, each once.
+fn chain(error: &dyn Error) -> String {
+    let mut said = vec![error.to_string()];
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let text = error.to_string();
+        if !said.iter().any(|known| known.contains(&text)) {
+            said.push(text);
+        }
+        cause = error.source();
+    }
+    said.join(": ")
+}
+
 impl Failure {
     /// Reads what an AWS client says.
     pub(crate) fn of<E, R>(error: &SdkError<E, R>) -> Self
@@ -77,7 +91,7 @@ impl Failure {
         let said = match (error.code(), error.message()) {
             (Some(code), Some(message)) => format!("{code}: {message}"),
             (Some(code), None) => code.to_owned(),
-            (None, _) => DisplayErrorContext(error).to_string(),
+            (None, _) => chain(error),
         };
         let trouble = match (error, error.code()) {
             (_, Some(code)) => trouble_of(code),

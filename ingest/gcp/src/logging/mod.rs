@@ -145,7 +145,8 @@ impl Logging {
         for resource in &settings.resources {
             let question = ListLogEntriesRequest::new()
                 .set_resource_names([resource.as_str()])
-                .set_filter(format!("timestamp>=\"{since}\" AND ({})", settings.filter))
+                .set_filter(format!("({}) AND timestamp>=\"{since}\"", settings.filter))
+                .set_order_by("timestamp asc")
                 .set_page_size(1);
             if let Err(Unanswered::Failed(failure)) = client.ask(&question).await {
                 return Err(ask::explain(resource, &failure));

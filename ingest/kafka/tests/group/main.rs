@@ -210,3 +210,21 @@ fn a_source_that_is_dropped_leaves_at_once() {
     drop(runtime);
     assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_probe_finds_what_is_there_and_joins_no_group() {
+    let cluster = Cluster::new(3);
+    let secrets =
+        keywatch_secrets::SecretManager::new(keywatch_secrets::Settings::new(std::sync::Arc::new(|_| None)));
+    let access = stage::access(&cluster);
+    let topics = |names: &[&str]| names.iter().map(ToString::to_string).collect::<Vec<_>>();
+    let found = within(keywatch_kafka::probe(&access, &secrets, &topics(&["audit", "^other-.*"]))).await;
+    assert!(found.as_ref().is_ok_and(|said| said.contains("3 partition(s)")), "{found:?}");
+    // The mock makes a topic that is asked for unless that is refused.
+    cluster
+        .mock
+        .topic_error("audit", RDKafkaRespErr::RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART)
+        .expect("an error");
+    let gone = within(keywatch_kafka::probe(&access, &secrets, &topics(&["audit"]))).await;
+    assert!(gone.as_ref().is_err_and(|said| said.contains("create the topic")), "{gone:?}");
+}

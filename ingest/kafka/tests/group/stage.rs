@@ -112,10 +112,14 @@ impl Reading {
     }
 }
 
+pub(super) fn access(cluster: &Cluster) -> Access {
+    Access { brokers: vec![cluster.mock.bootstrap_servers()], tls: None, sasl: None }
+}
+
 pub(super) fn source(cluster: &Cluster, settings: Settings, store: &Store) -> Reading {
     let health = Health::default();
     let secrets = SecretManager::new(keywatch_secrets::Settings::new(Arc::new(|_| None)));
-    let access = Access { brokers: vec![cluster.mock.bootstrap_servers()], tls: None, sasl: None };
+    let access = access(cluster);
     let clock: Clock = Arc::new(|| chrono::DateTime::UNIX_EPOCH);
     let told = (clock, health.clone());
     let group = Group::start("k", (&access, &secrets), settings, &store.positions, told);
