@@ -6,7 +6,6 @@ use crate::testing::{
     Act, Break, Broken, DEADLINE, Endpoint, Fixed, Seen, TestClock, outbound, receiver, secret_of, status,
     verify, with_header,
 };
-use chrono::{DateTime, Utc};
 use keywatch_event::*;
 use keywatch_store::*;
 use std::borrow::Cow;
@@ -430,58 +429,4 @@ async fn stopping_lets_sends_under_way_finish_and_starts_no_more() {
     assert!(endpoint.is_quiet(), "the second alert waits for the next start");
     let totals = rig.store.totals().await.unwrap();
     assert_eq!((totals.delivered, totals.pending), (1, 1));
-}
-
-/// The clock of the machine.
-struct Wall;
-
-impl crate::Clock for Wall {
-    #[expect(clippy::disallowed_methods, reason = "it is real time that is measured")]
-    fn now(&self) -> DateTime<Utc> {
-        Utc::now()
-    }
-}
-
-/// A hundred alerts a second, each committed by itself, to a receiver that answers at once.
-/// `KEYWATCH_PACE_SECS` says for how many seconds; two, unless told.
-#[tokio::test(flavor = "multi_thread")]
-async fn at_a_hundred_alerts_a_second_99_in_100_are_accepted_within_a_second() {
-    #[expect(clippy::disallowed_methods, reason = "a longer run is asked for from outside")]
-    let asked = std::env::var("KEYWATCH_PACE_SECS").ok().and_then(|text| text.parse::<usize>().ok());
-    let alerts = asked.unwrap_or(2) * 100;
-    let rig = Rig::new().await;
-    let mut endpoint = Endpoint::start(|_| status(200, "")).await;
-    let siem = receiver("siem", &endpoint.url());
-    let receivers = std::slice::from_ref(&siem);
-    let (clock, random) = (Arc::new(Wall), Arc::new(Fixed(1)));
-    let deliverer = Deliverer::new(rig.store.clone(), receivers, &outbound(), clock, random).unwrap();
-    let (_stop, stopping) = watch::channel(false);
-    let wake = deliverer.wake();
-    let mut tasks = JoinSet::new();
-    tasks.spawn(deliverer.run(stopping));
-    let mut beats = interval(Duration::from_millis(10));
-    let since = Wall.now();
-    for number in 0..alerts {
-        beats.tick().await;
-        let place = Place { name: "trail".into(), line: 1, record: 1 };
-        let mut judge = Opens(alert(number, &place));
-        let events = [IncomingEvent { event: event(number), place, raw: 0..2 }];
-        let (bytes, received_at) = (b"{}".as_slice(), Wall.now());
-        let incoming = Incoming { events: &events, bytes, rejects: &[], advances: &[], received_at };
-        rig.store.commit(&incoming, &mut judge, &[Subscriber::new("siem", Level::Info)]).await.unwrap();
-        wake.wake();
-    }
-    for _ in 0..alerts {
-        endpoint.next().await;
-    }
-    let all = async || rig.store.alert_times(since).await.unwrap();
-    while all().await.count < alerts as u64 {
-        beats.tick().await;
-    }
-    let times = all().await.accepted;
-    let shown = format!("{alerts} alerts in {:?}: {times:?} ms", Wall.now() - since);
-    if asked.is_some() {
-        std::io::Write::write_all(&mut std::io::stderr(), format!("{shown}\n").as_bytes()).unwrap();
-    }
-    assert!(times.p99 < 1_000, "{shown}");
 }
