@@ -165,7 +165,14 @@ fn a_canary_in_every_credential_and_record_comes_out_nowhere() {
     let site = Site::new(&receiver);
     let folder = site.folder.path().display();
     let yaml = format!(
-        "database: {folder}/keywatch.db\nlisten: 127.0.0.1:0\nsources:\n  - name: audit\n    files: [{folder}/logs]\n\
+        "database: {folder}/keywatch.db\nlisten: 127.0.0.1:0\nsources:\n  - name: audit\n    files: [{folder}/logs]\n  \
+         - name: queue\n    aws_queue: {{url: \"http://127.0.0.1:9/111122223333/q\", region: eu-west-1, access: {{endpoint: \"http://127.0.0.1:9/\", access_key: {{id: \"env:AWS_ACCESS_KEY_ID\", secret: \"env:AWS_SECRET_ACCESS_KEY\"}}}}}}\n  \
+         - name: pulled\n    gcp_pubsub: {{subscription: projects/p/subscriptions/s, access: {{endpoint: \"http://127.0.0.1:9\", credentials: \"file:{folder}/google.json\"}}}}\n  \
+         - name: topics\n    kafka: {{brokers: [\"127.0.0.1:9\"], topics: [audit], sasl: {{mechanism: scram-sha-512, user: \"env:CANARY_WORD\", password: \"env:CANARY_WORD\"}}}}\n  \
+         - name: hubs\n    event_hubs: {{namespace: nobody.servicebus.windows.net, hubs: [audit], connection_string: \"env:CANARY_WORD\"}}\n  \
+         - name: devices\n    vault: {{tcp: \"127.0.0.1:0\", token: \"env:CANARY_WORD\"}}\n  \
+         - name: posted\n    http: {{listen: \"127.0.0.1:0\", tokens: [\"env:CANARY_WORD\"]}}\n\
+         secret_manager: {{vault: {{address: \"http://127.0.0.1:9\", token: \"env:CANARY_WORD\"}}}}\n\
          receivers:\n  - name: file\n    webhook:\n      url: {url}\n      secret: {{source: file, path: {folder}/secret}}\n  \
          - name: variable\n    webhook:\n      url: {url}?key={CANARY}\n      secret: {{source: env, path: CANARY_HOOK}}\n  \
          - name: gone\n    webhook:\n      url: http://127.0.0.1:9/{CANARY}\n      secret: {{source: env, path: CANARY_HOOK}}\n  \
@@ -180,6 +187,10 @@ fn a_canary_in_every_credential_and_record_comes_out_nowhere() {
     );
     std::fs::write(site.config(), yaml).expect("a configuration");
     std::fs::write(site.path("secret"), HOOK_SECRET).expect("a secret");
+    let key = format!(
+        r#"{{"type":"service_account","project_id":"p","private_key_id":"k","private_key":"{CANARY}","client_email":"k@p.iam.gserviceaccount.com","token_uri":"http://127.0.0.1:9/{CANARY}"}}"#
+    );
+    std::fs::write(site.path("google.json"), key).expect("a key");
     std::fs::write(site.logs().join("audit.log"), records(4)).expect("a log");
     std::fs::write(site.path("address"), format!("http://127.0.0.1:9/services/{CANARY}"))
         .expect("an address");
