@@ -4,6 +4,7 @@
 //! [`World::here`]. Nothing else of a page is changed.
 
 use super::page::{Block, blocks};
+use crate::harness::browser::Browser;
 use crate::harness::logs::{START, aws_read, vault_line};
 use crate::harness::{Receiver, program, text, wait_until};
 use std::io::{BufRead, BufReader, Read, Write};
@@ -122,16 +123,25 @@ impl World {
         assert_eq!(output.status.code(), Some(code), "{command}\n{}", said(&output));
     }
 
-    /// Starts a service, waits for its link, and asks it to end.
+    /// Starts a service, waits until it has stored something, and asks it to end.
     fn serves(&self, command: &str) {
         let mut child = self.shell(&format!("exec {command}")).spawn().expect("the shell runs");
-        let lines = BufReader::new(child.stderr.take().expect("a pipe")).lines().map_while(Result::ok);
+        let mut lines = BufReader::new(child.stderr.take().expect("a pipe")).lines().map_while(Result::ok);
         let mut heard = Vec::new();
-        let started =
-            lines.inspect(|line| heard.push(line.clone())).any(|line| line.contains("sign in once"));
+        let link = lines
+            .by_ref()
+            .inspect(|line| heard.push(line.clone()))
+            .find_map(|line| line.split_once("http://").map(|(_, rest)| rest.to_owned()));
+        assert!(link.is_some(), "{command}: {heard:?}");
+        let link = link.unwrap_or_default();
+        std::thread::spawn(move || lines.for_each(drop));
+        let browser = Browser::at(link.split('/').next().unwrap_or_default());
+        wait_until("it stored what is there", Duration::from_secs(30), || {
+            let figures = browser.page("/metrics");
+            figures.contains("keywatch_stored_events ") && !figures.contains("keywatch_stored_events 0\n")
+        });
         Command::new("kill").args(["-TERM", &child.id().to_string()]).status().expect("kill runs");
         assert_eq!(child.wait().expect("it ends").code(), Some(0), "{heard:?}");
-        assert!(started, "{command}: {heard:?}");
     }
 
     fn shell(&self, command: &str) -> Command {
