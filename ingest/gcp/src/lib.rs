@@ -6,7 +6,6 @@
 //! `keywatch-ingest`'s to say. Nothing is acknowledged to Google before its records are committed.
 
 mod access;
-mod backoff;
 mod failure;
 mod feed;
 pub mod logging;

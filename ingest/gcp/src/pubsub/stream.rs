@@ -5,7 +5,6 @@
 
 use super::{OUTSTANDING_BYTES, Settings};
 use crate::access::Wallet;
-use crate::backoff::Backoff;
 use crate::failure::{Failure, Trouble};
 use google_cloud_gax::retry_policy::NeverRetry;
 use google_cloud_pubsub::client::{Subscriber, SubscriptionAdmin};
@@ -13,7 +12,7 @@ use google_cloud_pubsub::model::Message;
 use google_cloud_pubsub::subscriber::ShutdownBehavior;
 use google_cloud_pubsub::subscriber::handler::Handler;
 use keywatch_event::Place;
-use keywatch_ingest::source::{Clock, Health};
+use keywatch_ingest::source::{Backoff, Clock, Health};
 use keywatch_ingest::{Batch, carrier};
 use std::sync::Arc;
 use std::time::Duration;
