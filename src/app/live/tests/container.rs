@@ -204,7 +204,7 @@ async fn a_blob_that_is_packed_is_read_whole() {
     let name = blob("V", "2026-06-01T03");
     account.append(&name, "");
     account.with(|state| {
-        state.blobs.get_mut(&name).unwrap().bytes = super::digest::gzip(lines(&all).as_bytes())
+        state.blobs.get_mut(&name).unwrap().bytes = super::digest::gzip(lines(&all).as_bytes());
     });
     let mut stage = Stage::new(START).await;
     let mut running = start(&stage, &server, key()).await;

@@ -95,7 +95,7 @@ fn written(chance: &mut Chance, all: &[(i64, String)]) -> Vec<Written> {
     for (secs, record) in all {
         let hour = DateTime::from_timestamp(*secs, 0).unwrap().format("%Y-%m-%dT%H").to_string();
         let name = account::blob(["KV-A", "KV-B", "KV-C"][chance.below(3) as usize], &hour);
-        for _ in 0..1 + u64::from(chance.happens(20)) {
+        for _ in 0..=u64::from(chance.happens(20)) {
             let late = if chance.happens(20) { chance.below(47 * 3600) } else { chance.below(600) };
             written.push((secs + late as i64, name.clone(), format!("{record}\n")));
         }
