@@ -2,6 +2,7 @@
 
 use crate::{Failure, Naming, Trouble};
 use async_trait::async_trait;
+use chrono::NaiveDate;
 use futures_util::stream::BoxStream;
 use futures_util::{StreamExt, TryStreamExt};
 use object_store::path::Path;
@@ -15,6 +16,9 @@ use std::sync::Arc;
 const DEPTH_MAX: usize = 16;
 /// Folders that wait to be walked: names of some 200 bytes, below 20 MiB.
 const WAITING_MAX: usize = 100_000;
+
+/// Folders whose newest day is looked for.
+const SAMPLED_MAX: usize = 100;
 
 /// Where objects lie, and who Keywatch is there.
 #[async_trait]
@@ -67,6 +71,29 @@ pub(crate) async fn folders(
     }
     found.sort();
     Ok(found)
+}
+
+/// The newest day that one of these folders has, by the names of the folders within.
+pub(crate) async fn newest_day(
+    shelf: &dyn Shelf,
+    naming: Naming,
+    folders: &[String],
+) -> Result<Option<NaiveDate>, Failure> {
+    let store = shelf.store().await?;
+    let mut newest = None;
+    for folder in folders.iter().take(SAMPLED_MAX) {
+        let mut name = String::new();
+        for _year_month_day in 0..3 {
+            let inside = store.list_with_delimiter(Some(&path(&join(folder, &name))?)).await;
+            let inside = inside.map_err(|error| Failure::of(&error))?.common_prefixes;
+            let names = inside.iter().filter_map(Path::filename);
+            let last = names.filter(|last| !name.is_empty() || naming.is_year(last)).max();
+            let Some(last) = last else { break };
+            name = join(&name, last);
+        }
+        newest = newest.max(naming.day_of(&format!("{name}/")));
+    }
+    Ok(newest)
 }
 
 /// The objects of `folder`, from those on whose names begin with `first`; a store that does not know

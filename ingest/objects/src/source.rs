@@ -51,7 +51,8 @@ pub(crate) struct Desk {
     pub(crate) settings: Settings,
     pub(crate) health: Health,
     clock: Clock,
-    begin: NaiveDate,
+    /// Where the source began, as the store of events has it.
+    begun: Option<String>,
     /// Seconds since 1970: the newest time at which the store says that something was written.
     heard: AtomicI64,
     out: mpsc::Sender<Batch>,
@@ -116,24 +117,22 @@ impl Objects {
     ) -> Self {
         let (out, taken) = mpsc::channel(BATCHES_MAX);
         let own = position_name(name);
-        let committed = positions.get(&own).cloned();
-        let stored = committed.as_deref().and_then(|text| serde_json::from_str::<Begun>(text).ok());
-        let begin = match (settings.from, stored) {
-            (None, Some(stored)) => stored.begin,
-            _ => settings.begin(clock()),
-        };
+        let begun = positions.get(&own).cloned();
+        let stored = begun.as_deref().and_then(|text| serde_json::from_str::<Begun>(text).ok());
+        let begin = settings.from.or(stored.map(|stored| stored.begin));
         let heard = AtomicI64::new(UNHEARD);
         let told = (health.clone(), Arc::clone(&clock));
         let (name, place) = (name.to_owned(), shelf.place());
-        let desk = Desk { name, shelf, place, settings, health, clock, begin, heard, out };
+        let desk = Desk { name, shelf, place, settings, health, clock, begun, heard, out };
         let prefix = format!("{own}:");
         let known = positions.iter().filter_map(|(key, text)| {
             let folder = key.strip_prefix(&prefix)?;
+            let begin = begin.unwrap_or(NaiveDate::MAX);
             Some((folder.to_owned(), Folder::known(folder, key.clone(), Some(text), begin)))
         });
         let folders: BTreeMap<String, Folder> = known.collect();
         let mut keeper = JoinSet::new();
-        keeper.spawn(keep(desk, folders, committed));
+        keeper.spawn(keep(desk, folders, begin));
         Self { taken, health: told.0, clock: told.1, _keeper: keeper }
     }
 }
@@ -186,16 +185,18 @@ fn empty(place: &str, settings: &Settings) -> String {
 }
 
 /// Looks for folders, and reads what each has new, again and again.
-async fn keep(desk: Desk, mut folders: BTreeMap<String, Folder>, committed: Option<String>) {
+async fn keep(desk: Desk, mut folders: BTreeMap<String, Folder>, mut begin: Option<NaiveDate>) {
     let mut backoff = Backoff::new(desk.settings.retry_first, desk.name.len() as u64 + 1);
     let mut discovered: Option<Instant> = None;
-    if begin(&desk, committed).await.is_err() {
+    if let Some(begin) = begin
+        && commit_begin(&desk, begin).await.is_err()
+    {
         return;
     }
     while !desk.out.is_closed() {
         let mut works = true;
         if discovered.is_none_or(|at| at.elapsed() >= desk.settings.discover_every) {
-            works = discover(&desk, &mut folders).await;
+            works = discover(&desk, &mut folders, &mut begin).await;
             discovered = works.then(Instant::now).or(discovered);
         }
         let wanted = folders.values_mut().filter(|folder| folder.is_wanted(&desk));
@@ -214,8 +215,9 @@ async fn keep(desk: Desk, mut folders: BTreeMap<String, Folder>, committed: Opti
 }
 
 /// Commits where the source begins, before anything is read.
-async fn begin(desk: &Desk, from: Option<String>) -> Result<(), Failure> {
-    let to = serde_json::to_string(&Begun { begin: desk.begin });
+async fn commit_begin(desk: &Desk, begin: NaiveDate) -> Result<(), Failure> {
+    let from = desk.begun.clone();
+    let to = serde_json::to_string(&Begun { begin });
     let to = to.map_err(|error| Failure::unavailable(&error.to_string()))?;
     if from.as_ref() == Some(&to) {
         return Ok(());
@@ -225,9 +227,17 @@ async fn begin(desk: &Desk, from: Option<String>) -> Result<(), Failure> {
 }
 
 /// Adds the folders that are new; whether the store could be asked.
-async fn discover(desk: &Desk, folders: &mut BTreeMap<String, Folder>) -> bool {
+async fn discover(
+    desk: &Desk,
+    folders: &mut BTreeMap<String, Folder>,
+    begin: &mut Option<NaiveDate>,
+) -> bool {
     let Settings { naming, prefix, .. } = &desk.settings;
     let found = match shelf::folders(&*desk.shelf, *naming, prefix, FOLDERS_MAX).await {
+        Ok(found) => begin_with(desk, &found, begin).await.map(|begin| (found, begin)),
+        Err(failure) => Err(failure),
+    };
+    let (found, begin) = match found {
         Ok(found) => found,
         Err(failure) => {
             desk.failed(PART, &format!("listing {}", desk.place), &failure).await;
@@ -240,6 +250,9 @@ async fn discover(desk: &Desk, folders: &mut BTreeMap<String, Folder>) -> bool {
         folder.is_there = false;
     }
     for name in found {
+        if begin == NaiveDate::MAX {
+            break;
+        }
         if folders.len() >= FOLDERS_MAX && !folders.contains_key(&name) {
             let text = format!(
                 "{} holds more than {FOLDERS_MAX} folders with years, and not all are read; name longer prefixes in several sources",
@@ -250,7 +263,24 @@ async fn discover(desk: &Desk, folders: &mut BTreeMap<String, Folder>) -> bool {
         }
         let source = format!("{}:{name}", position_name(&desk.name));
         let folder = folders.entry(name.clone());
-        folder.or_insert_with(|| Folder::known(&name, source, None, desk.begin)).is_there = true;
+        folder.or_insert_with(|| Folder::known(&name, source, None, begin)).is_there = true;
     }
     true
+}
+
+/// Where the source begins; settled, and committed, once there is a folder.
+async fn begin_with(
+    desk: &Desk,
+    found: &[String],
+    begin: &mut Option<NaiveDate>,
+) -> Result<NaiveDate, Failure> {
+    if let Some(begin) = *begin {
+        return Ok(begin);
+    }
+    let newest = shelf::newest_day(&*desk.shelf, desk.settings.naming, found).await?;
+    let Some(newest) = newest else { return Ok(NaiveDate::MAX) };
+    let settled = desk.settings.begin((desk.clock)(), newest);
+    commit_begin(desk, settled).await?;
+    *begin = Some(settled);
+    Ok(settled)
 }

@@ -1,7 +1,7 @@
 //! What of a store is read, and how often it is looked at.
 
 use crate::Naming;
-use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
+use chrono::{DateTime, Days, NaiveDate, TimeDelta, Utc};
 use std::time::Duration;
 
 /// How the objects of a store are read.
@@ -47,9 +47,12 @@ impl Settings {
         }
     }
 
-    /// The first day to read, when the source never read anything.
-    pub(crate) fn begin(&self, now: DateTime<Utc>) -> NaiveDate {
-        self.from.unwrap_or_else(|| (now - self.backfill).date_naive())
+    /// The first day to read, when none is told and nothing was ever read: so long before today, or
+    /// before the newest day there is. A clock that is ahead would pass over everything.
+    pub(crate) fn begin(&self, now: DateTime<Utc>, newest: NaiveDate) -> NaiveDate {
+        let today = now.date_naive().min(newest);
+        let days = self.backfill.num_hours().max(0).unsigned_abs().div_ceil(24);
+        today.checked_sub_days(Days::new(days)).unwrap_or(NaiveDate::MIN)
     }
 
     /// The last day into which nothing more is written, once the store's time is `heard`.
@@ -71,11 +74,13 @@ mod tests {
     }
 
     #[test]
-    fn history_begins_where_it_is_told_to_or_so_long_ago() {
-        let now = "2026-06-10T12:00:00Z".parse().unwrap();
+    fn history_begins_so_long_ago_whatever_the_clock_says() {
         let settings = Settings::new(Naming::LogSink);
-        assert_eq!(settings.begin(now).to_string(), "2026-06-03");
-        let told = Settings { from: "2025-01-01".parse().ok(), ..settings };
-        assert_eq!(told.begin(now).to_string(), "2025-01-01");
+        let begin = |now: &str, newest: &str| {
+            settings.begin(now.parse().unwrap(), newest.parse().unwrap()).to_string()
+        };
+        assert_eq!(begin("2026-06-10T12:00:00Z", "2026-06-10"), "2026-06-03");
+        assert_eq!(begin("2026-06-10T12:00:00Z", "2026-06-11"), "2026-06-03");
+        assert_eq!(begin("2027-06-10T12:00:00Z", "2026-06-10"), "2026-06-03", "a clock that is ahead");
     }
 }

@@ -197,6 +197,22 @@ async fn a_blob_that_is_deleted_before_it_was_read_is_a_gap_and_holds_nothing_up
 }
 
 #[tokio::test]
+async fn a_clock_that_is_a_year_ahead_at_the_first_start_passes_over_nothing() {
+    let account = Account::new(1);
+    let server = account.serve();
+    let all = some(3);
+    let mut stage = Stage::new(START + 365 * 86_400).await;
+    let mut running = start(&stage, &server, key()).await;
+    stage
+        .until(&mut running, "it is empty", |stage| stage.health.read().warnings.contains_key("folders"))
+        .await;
+    account.append(&blob("V", "2026-06-01T01"), &format!("{}\n", all[0]));
+    stored(&mut stage, &mut running, 1).await;
+    account.append(&blob("W", "2026-05-31T22"), &format!("{}\n", all[1]));
+    stored(&mut stage, &mut running, 2).await;
+}
+
+#[tokio::test]
 async fn a_blob_that_is_packed_is_read_whole() {
     let account = Account::new(1);
     let server = account.serve();
@@ -242,7 +258,7 @@ async fn vaults_that_are_new_are_found_and_history_is_read_first() {
     for (number, vault) in ["A", "B", "C", "D", "E", "F", "G"].iter().enumerate() {
         account.append(&blob(vault, "2026-05-31T07"), &format!("{}\n", all[number]));
     }
-    account.append(&blob("A", "2026-05-30T23"), &format!("{}\n", all[8]));
+    account.append(&blob("A", "2026-05-29T23"), &format!("{}\n", all[8]));
     let mut stage = Stage::new(START).await;
     let mut running = start(&stage, &server, key()).await;
     stored(&mut stage, &mut running, 7).await;

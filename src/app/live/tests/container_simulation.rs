@@ -79,6 +79,8 @@ async fn through_a_container(seed: u64) {
     while stage.count().await < wanted.0.len() as u64 && tokio::time::Instant::now() < deadline {
         stage.until_some(&mut running).await;
     }
+    let (stored, health) = (stage.count().await, stage.health.read());
+    assert_eq!(stored, wanted.0.len() as u64, "seed {seed}: {health:?}");
     let found = stage.outcome().await;
     if is_behind {
         assert_eq!(found.0, wanted.0, "seed {seed}");
