@@ -52,7 +52,7 @@ pub(crate) struct Desk {
     pub(crate) health: Health,
     clock: Clock,
     /// Where the source began, as the store of events has it.
-    begun: Option<String>,
+    committed: Option<String>,
     /// Seconds since 1970: the newest time at which the store says that something was written.
     heard: AtomicI64,
     out: mpsc::Sender<Batch>,
@@ -117,13 +117,13 @@ impl Objects {
     ) -> Self {
         let (out, taken) = mpsc::channel(BATCHES_MAX);
         let own = position_name(name);
-        let begun = positions.get(&own).cloned();
-        let stored = begun.as_deref().and_then(|text| serde_json::from_str::<Begun>(text).ok());
+        let committed = positions.get(&own).cloned();
+        let stored = committed.as_deref().and_then(|text| serde_json::from_str::<Begun>(text).ok());
         let begin = settings.from.or(stored.map(|stored| stored.begin));
         let heard = AtomicI64::new(UNHEARD);
         let told = (health.clone(), Arc::clone(&clock));
         let (name, place) = (name.to_owned(), shelf.place());
-        let desk = Desk { name, shelf, place, settings, health, clock, begun, heard, out };
+        let desk = Desk { name, shelf, place, settings, health, clock, committed, heard, out };
         let prefix = format!("{own}:");
         let known = positions.iter().filter_map(|(key, text)| {
             let folder = key.strip_prefix(&prefix)?;
@@ -216,7 +216,7 @@ async fn keep(desk: Desk, mut folders: BTreeMap<String, Folder>, mut begin: Opti
 
 /// Commits where the source begins, before anything is read.
 async fn commit_begin(desk: &Desk, begin: NaiveDate) -> Result<(), Failure> {
-    let from = desk.begun.clone();
+    let from = desk.committed.clone();
     let to = serde_json::to_string(&Begun { begin });
     let to = to.map_err(|error| Failure::unavailable(&error.to_string()))?;
     if from.as_ref() == Some(&to) {
