@@ -7,7 +7,9 @@
 
 use crate::access::{Access, Wallet};
 use crate::failure::{Failure, Trouble};
+use chrono::{DateTime, Utc};
 use google_cloud_logging_v2::model::ListLogEntriesRequest;
+use reqwest::header::DATE;
 use std::time::Duration;
 
 /// Largest answer that is read. A page of a thousand ordinary entries has 2 MiB; an entry has at most
@@ -18,6 +20,14 @@ const REQUEST_TIMEOUT: Duration = Duration::from_mins(1);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Where Cloud Logging is.
 const ENDPOINT: &str = "https://logging.googleapis.com";
+
+/// What came.
+#[derive(Debug)]
+pub(super) struct Answer {
+    pub(super) body: Vec<u8>,
+    /// What time it was at Google.
+    pub(super) date: Option<DateTime<Utc>>,
+}
 
 /// Why there is no answer.
 #[derive(Debug)]
@@ -48,13 +58,15 @@ impl Client {
         Ok(Self { http, url: format!("{endpoint}/v2/entries:list?prettyPrint=false"), wallet })
     }
 
-    pub(super) async fn ask(&self, question: &ListLogEntriesRequest) -> Result<Vec<u8>, Unanswered> {
+    pub(super) async fn ask(&self, question: &ListLogEntriesRequest) -> Result<Answer, Unanswered> {
         let failed = |error: reqwest::Error| Unanswered::Failed(unreached(error));
         let body = serde_json::to_vec(question)
             .map_err(|error| Unanswered::Failed(Failure::new(Trouble::Invalid, &error.to_string())))?;
         let headers = self.wallet.headers().await.map_err(Unanswered::Failed)?;
         let request = self.http.post(&self.url).headers(headers).header("content-type", "application/json");
         let mut answer = request.body(body).send().await.map_err(failed)?;
+        let date = answer.headers().get(DATE).and_then(|date| date.to_str().ok());
+        let date = date.and_then(|date| DateTime::parse_from_rfc2822(date).ok()).map(|date| date.to_utc());
         let mut bytes = Vec::new();
         while let Some(part) = answer.chunk().await.map_err(failed)? {
             if bytes.len() + part.len() > BODY_BYTES_MAX {
@@ -65,7 +77,7 @@ impl Client {
         if answer.status().as_u16() != 200 {
             return Err(Unanswered::Failed(Failure::of_answer(answer.status().as_u16(), &bytes)));
         }
-        Ok(bytes)
+        Ok(Answer { body: bytes, date })
     }
 
     /// Throws away credentials that were refused.

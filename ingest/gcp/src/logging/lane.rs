@@ -1,9 +1,9 @@
 //! One resource: going through time, from the oldest that is wanted to now, again and again.
 //!
 //! Invariant: `through` moves past a time only in the batch that carries the entries up to it, or a
-//! later one. What is newer than `through` is asked for again after a restart. Times that are
-//! compared with entries are Google's own where there are any, so that a clock that is wrong here
-//! hides nothing.
+//! later one. What is newer than `through` is asked for again after a restart. The time is Google's as
+//! soon as it has answered once: a clock that is ahead here would move `through` past what is still to
+//! come.
 
 use super::Settings;
 use super::ask::{self, Client, Unanswered};
@@ -53,6 +53,8 @@ pub(super) struct Lane {
     source: String,
     committed: Option<String>,
     position: Position,
+    /// How far Google's clock is ahead of the one here.
+    ahead: TimeDelta,
     /// The newest time of receipt that was seen.
     received: Option<DateTime<Utc>>,
     late_at: Option<DateTime<Utc>>,
@@ -87,6 +89,7 @@ impl Lane {
             source: position_name(source, resource),
             committed,
             position: known.unwrap_or(first),
+            ahead: TimeDelta::zero(),
             received: None,
             late_at: None,
             span: SPAN.0,
@@ -201,7 +204,7 @@ impl Lane {
         let now = self.now();
         let newest = page.newest.map(|newest| newest.min(now));
         let reached = match window.until {
-            Some(until) if !has_more => Some(until),
+            Some(until) if !has_more => Some(until.min(now)),
             None if !has_more => newest.max(Some(now - CLOCK_ERROR)),
             _ => newest,
         };
@@ -220,10 +223,9 @@ impl Lane {
             self.shared.settings.pace.turn().await;
             question = question.set_page_size(self.page);
             let failure = match self.shared.client.ask(&question).await {
-                Ok(body) => match Page::read(&body, &mut self.seen, &self.place) {
+                Ok(answer) => match Page::read(&answer.body, &mut self.seen, &self.place) {
                     Ok(page) => {
-                        self.backoff.reset();
-                        self.shared.health.works(&self.resource);
+                        self.works(answer.date);
                         return Some(page);
                     }
                     Err(error) => Failure::new(Trouble::Unavailable, &format!("the answer is none: {error}")),
@@ -245,13 +247,19 @@ impl Lane {
         }
     }
 
+    fn works(&mut self, date: Option<DateTime<Utc>>) {
+        self.backoff.reset();
+        self.shared.health.works(&self.resource);
+        self.ahead = date.map_or(self.ahead, |date| date - (self.shared.clock)());
+    }
+
     async fn failed(&mut self, failure: &Failure) {
         if failure.trouble == Trouble::Credentials {
             self.shared.client.refused().await;
         }
         if failure.trouble != Trouble::Throttled || self.backoff.tries() > PATIENT {
             let text = ask::explain(&self.resource, failure);
-            self.shared.health.fails(&self.resource, text, self.now());
+            self.shared.health.fails(&self.resource, text, (self.shared.clock)());
         }
         sleep(self.backoff.wait()).await;
     }
@@ -323,6 +331,6 @@ impl Lane {
     }
 
     fn now(&self) -> DateTime<Utc> {
-        (self.shared.clock)()
+        (self.shared.clock)() + self.ahead
     }
 }

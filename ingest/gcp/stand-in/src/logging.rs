@@ -5,6 +5,7 @@
 use crate::{Google, State};
 use axum::Router;
 use axum::body::{Body, Bytes};
+use axum::http::header::DATE;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use axum::routing::post;
@@ -35,6 +36,14 @@ pub(crate) fn routes(google: Google) -> Router {
 
 fn answer(google: &Google, headers: &HeaderMap, body: &[u8]) -> Response {
     let mut state = google.lock();
+    let mut response = unstamped(&mut state, headers, body);
+    let now = DateTime::from_timestamp(state.now, 0).unwrap();
+    let date = now.format("%a, %d %b %Y %H:%M:%S GMT").to_string();
+    response.headers_mut().insert(DATE, date.parse().unwrap());
+    response
+}
+
+fn unstamped(state: &mut State, headers: &HeaderMap, body: &[u8]) -> Response {
     if !state.lets_in(headers) {
         return refuse(401, "UNAUTHENTICATED", "Request had invalid authentication credentials.");
     }
@@ -51,7 +60,7 @@ fn answer(google: &Google, headers: &HeaderMap, body: &[u8]) -> Response {
     if state.happens(|state| state.faults.failed) {
         return refuse(503, "UNAVAILABLE", "The service is currently unavailable.");
     }
-    match list(&mut state, body) {
+    match list(state, body) {
         Ok(text) if state.happens(|state| state.faults.reset) => broken(&text),
         Ok(text) => Response::new(Body::from(text)),
         Err(message) => refuse(400, "INVALID_ARGUMENT", &message),
