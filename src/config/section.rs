@@ -8,6 +8,7 @@ mod aws;
 mod azure;
 mod cloudwatch;
 mod days;
+mod doctor;
 mod egress;
 mod gcp;
 mod kafka;
@@ -26,6 +27,7 @@ mod urging;
 
 pub(crate) use address_data::AddressFiles;
 pub(crate) use cloudwatch::CloudWatch;
+pub(crate) use doctor::Doctor;
 pub(crate) use egress::Egress;
 pub(crate) use kafka::access as kafka_access;
 pub(crate) use lists::{Item, ListSource};

@@ -9,6 +9,7 @@ mod access;
 mod failure;
 mod feed;
 pub mod lookup;
+pub mod survey;
 pub mod trail;
 
 pub use access::{Access, Keys, Role};

@@ -141,7 +141,7 @@ impl Lookup {
 }
 
 /// Every account, by the role to take on there, with every region.
-fn lanes<'s>(access: &Access, settings: &'s Settings) -> Vec<(Option<Role>, &'s str)> {
+pub(crate) fn lanes<'s>(access: &Access, settings: &'s Settings) -> Vec<(Option<Role>, &'s str)> {
     let roles: Vec<Option<Role>> = match settings.roles.as_slice() {
         [] => vec![access.role.clone()],
         roles => roles.iter().cloned().map(Some).collect(),
