@@ -12,6 +12,7 @@ mod cloudtrail;
 mod container;
 mod container_simulation;
 mod digest;
+mod disorder;
 mod google;
 mod lookup;
 mod push;
