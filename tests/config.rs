@@ -104,6 +104,7 @@ fn check_asks_everything_the_configuration_names_and_sends_nothing() {
          - name: asked\n    aws_lookup: {{regions: [eu-west-1], access: {{endpoint: \"http://127.0.0.1:9/\", access_key: {{id: \"file:{folder}/secret\", secret: \"file:{folder}/secret\"}}}}}}\n  \
          - name: google\n    gcp_pubsub: {{subscription: projects/p/subscriptions/s, access: {{endpoint: \"http://127.0.0.1:9\", anonymous: true}}}}\n  \
          - name: logging\n    gcp_logging: {{resources: [projects/p], access: {{endpoint: \"http://127.0.0.1:9\", anonymous: true}}}}\n  \
+         - name: objects\n    gcp_objects: {{bucket: my-logs, access: {{endpoint: \"http://127.0.0.1:9\", anonymous: true}}}}\n  \
          - name: blobs\n    azure_blob: {{account: examplelogs, endpoint: \"http://127.0.0.1:9\", access: {{key: \"file:{folder}/account-key\"}}}}\n  \
          - name: topics\n    kafka: {{brokers: [\"127.0.0.1:9\"], topics: [audit]}}\n\
          receivers:\n  - name: far\n    webhook: {{url: \"https://nobody.invalid/\", secret: \"file:{folder}/secret\"}}\n  \
@@ -120,6 +121,7 @@ fn check_asks_everything_the_configuration_names_and_sends_nothing() {
         ("source asked", "cloudtrail:LookupEvents failed for account own in eu-west-1"),
         ("source google", "the Pub/Sub look of projects/p/subscriptions/s failed"),
         ("source logging", "entries.list failed for projects/p"),
+        ("source objects", "listing gs://my-logs failed"),
         ("source blobs", "listing azure://examplelogs/insights-logs-auditevent failed"),
         ("source topics", "check the addresses"),
         ("secret", "set KW_TEST_NONE in the environment"),

@@ -29,6 +29,7 @@ const NOT_RUN: &[(&str, &str)] = &[
     ("docs/sources/gcp.md", "it makes resources at Google Cloud"),
     ("docs/sources/gcp.md", "it grants roles at Google Cloud"),
     ("docs/sources/gcp.md", "it grants roles at Google Cloud"),
+    ("docs/sources/gcp.md", "it makes resources at Google Cloud"),
     ("docs/sources/http.md", "it needs a running service"),
     ("docs/sources/http.md", "it makes resources at Google"),
     ("docs/sources/http.md", "it makes resources at AWS"),

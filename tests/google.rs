@@ -112,3 +112,52 @@ fn a_killed_service_loses_no_message_and_stores_none_twice() {
     let (stored, rejects, _) = events(&site);
     assert_eq!((stored, rejects), (300, 0));
 }
+
+#[test]
+fn a_sinks_bucket_brings_each_entry_once_through_a_kill() {
+    let google = Google::new(now().timestamp(), 3);
+    let (key, receiver) = (Key::new("k"), Receiver::start(false));
+    let site = Site::new(&receiver);
+    std::fs::write(site.path("google.json"), key.json()).expect("a key");
+    google.with(|state| state.door = Door::Key(key));
+    let mut all: Vec<Entry> = (0..40).map(entry).collect();
+    for entry in &mut all[20..] {
+        entry.record = entry.record.replace("eve@", "mallory@");
+    }
+    write(&google, "S0", &all[..20]);
+    let server = google.serve();
+    let credentials = format!("file:{}", site.path("google.json").display());
+    let source = format!(
+        "  - name: archive\n    gcp_objects: {{bucket: audit-logs, poll: 1s, backfill: 1d, access: {{endpoint: \"{}\", credentials: \"{credentials}\"}}}}\n",
+        server.url()
+    );
+    configure(&site, &receiver, &source);
+    let looked = run(&["config", "check", site.config().to_str().expect("a path")]);
+    assert!(text(&looked.stdout).contains("gs://audit-logs holds 1 folder(s) with years"), "{looked:?}");
+    let service = Service::start(&site.config());
+    wait_until("a deletion is told", Duration::from_secs(40), || !receiver.received().accepted.is_empty());
+    // Dropping kills it.
+    drop(service);
+    write(&google, "A0:1_S0", &all[20..]);
+    let service = Service::start(&site.config());
+    wait_until("the new object is told of", Duration::from_secs(40), || {
+        let told = receiver.received().messages.clone();
+        told.iter().any(|(_, body)| body.contains("mallory@example.com"))
+    });
+    assert_eq!(service.stop(), Some(0));
+    let (stored, rejects, positions) = events(&site);
+    assert_eq!((stored, rejects), (40, 0), "{positions:?}");
+    let folder = "objects:archive:cloudaudit.googleapis.com/data_access";
+    assert!(positions.iter().any(|position| position == folder), "{positions:?}");
+}
+
+/// Writes an object of a log sink.
+fn write(google: &Google, shard: &str, entries: &[Entry]) {
+    let hour = now().format("%Y/%m/%d/%H:00:00_%H:59:59");
+    let lines: Vec<&str> = entries.iter().flat_map(|entry| [entry.record.as_str(), "\n"]).collect();
+    google.with(|state| {
+        let bucket = state.objects.entry("audit-logs".to_owned()).or_default();
+        let key = format!("cloudaudit.googleapis.com/data_access/{hour}_{shard}.json");
+        bucket.insert(key, (state.now, lines.concat().into_bytes()));
+    });
+}

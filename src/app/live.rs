@@ -9,6 +9,7 @@ use crate::config::live::{LiveSource, Way};
 use keywatch_aws::lookup::{Lookup, Pace};
 use keywatch_aws::trail::TrailQueue;
 use keywatch_azure::Container;
+use keywatch_gcp::objects::Bucket;
 use keywatch_gcp::{logging, pubsub};
 use keywatch_ingest::source::{Clock, Condition, Health, Live, State};
 use keywatch_kafka::Group;
@@ -55,6 +56,10 @@ pub(super) async fn run(source: LiveSource, health: Health, surroundings: Surrou
         }
         Way::Kafka(access, settings) => {
             drive(Group::start(&source.name, (&access, &secrets), settings, &positions, told), line).await;
+        }
+        Way::Bucket(bucket, access, settings) => {
+            let bucket = Arc::new(Bucket::new(&bucket, &access, &secrets));
+            drive(Objects::start(&source.name, bucket, settings, &positions, told), line).await;
         }
         Way::Blob(access, settings) => {
             let container = Arc::new(Container::new(&access, &secrets));

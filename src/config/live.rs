@@ -32,6 +32,8 @@ pub(crate) enum Way {
     PubSub(GcpAccess, pubsub::Settings),
     /// As blobs of a container.
     Blob(AzureAccess, objects::Settings),
+    /// As objects of a bucket.
+    Bucket(String, GcpAccess, objects::Settings),
     /// By being pushed to.
     Push(push::Settings),
 }
@@ -66,6 +68,10 @@ impl LiveSource {
             let (access, settings) = pubsub.meaning();
             return Some(Self { name, way: Way::PubSub(access, settings) });
         }
+        if let Some(objects) = &source.gcp_objects {
+            let (bucket, access, settings) = objects.meaning();
+            return Some(Self { name, way: Way::Bucket(bucket, access, settings) });
+        }
         if let Some(blob) = &source.azure_blob {
             let (access, settings) = blob.meaning();
             return Some(Self { name, way: Way::Blob(access, settings) });
@@ -80,7 +86,7 @@ impl LiveSource {
     pub(crate) const fn provider(&self) -> Provider {
         match &self.way {
             Way::Trail(..) | Way::Lookup(..) => Provider::Aws,
-            Way::Logging(..) | Way::PubSub(..) => Provider::Gcp,
+            Way::Logging(..) | Way::PubSub(..) | Way::Bucket(..) => Provider::Gcp,
             // A topic may carry any of them; Event Hubs carry Azure's.
             Way::Kafka(..) | Way::Blob(..) => Provider::Azure,
             Way::Push(_) => Provider::Vault,
@@ -104,6 +110,7 @@ impl LiveSource {
             }
             Way::Logging(_, settings) => format!("Cloud Logging: {}", settings.resources.join(", ")),
             Way::PubSub(_, settings) => format!("log sink to Pub/Sub: {}", settings.subscription),
+            Way::Bucket(bucket, _, _) => format!("log sink to gs://{bucket}"),
             Way::Blob(access, _) => {
                 let account = access.account.as_deref().unwrap_or("the account of its connection string");
                 format!("blobs of {} in {account}", access.container)

@@ -1,5 +1,5 @@
-//! Google Cloud as a source of audit events: Cloud Logging asked directly, and the Pub/Sub
-//! subscription of a log sink.
+//! Google Cloud as a source of audit events: Cloud Logging asked directly, the Pub/Sub
+//! subscription of a log sink, and its bucket.
 //!
 //! Apart from `keywatch-ingest` because Google's clients weigh more than the rest of ingestion.
 //! Everything here is asked over the network and yields raw records; what a record means is
@@ -9,6 +9,7 @@ mod access;
 mod failure;
 mod feed;
 pub mod logging;
+pub mod objects;
 pub mod pubsub;
 
 pub use access::Access;

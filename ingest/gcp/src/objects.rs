@@ -35,7 +35,8 @@ impl Bucket {
 }
 
 fn build(name: &str, access: &Access, wallet: Wallet) -> object_store::Result<GoogleCloudStorage> {
-    let mut options = ClientOptions::new().with_timeout(REQUEST_TIMEOUT).with_connect_timeout(CONNECT_TIMEOUT);
+    let mut options =
+        ClientOptions::new().with_timeout(REQUEST_TIMEOUT).with_connect_timeout(CONNECT_TIMEOUT);
     let mut builder = GoogleCloudStorageBuilder::new()
         .with_bucket_name(name)
         .with_credentials(Arc::new(wallet))

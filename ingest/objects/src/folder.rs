@@ -21,6 +21,8 @@ const UNREAD_MAX: usize = 1000;
 /// Objects of open days that a folder remembers, some 250 bytes each: 5 MiB. With more, its oldest
 /// day is closed early, and that is told.
 const KNOWN_MAX: usize = 20_000;
+/// Objects that are remembered as failing, some 100 bytes each.
+const TROUBLED_MAX: usize = 1000;
 /// Objects that fail in one look until it is given up: the store fails, not the object.
 const FAILURES_MAX: usize = 3;
 
@@ -36,11 +38,22 @@ pub(crate) struct Folder {
     batch: Batch,
     /// Objects that were listed and could not be read; they are read last.
     troubled: BTreeSet<String>,
+    pass: Option<Pass>,
     /// Whether the store knows no listing that begins in the middle: Azure's `startFrom` came with
     /// version 2026-02-06 of its interface.
     lists_whole: bool,
     /// Whether it was there when folders were last looked for.
     pub(crate) is_there: bool,
+}
+
+/// What came of reading what was found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Read {
+    All,
+    /// Something failed, and everything was tried.
+    Failed,
+    /// The store fails: the rest was not tried.
+    GivenUp,
 }
 
 /// What came of a look.
@@ -51,11 +64,28 @@ pub(crate) struct Looked {
     pub(crate) has_more: bool,
 }
 
-/// What a listing found.
+/// One going through the listing, in as many looks as it takes: a listing that fails goes on where it
+/// failed.
+struct Pass {
+    /// Everything up to this name is listed.
+    after: String,
+    /// The store's time before anything was listed.
+    heard: Option<DateTime<Utc>>,
+    /// The first day in which something could not be read.
+    held: Option<NaiveDate>,
+    /// Objects that could not be read before, and are not listed yet.
+    gone: BTreeSet<String>,
+}
+
+/// What one look found of a listing.
 struct Found {
     unread: Vec<Listed>,
-    /// The first day of which not everything was listed.
-    cut_at: Option<NaiveDate>,
+    /// The last name that was listed.
+    last: Option<String>,
+    /// Whether that was the end.
+    is_whole: bool,
+    /// Why it was not.
+    failure: Option<Failure>,
 }
 
 impl Folder {
@@ -69,6 +99,7 @@ impl Folder {
             handed: committed.cloned(),
             batch: Batch::default(),
             troubled: BTreeSet::new(),
+            pass: None,
             lists_whole: false,
             is_there: false,
         }
@@ -87,69 +118,90 @@ impl Folder {
 
     /// Lists it, reads what is new, and closes what is over.
     pub(crate) async fn look(&mut self, desk: &Desk) -> Looked {
-        let heard = desk.heard();
-        let attempt = format!("listing {}", shelf::join(&desk.place, &self.name));
-        let found = match self.list(desk, heard).await {
-            Ok(found) => found,
-            Err(failure) => {
-                desk.failed(self.part(desk), &attempt, &failure).await;
-                return Looked { works: false, has_more: false };
-            }
-        };
-        let held = self.read_all(desk, &found).await;
-        let works = held.is_ok();
-        let (Ok(held) | Err(held)) = held;
-        self.close(desk, heard, held.into_iter().chain(found.cut_at).min());
+        let mut pass = self.pass.take().unwrap_or_else(|| self.begin(desk));
+        let found = self.list(desk, &mut pass).await;
+        let mut works = found.failure.is_none();
+        if let Some(failure) = &found.failure {
+            let attempt = format!("listing {}", shelf::join(&desk.place, &self.name));
+            desk.failed(self.part(desk), &attempt, failure).await;
+        }
+        let read = self.read_all(desk, &found, &mut pass).await;
+        works &= read != Read::Failed && read != Read::GivenUp;
+        let is_whole = found.is_whole && read != Read::GivenUp;
+        if let Some(last) = found.last.filter(|_| read != Read::GivenUp) {
+            pass.after = pass.after.max(last);
+        }
+        self.close(desk, &pass, is_whole);
+        if is_whole {
+            self.tell_gone(desk, pass.gone);
+            desk.health.progresses(self.part(desk), None);
+        } else if self.position.known() <= KNOWN_MAX / 2 && pass.heard.is_some() {
+            self.pass = Some(pass);
+        }
         if self.hand_over(desk).await.is_err() {
             return Looked { works: false, has_more: false };
         }
         if works {
             desk.health.works(self.part(desk));
         }
-        if found.cut_at.is_none() {
-            desk.health.progresses(self.part(desk), None);
-        }
-        Looked { works, has_more: found.cut_at.is_some() }
+        Looked { works, has_more: !is_whole }
+    }
+
+    fn begin(&self, desk: &Desk) -> Pass {
+        let after = desk.settings.naming.day(self.position.day);
+        Pass { after, heard: desk.heard(), held: None, gone: self.troubled.clone() }
     }
 
     /// What is there that is not what it was when it was read.
-    async fn list(&mut self, desk: &Desk, heard: Option<DateTime<Utc>>) -> Result<Found, Failure> {
-        let over = heard.map(|heard| desk.settings.closed_by(heard));
-        let first = (!self.lists_whole).then(|| desk.settings.naming.day(self.position.day));
-        let mut all = shelf::list(&*desk.shelf, &self.name, first.as_deref()).await?;
+    async fn list(&mut self, desk: &Desk, pass: &mut Pass) -> Found {
         let room = UNREAD_MAX.min(KNOWN_MAX.saturating_mul(2).saturating_sub(self.position.known()));
+        let mut found = Found { unread: Vec::new(), last: None, is_whole: false, failure: None };
         if room == 0 {
             let said = format!("more than {} objects lie in days that are open", 2 * KNOWN_MAX);
-            return Err(Failure::new(Trouble::TooMany, &said));
+            found.failure = Some(Failure::new(Trouble::TooMany, &said));
+            return found;
         }
-        let (mut unread, mut cut_at, mut newest) = (Vec::new(), None, None);
-        let mut gone = self.troubled.clone();
-        while let Some(meta) = all
-            .try_next()
-            .await
-            .inspect_err(|failure| self.lists_whole |= failure.trouble == Trouble::Refused)?
-        {
-            newest = newest.max(Some(meta.last_modified));
+        match self.list_some(desk, pass, &mut found, room).await {
+            Ok(is_whole) => found.is_whole = is_whole,
+            Err(failure) => {
+                self.lists_whole |= failure.trouble == Trouble::Refused;
+                found.failure = Some(failure);
+            }
+        }
+        let key = |listed: &Listed| (self.troubled.contains(&listed.name), listed.name.clone());
+        found.unread.sort_by_cached_key(key);
+        found
+    }
+
+    /// Goes through the listing until there is no more room; whether it came to the end.
+    async fn list_some(
+        &mut self,
+        desk: &Desk,
+        pass: &mut Pass,
+        found: &mut Found,
+        room: usize,
+    ) -> Result<bool, Failure> {
+        let over = pass.heard.map(|heard| desk.settings.closed_by(heard));
+        let after = (!self.lists_whole).then_some(pass.after.as_str());
+        let mut all = shelf::list(&*desk.shelf, &self.name, after).await?;
+        while let Some(meta) = all.try_next().await? {
+            desk.hear(Some(meta.last_modified));
             let Some(listed) = self.listed(desk, meta, over) else { continue };
-            gone.remove(&listed.name);
-            if self.position.is_read(&listed.name, (listed.version, listed.size), listed.is_over) {
-                self.troubled.remove(&listed.name);
+            if listed.name <= pass.after {
                 continue;
             }
-            if unread.len() >= room {
-                cut_at = Some(listed.day);
-                break;
+            if found.unread.len() >= room {
+                return Ok(false);
             }
-            unread.push(listed);
+            pass.gone.remove(&listed.name);
+            found.last = Some(listed.name.clone());
+            if self.position.is_read(&listed.name, (listed.version, listed.size), listed.is_over) {
+                self.troubled.remove(&listed.name);
+            } else {
+                found.unread.push(listed);
+            }
         }
-        desk.hear(newest);
-        if cut_at.is_none() {
-            self.tell_gone(desk, gone);
-        }
-        unread.sort_by_cached_key(|listed: &Listed| {
-            (self.troubled.contains(&listed.name), listed.name.clone())
-        });
-        Ok(Found { unread, cut_at })
+        Ok(true)
     }
 
     /// An object of an open day that is wanted.
@@ -166,8 +218,7 @@ impl Folder {
     }
 
     fn tell_gone(&mut self, desk: &Desk, gone: BTreeSet<String>) {
-        for name in gone {
-            self.troubled.remove(&name);
+        for name in gone.into_iter().filter(|name| self.troubled.remove(name)).collect::<Vec<_>>() {
             desk.health.misses(format!(
                 "{} was deleted before it was read to its end; keep objects for longer than Keywatch may be away",
                 self.place(desk, &name)
@@ -175,20 +226,20 @@ impl Folder {
         }
     }
 
-    /// Reads everything that was found. The first day in which something is left, as an error when
-    /// that was the store's doing and not that the object is gone.
-    async fn read_all(&mut self, desk: &Desk, found: &Found) -> Result<Option<NaiveDate>, Option<NaiveDate>> {
-        let (mut held, mut failures) = (None, 0);
+    /// Reads everything that was found; the first day in which something is left is held open.
+    async fn read_all(&mut self, desk: &Desk, found: &Found, pass: &mut Pass) -> Read {
+        let fresh = found.unread.iter().filter(|listed| !self.troubled.contains(&listed.name)).count();
+        let mut failures = 0;
         for (at, listed) in found.unread.iter().enumerate() {
             self.tell_progress(desk, listed.day);
             let Err(failure) = self.read(desk, listed).await else {
                 self.troubled.remove(&listed.name);
                 continue;
             };
-            if self.troubled.len() < UNREAD_MAX {
+            if self.troubled.len() < TROUBLED_MAX {
                 self.troubled.insert(listed.name.clone());
             }
-            held = held.into_iter().chain([listed.day]).min();
+            pass.held = pass.held.into_iter().chain([listed.day]).min();
             // One that is gone is told of when the next listing does not have it either.
             if failure.trouble == Trouble::Missing {
                 continue;
@@ -197,11 +248,12 @@ impl Folder {
             let attempt = format!("reading {}", self.place(desk, &listed.name));
             desk.failed(self.part(desk), &attempt, &failure).await;
             if failures >= FAILURES_MAX {
-                let rest = found.unread.iter().skip(at).map(|listed| listed.day).min();
-                return Err(held.into_iter().chain(rest).min());
+                let rest = found.unread.iter().skip(at).map(|listed| listed.day);
+                pass.held = pass.held.into_iter().chain(rest).min();
+                return if at + 1 < fresh { Read::GivenUp } else { Read::Failed };
             }
         }
-        if failures > 0 { Err(held) } else { Ok(held) }
+        if failures > 0 { Read::Failed } else { Read::All }
     }
 
     /// Reads what an object has new. When its day is over, what is left of a torn record is told as well.
@@ -298,9 +350,12 @@ impl Folder {
         self.is_changed = true;
     }
 
-    /// Closes the days that are over, up to the one that `held` names.
-    fn close(&mut self, desk: &Desk, heard: Option<DateTime<Utc>>, held: Option<NaiveDate>) {
-        let over = heard.map(|heard| desk.settings.closed_by(heard));
+    /// Closes the days that are over and wholly listed, up to the one that is held open.
+    fn close(&mut self, desk: &Desk, pass: &Pass, is_whole: bool) {
+        let over = pass.heard.map(|heard| desk.settings.closed_by(heard));
+        let reached = desk.settings.naming.day_of(&format!("{}/", pass.after));
+        let cut = if is_whole { None } else { Some(reached.unwrap_or(self.position.day)) };
+        let held = pass.held.into_iter().chain(cut).min();
         let early = (self.position.known() > KNOWN_MAX).then_some(self.position.day);
         let text = format!(
             "{} has more than {KNOWN_MAX} objects in days that are open: {} is closed early, and what is written into it later is \

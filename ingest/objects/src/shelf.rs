@@ -5,10 +5,13 @@ use async_trait::async_trait;
 use chrono::NaiveDate;
 use futures_util::stream::BoxStream;
 use futures_util::{StreamExt, TryStreamExt};
+use keywatch_ingest::source::Backoff;
 use object_store::path::Path;
 use object_store::{GetOptions, GetRange, ObjectMeta, ObjectStore};
 use std::ops::Range;
 use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::sleep;
 
 /// Folders within one another that are walked:
 /// `resourceId=/SUBSCRIPTIONS/S/RESOURCEGROUPS/G/PROVIDERS/P/TYPE/NAME` has nine, and some resources
@@ -17,6 +20,9 @@ const DEPTH_MAX: usize = 16;
 /// Folders that wait to be walked: names of some 200 bytes, below 20 MiB.
 const WAITING_MAX: usize = 100_000;
 
+/// How often a folder is asked for again, and the first wait before.
+const RETRIES_MAX: u32 = 3;
+const RETRY_FIRST: Duration = Duration::from_millis(50);
 /// Folders whose newest day is looked for.
 const SAMPLED_MAX: usize = 100;
 
@@ -51,11 +57,9 @@ pub(crate) async fn folders(
     prefix: &str,
     most: usize,
 ) -> Result<Vec<String>, Failure> {
-    let store = shelf.store().await?;
     let (mut found, mut waiting) = (Vec::new(), vec![(prefix.trim_matches('/').to_owned(), 0)]);
     while let Some((folder, depth)) = waiting.pop() {
-        let inside = store.list_with_delimiter(Some(&path(&folder)?)).await;
-        let inside = inside.map_err(|error| Failure::of(&error))?.common_prefixes;
+        let inside = inside(shelf, &folder).await?;
         let is_year = |path: &Path| path.filename().is_some_and(|name| naming.is_year(name));
         let (years, others): (Vec<Path>, Vec<Path>) = inside.into_iter().partition(is_year);
         if !years.is_empty() {
@@ -73,19 +77,36 @@ pub(crate) async fn folders(
     Ok(found)
 }
 
+/// The folders within a folder. Thousands are asked for one after another, so that one failure in a
+/// thousand must not end it.
+async fn inside(shelf: &dyn Shelf, folder: &str) -> Result<Vec<Path>, Failure> {
+    let folder = path(folder)?;
+    let mut backoff = Backoff::new(RETRY_FIRST, folder.as_ref().len() as u64);
+    loop {
+        let listing = shelf.store().await?.list_with_delimiter(Some(&folder)).await;
+        let failure = match listing {
+            Ok(listing) => return Ok(listing.common_prefixes),
+            Err(error) => Failure::of(&error),
+        };
+        let may_pass = matches!(failure.trouble, Trouble::Throttled | Trouble::Unavailable);
+        if !may_pass || backoff.tries() >= RETRIES_MAX {
+            return Err(failure);
+        }
+        sleep(backoff.wait()).await;
+    }
+}
+
 /// The newest day that one of these folders has, by the names of the folders within.
 pub(crate) async fn newest_day(
     shelf: &dyn Shelf,
     naming: Naming,
     folders: &[String],
 ) -> Result<Option<NaiveDate>, Failure> {
-    let store = shelf.store().await?;
     let mut newest = None;
     for folder in folders.iter().take(SAMPLED_MAX) {
         let mut name = String::new();
         for _year_month_day in 0..3 {
-            let inside = store.list_with_delimiter(Some(&path(&join(folder, &name))?)).await;
-            let inside = inside.map_err(|error| Failure::of(&error))?.common_prefixes;
+            let inside = inside(shelf, &join(folder, &name)).await?;
             let names = inside.iter().filter_map(Path::filename);
             let last = names.filter(|last| !name.is_empty() || naming.is_year(last)).max();
             let Some(last) = last else { break };

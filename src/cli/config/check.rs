@@ -14,6 +14,7 @@ use keywatch_aws::lookup::Lookup;
 use keywatch_aws::trail::TrailQueue;
 use keywatch_azure::Container;
 use keywatch_gcp::logging::Logging;
+use keywatch_gcp::objects::Bucket;
 use keywatch_gcp::pubsub::Subscription;
 use keywatch_store::History;
 use std::io::Write;
@@ -161,6 +162,9 @@ async fn probe(source: &LiveSource, config: &Config) -> Result<String, String> {
         Way::Logging(access, settings) => Logging::probe((access, secrets), settings, clock::now()).await,
         Way::PubSub(access, settings) => {
             Subscription::probe((access, secrets), settings.clone(), Arc::new(clock::now)).await
+        }
+        Way::Bucket(bucket, access, settings) => {
+            keywatch_objects::probe(&Bucket::new(bucket, access, secrets), settings).await
         }
         Way::Blob(access, settings) => {
             keywatch_objects::probe(&Container::new(access, secrets), settings).await

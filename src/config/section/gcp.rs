@@ -1,7 +1,10 @@
-//! Google Cloud as a source: Cloud Logging, and a sink's subscription.
+//! Google Cloud as a source: Cloud Logging, a sink's subscription, and a sink's bucket.
 
+use super::days::{check_days, day_of};
 use crate::config::frame::{At, Origin, Problems, days, default, hours, mins, need, secs, section};
+use chrono::TimeDelta;
 use keywatch_gcp::{Access, logging, pubsub};
+use keywatch_objects::{Naming, Settings};
 use keywatch_secrets::SecretRef;
 use std::time::Duration;
 use url::{Host, Url};
@@ -58,6 +61,29 @@ section! {
         access: GcpAccess,
     }
     check: check_pubsub;
+}
+
+section! {
+    /// The bucket of Cloud Storage that a log sink writes to. See docs/sources/gcp.md.
+    pub(crate) struct GcpObjects {
+        /// The bucket.
+        bucket: At<String> = need("name the sink's bucket"),
+        /// What the objects' names begin with, above the year: everything, or one log.
+        prefix: Option<String>,
+        /// How much history is read on the first start, when `from` is absent.
+        backfill: Duration [hours(0)..=days(3660)] = default("7d"),
+        /// The first day that is read. A day earlier than before reads on from there.
+        from: Option<At<String>>,
+        /// The last day that is read. Without it: no end.
+        to: Option<At<String>>,
+        /// How long after the end of a day something may still be written into it.
+        late: Duration [hours(1)..=days(31)] = default("3d"),
+        /// How long to rest between two looks.
+        poll: Duration [secs(1)..=hours(1)] = default("5m"),
+        /// Who Keywatch is to Google Cloud.
+        access: GcpAccess,
+    }
+    check: check_objects;
 }
 
 fn check_access(access: &GcpAccess, at: &Origin, problems: &Problems) {
@@ -121,6 +147,20 @@ fn check_pubsub(pubsub: &GcpPubsub, _at: &Origin, problems: &Problems) {
     }
 }
 
+fn check_objects(objects: &GcpObjects, _at: &Origin, problems: &Problems) {
+    if !is_bucket(&objects.bucket.value) {
+        let message = format!("`{}` is no bucket", objects.bucket.value);
+        problems.add(&objects.bucket.origin, message, "write its name alone, without gs:// and folders");
+    }
+    check_days(objects.from.as_ref(), objects.to.as_ref(), problems);
+}
+
+/// <https://cloud.google.com/storage/docs/buckets#naming>
+fn is_bucket(name: &str) -> bool {
+    let is_fine = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-_.".contains(&byte);
+    (3..=222).contains(&name.len()) && name.bytes().all(is_fine)
+}
+
 impl GcpAccess {
     fn meaning(&self) -> Access {
         let endpoint = self.endpoint.as_ref();
@@ -146,6 +186,23 @@ impl GcpLogging {
             ..usual
         };
         (self.access.meaning(), settings)
+    }
+}
+
+impl GcpObjects {
+    /// What was written, as the source takes it: the bucket, and how it is read.
+    pub(crate) fn meaning(&self) -> (String, Access, Settings) {
+        let usual = Settings::new(Naming::LogSink);
+        let settings = Settings {
+            prefix: self.prefix.clone().unwrap_or_default(),
+            backfill: TimeDelta::from_std(self.backfill).unwrap_or(usual.backfill),
+            from: self.from.as_ref().and_then(day_of),
+            to: self.to.as_ref().and_then(day_of),
+            late: TimeDelta::from_std(self.late).unwrap_or(usual.late),
+            poll: self.poll,
+            ..usual
+        };
+        (self.bucket.value.clone(), self.access.meaning(), settings)
     }
 }
 
@@ -185,6 +242,14 @@ mod tests {
             "gcp_logging: {resources: [my-project]}",
             &[
                 "`my-project` is no resource with logs; write projects/ID, folders/NUMBER, organizations/NUMBER, billingAccounts/ID, or one of them with /locations/L/buckets/B/views/V",
+            ],
+        );
+        check("gcp_objects: {bucket: my-logs, from: \"2026-09-01\", to: \"2026-09-30\", late: 2d}", &[]);
+        check(
+            "gcp_objects: {bucket: \"gs://my-logs\", from: \"yesterday\"}",
+            &[
+                "`gs://my-logs` is no bucket; write its name alone, without gs:// and folders",
+                "`yesterday` is no day; write it as 2026-09-01",
             ],
         );
         check(

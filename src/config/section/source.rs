@@ -2,7 +2,7 @@
 
 use super::aws::{AwsLookup, AwsQueue};
 use super::azure::AzureBlob;
-use super::gcp::{GcpLogging, GcpPubsub};
+use super::gcp::{GcpLogging, GcpObjects, GcpPubsub};
 use super::kafka::{EventHubs, Kafka};
 use super::push::{HttpIngest, VaultDevice};
 use crate::config::frame::{At, Origin, Problems, days, default, need, secs, section};
@@ -30,6 +30,8 @@ section! {
         gcp_logging: Option<GcpLogging>,
         /// The Pub/Sub subscription of a Google Cloud log sink.
         gcp_pubsub: Option<GcpPubsub>,
+        /// The bucket of Google Cloud Storage that a log sink writes to.
+        gcp_objects: Option<GcpObjects>,
         /// Addresses that audit devices of Vault and OpenBao, or syslog, send to.
         vault: Option<VaultDevice>,
         /// An address that records are POSTed to.
@@ -40,7 +42,7 @@ section! {
         /// The least delay from event to store that is told (KW-133l), when it does not shrink.
         late_after: Duration [secs(1)..=days(30)] = default("30m"),
     }
-    one_of: [files, aws_queue, aws_lookup, gcp_logging, gcp_pubsub, kafka, event_hubs, azure_blob, vault, http];
+    one_of: [files, aws_queue, aws_lookup, gcp_logging, gcp_pubsub, gcp_objects, kafka, event_hubs, azure_blob, vault, http];
     check: check;
 }
 

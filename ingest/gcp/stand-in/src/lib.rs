@@ -38,6 +38,8 @@ pub struct Faults {
     pub expired: u64,
     /// Acknowledgements that are answered and lost.
     pub ack_lost: u64,
+    /// Objects that are listed and not there when they are asked for.
+    pub missing: u64,
     /// Messages that come twice.
     pub doubled: u64,
 }
@@ -95,6 +97,8 @@ pub struct State {
     pub objects: BTreeMap<String, BTreeMap<String, (i64, Vec<u8>)>>,
     /// Requests to buckets that were let in.
     pub fetches: usize,
+    /// Of these, how many asked for bytes.
+    pub parts: usize,
     window: Option<(Instant, u32)>,
     tokens: HashMap<String, (String, usize)>,
     next: u64,
@@ -128,6 +132,7 @@ impl Google {
             out_max: 0,
             objects: BTreeMap::new(),
             fetches: 0,
+            parts: 0,
             window: None,
             tokens: HashMap::new(),
             next: 0,

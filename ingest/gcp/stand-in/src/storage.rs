@@ -58,7 +58,8 @@ fn list(state: &mut State, bucket: &str, query: &HashMap<String, String>) -> Res
         return plain(404, "<Error><Code>NoSuchBucket</Code></Error>");
     };
     let text = |name: &str| query.get(name).map(String::as_str).unwrap_or_default();
-    let (prefix, delimiter, after) = (text("prefix"), text("delimiter"), text("continuation-token"));
+    let (prefix, delimiter) = (text("prefix"), text("delimiter"));
+    let after = text("continuation-token").max(text("start-after"));
     let (mut contents, mut folders, mut last) = (Vec::new(), BTreeSet::new(), None);
     let mut more = false;
     for (key, (written, bytes)) in
@@ -95,6 +96,11 @@ fn list(state: &mut State, bucket: &str, query: &HashMap<String, String>) -> Res
 }
 
 fn read(state: &mut State, bucket: &str, key: &str, headers: &HeaderMap) -> Response {
+    state.parts += 1;
+    let missing = state.faults.missing;
+    if state.chance.happens(missing) {
+        return plain(404, "<Error><Code>NoSuchKey</Code></Error>");
+    }
     let Some((written, bytes)) = state.objects.get(bucket).and_then(|objects| objects.get(key)) else {
         return plain(404, "<Error><Code>NoSuchKey</Code></Error>");
     };

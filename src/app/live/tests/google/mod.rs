@@ -2,6 +2,8 @@
 
 mod access;
 mod logging;
+mod objects;
+mod objects_simulation;
 mod pubsub;
 mod simulation;
 

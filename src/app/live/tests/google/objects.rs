@@ -116,7 +116,9 @@ async fn a_bucket_that_is_not_there_or_not_open_is_told_of_with_its_remedy() {
     let mut stage = Stage::new(START).await;
     let mut running = start(&stage, &server, settings()).await;
     let health = stage.health.clone();
-    for (is_revoked, remedy) in [(false, "check the bucket's name"), (true, "credentials that Google accepts")] {
+    for (is_revoked, remedy) in
+        [(false, "check the bucket's name"), (true, "credentials that Google accepts")]
+    {
         google.with(|state| state.revoked = is_revoked);
         let is_told = |told: &str| told.contains("gs://sink") && told.contains(remedy);
         let told = || health.read().errors.get("folders").is_some_and(|error| is_told(&error.text));

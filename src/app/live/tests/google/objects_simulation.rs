@@ -19,7 +19,7 @@ async fn from_a_sinks_bucket_everything_comes_once_whatever_happens() {
 
 async fn from_the_bucket(seed: u64) {
     let mut chance = Chance::new(seed ^ 0x0B1);
-    let all = entries(&mut chance, 120, 48);
+    let all = entries(&mut chance, 80, 48);
     let all: Vec<Entry> = all.into_iter().map(|entry| late(entry, lateness(&mut chance))).collect();
     let mut waiting = objects(&mut chance, &all).into_iter().peekable();
     let google = Google::new(START, seed);
@@ -29,8 +29,7 @@ async fn from_the_bucket(seed: u64) {
     });
     let mut server = google.serve();
     let mut stage = Stage::new(START).await;
-    let settings =
-        keywatch_objects::Settings { chunk_bytes: 500 + chance.below(20_000), ..settings() };
+    let settings = keywatch_objects::Settings { chunk_bytes: 500 + chance.below(20_000), ..settings() };
     let mut running = start(&stage, &server, settings.clone()).await;
     let is_behind = chance.happens(30);
     let mut now = START;
@@ -66,6 +65,8 @@ async fn from_the_bucket(seed: u64) {
     while stage.count().await < wanted.0.len() as u64 && Instant::now() < deadline {
         stage.until_some(&mut running).await;
     }
+    let (stored, health) = (stage.count().await, stage.health.read());
+    assert_eq!(stored, wanted.0.len() as u64, "seed {seed}: {health:?}");
     let found = stage.outcome().await;
     if is_behind {
         assert_eq!(found.0, wanted.0, "seed {seed}");

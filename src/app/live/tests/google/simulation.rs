@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 const DAY: i64 = 86_400;
 
-fn faults(chance: &mut Chance) -> Faults {
+pub(super) fn faults(chance: &mut Chance) -> Faults {
     let mut percent = |most: u64| if chance.happens(70) { chance.below(most) } else { 0 };
     Faults {
         throttled: percent(15),
@@ -18,18 +18,19 @@ fn faults(chance: &mut Chance) -> Faults {
         reset: percent(15),
         expired: percent(15),
         ack_lost: percent(15),
+        missing: percent(15),
         doubled: percent(20),
     }
 }
 
 /// Most are received at once, some within the hour, some within two days.
-fn lateness(chance: &mut Chance) -> i64 {
+pub(super) fn lateness(chance: &mut Chance) -> i64 {
     let within = [900, 900, 900, 900, 900, 900, 900, 3600, 3600, 47 * 3600];
     let within = within[chance.below(10) as usize];
     chance.below(within) as i64
 }
 
-fn records(all: &[Entry]) -> Vec<String> {
+pub(super) fn records(all: &[Entry]) -> Vec<String> {
     all.iter().map(|entry| entry.record.clone()).collect()
 }
 
