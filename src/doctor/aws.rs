@@ -140,7 +140,7 @@ fn looked_up(settings: &lookup::Settings, findings: &mut Findings) {
             why: "services without a region are logged in us-east-1, which `regions` does not list"
                 .to_owned(),
             mend: vec!["# in the configuration: add us-east-1 to the source's `regions`".to_owned()],
-            lost: Lost { wholly: global.collect(), partly: also.collect(), observed: None },
+            lost: Lost { wholly: global.collect(), partly: also.collect(), ..Lost::default() },
         });
     }
 }

@@ -259,7 +259,7 @@ fn placed(trails: &[&Trail], findings: &mut Findings) {
             lost: Lost {
                 wholly: of("iam.amazonaws.com").collect(),
                 partly: of("sts.amazonaws.com").chain(of("signin.amazonaws.com")).collect(),
-                observed: None,
+                ..Lost::default()
             },
         });
     }
