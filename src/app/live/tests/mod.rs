@@ -9,6 +9,7 @@ mod bucket;
 mod chance;
 mod cloudtrail;
 mod digest;
+mod disorder;
 mod google;
 mod lookup;
 mod push;
