@@ -33,7 +33,7 @@ fn estate() -> (Google, Server, Patient) {
         state.estate.sinks.insert("organizations/1".to_owned(), vec![sink(&json!({}))]);
         state.estate.sinks.insert("projects/p".to_owned(), vec![json!({"name": "_Default"})]);
         let subscription = json!({"topic": "projects/p/topics/t", "messageRetentionDuration": "604800s", "expirationPolicy": {}});
-        state.estate.subscription = subscription.as_object().expect("an object").clone();
+        state.estate.subscription.clone_from(subscription.as_object().expect("an object"));
         state.subscription = Some(SUBSCRIPTION.to_owned());
         state.estate.retention_days = 30;
     });
