@@ -4,6 +4,7 @@ mod azure;
 mod store;
 mod vault;
 
+use super::azure::Goal;
 use super::{Checkup, Findings, aws, gcp};
 use crate::config::Config;
 use crate::config::live::{LiveSource, Way};
@@ -48,7 +49,9 @@ fn provider_of(source: &LiveSource) -> Option<Provider> {
         Way::Push(settings) => {
             matches!(settings.way, keywatch_push::Way::Device(_)).then_some(Provider::Vault)
         }
-        Way::Trail(..) | Way::Lookup(..) | Way::Logging(..) | Way::PubSub(..) => Some(source.provider()),
+        Way::Trail(..) | Way::Lookup(..) | Way::Logging(..) | Way::PubSub(..) | Way::Blob(..) => {
+            Some(source.provider())
+        }
     }
 }
 
@@ -67,7 +70,7 @@ impl Round<'_> {
         match provider {
             Some(Provider::Vault) => vault::ask(doctor.vault_of(name), self.picture, &mut findings).await,
             Some(Provider::Azure) => {
-                azure::ask(doctor.azure_of(name), self.namespace(name), &mut findings).await;
+                azure::ask(doctor.azure_of(name), self.goal(name), &mut findings).await;
             }
             Some(Provider::Gcp) if named.is_some() && !self.is_live(name) => {
                 self.of_google_files(name, &mut findings).await;
@@ -86,12 +89,16 @@ impl Round<'_> {
         self.config.live.iter().any(|source| source.name == name)
     }
 
-    /// The namespace of the Event Hubs a source reads.
-    fn namespace(&self, name: &str) -> Option<&str> {
-        let source = self.config.live.iter().find(|source| source.name == name)?;
-        match &source.way {
-            Way::Kafka(access, _) => azure::namespace(&access.brokers),
-            Way::Trail(..) | Way::Lookup(..) | Way::Logging(..) | Way::PubSub(..) | Way::Push(_) => None,
+    /// Where the logs of Azure's vaults must go for a source to read them.
+    fn goal(&self, name: &str) -> Goal<'_> {
+        let source = self.config.live.iter().find(|source| source.name == name);
+        match source.map(|source| &source.way) {
+            Some(Way::Kafka(access, _)) => {
+                azure::namespace(&access.brokers).map_or(Goal::Any, Goal::Namespace)
+            }
+            Some(Way::Blob(access, _)) => access.account.as_deref().map_or(Goal::Any, Goal::Account),
+            Some(Way::Trail(..) | Way::Lookup(..) | Way::Logging(..) | Way::PubSub(..) | Way::Push(_))
+            | None => Goal::Any,
         }
     }
 
@@ -129,7 +136,7 @@ impl Round<'_> {
                 let surveys = google::of(access, secrets, &asked).await;
                 *findings = gcp::of_pubsub(&surveys, &settings.subscription);
             }
-            Way::Kafka(..) | Way::Push(_) => {}
+            Way::Kafka(..) | Way::Blob(..) | Way::Push(_) => {}
         }
     }
 }

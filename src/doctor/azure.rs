@@ -15,6 +15,17 @@ pub(super) struct Logged {
     pub(super) settings: Result<Vec<Setting>, super::Unknown>,
 }
 
+/// Where logs must go for the source to read them.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Goal<'g> {
+    /// To this namespace of Event Hubs.
+    Namespace(&'g str),
+    /// To this storage account.
+    Account(&'g str),
+    /// That is not known.
+    Any,
+}
+
 /// A diagnostic setting.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
@@ -27,6 +38,7 @@ pub(super) struct Setting {
 #[serde(rename_all = "camelCase", default)]
 struct Properties {
     event_hub_authorization_rule_id: Option<String>,
+    storage_account_id: Option<String>,
     logs: Vec<Log>,
 }
 
@@ -60,12 +72,22 @@ impl Setting {
         })
     }
 
-    /// Whether it sends to an Event Hubs namespace; to any when none is wanted.
-    fn sends_to(&self, namespace: Option<&str>) -> bool {
-        let Some(namespace) = namespace else { return true };
-        let rule = self.properties.event_hub_authorization_rule_id.as_deref().unwrap_or_default();
-        let part = format!("/namespaces/{namespace}/");
-        rule.to_ascii_lowercase().contains(&part.to_ascii_lowercase())
+    /// Whether it sends to where the source reads.
+    fn sends_to(&self, goal: Goal<'_>) -> bool {
+        let holds = |id: &Option<String>, part: &str| {
+            // Names at Azure compare without regard to case; the id of an account ends with its name.
+            let id = format!("{}/", id.as_deref().unwrap_or_default()).to_ascii_lowercase();
+            id.contains(&part.to_ascii_lowercase())
+        };
+        match goal {
+            Goal::Namespace(name) => {
+                holds(&self.properties.event_hub_authorization_rule_id, &format!("/namespaces/{name}/"))
+            }
+            Goal::Account(name) => {
+                holds(&self.properties.storage_account_id, &format!("/storageaccounts/{name}/"))
+            }
+            Goal::Any => true,
+        }
     }
 }
 
@@ -97,17 +119,17 @@ const ACTIVITY: Asked = Asked {
     what: "who deletes vaults, grants roles and changes diagnostic settings in",
 };
 
-/// Judges vaults. `namespace` is that of the Event Hubs the source reads, if it reads some.
-pub(super) fn of_vaults(vaults: &[Logged], namespace: Option<&str>, findings: &mut Findings) {
-    judge(vaults, &VAULTS, namespace, findings);
+/// Judges vaults.
+pub(super) fn of_vaults(vaults: &[Logged], goal: Goal<'_>, findings: &mut Findings) {
+    judge(vaults, &VAULTS, goal, findings);
 }
 
 /// Judges the Activity logs of subscriptions.
-pub(super) fn of_activity(subscriptions: &[Logged], namespace: Option<&str>, findings: &mut Findings) {
-    judge(subscriptions, &ACTIVITY, namespace, findings);
+pub(super) fn of_activity(subscriptions: &[Logged], goal: Goal<'_>, findings: &mut Findings) {
+    judge(subscriptions, &ACTIVITY, goal, findings);
 }
 
-fn judge(all: &[Logged], asked: &Asked, namespace: Option<&str>, findings: &mut Findings) {
+fn judge(all: &[Logged], asked: &Asked, goal: Goal<'_>, findings: &mut Findings) {
     let (mut none, mut off, mut elsewhere, mut known, mut well) = (Vec::new(), Vec::new(), Vec::new(), 0, 0);
     for one in all {
         let settings = match &one.settings {
@@ -123,7 +145,7 @@ fn judge(all: &[Logged], asked: &Asked, namespace: Option<&str>, findings: &mut 
             none.push(one.id.as_str());
         } else if taking().next().is_none() {
             off.push(one.id.as_str());
-        } else if !taking().any(|setting| setting.sends_to(namespace)) {
+        } else if !taking().any(|setting| setting.sends_to(goal)) {
             elsewhere.push(one.id.as_str());
         } else {
             well += 1;
@@ -135,12 +157,16 @@ fn judge(all: &[Logged], asked: &Asked, namespace: Option<&str>, findings: &mut 
         (
             asked.elsewhere,
             elsewhere,
-            "has a diagnostic setting that sends to another namespace than the source reads",
+            "has a diagnostic setting that sends to another place than the source reads",
         ),
     ];
     for (id, ids, why) in whys {
         if !ids.is_empty() {
-            findings.spot(spot(asked, (id, why), &ids, well == 0 && ids.len() == known));
+            let is_all = well == 0 && ids.len() == known;
+            findings.spot(Spot {
+                mend: create_all(&ids, asked.category, goal),
+                ..spot(asked, (id, why), &ids, is_all)
+            });
         }
     }
     if well > 0 {
@@ -155,26 +181,34 @@ fn spot(asked: &Asked, (id, why): (&'static str, &str), ids: &[&str], is_all: bo
         id,
         what: format!("{} {}", asked.what, names.join(", ")),
         why: format!("each of them {why}"),
-        mend: ids.iter().map(|id| create(id, asked.category)).collect(),
+        mend: Vec::new(),
         lost: if is_all { Lost::wholly(lost) } else { Lost::partly(lost) },
     }
 }
 
-/// A setting of its own, beside those that are there.
-fn create(id: &str, category: &str) -> String {
+/// A setting of its own for each, beside those that are there.
+fn create_all(ids: &[&str], category: &str, goal: Goal<'_>) -> Vec<String> {
+    ids.iter().map(|id| create(id, category, goal)).collect()
+}
+
+fn create(id: &str, category: &str, goal: Goal<'_>) -> String {
     let logs = command::word(&format!(r#"[{{"category":"{category}","enabled":true}}]"#));
-    let hub = "--event-hub HUB --event-hub-rule RULE_ID";
     if category == ACTIVITY.category {
         let subscription = command::word(id.rsplit('/').next().unwrap_or(id));
+        let to = match goal {
+            Goal::Account(_) => "--storage-account ACCOUNT_ID",
+            Goal::Namespace(_) | Goal::Any => "--event-hub-name HUB --event-hub-auth-rule RULE_ID",
+        };
         return format!(
-            "az monitor diagnostic-settings subscription create --name keywatch --location global --subscription {subscription} \
-             --event-hub-name HUB --event-hub-auth-rule RULE_ID --logs {logs}"
+            "az monitor diagnostic-settings subscription create --name keywatch --location global --subscription {subscription} {to} --logs {logs}"
         );
     }
-    format!(
-        "az monitor diagnostic-settings create --name keywatch --resource {} {hub} --logs {logs}",
-        command::word(id)
-    )
+    let to = match goal {
+        Goal::Account(_) => "--storage-account ACCOUNT_ID",
+        Goal::Namespace(_) | Goal::Any => "--event-hub HUB --event-hub-rule RULE_ID",
+    };
+    let id = command::word(id);
+    format!("az monitor diagnostic-settings create --name keywatch --resource {id} {to} --logs {logs}")
 }
 
 #[cfg(test)]
@@ -201,7 +235,7 @@ mod tests {
     #[track_caller]
     fn check(settings: &Value, want: &[&str]) {
         let mut findings = Findings::default();
-        of_vaults(&[vault(settings)], Some("audit"), &mut findings);
+        of_vaults(&[vault(settings)], Goal::Namespace("audit"), &mut findings);
         assert_eq!(ids(&findings), want, "{settings}");
     }
 
@@ -228,13 +262,31 @@ mod tests {
     }
 
     #[test]
+    fn a_container_is_fed_by_settings_that_name_its_account() {
+        let logs = json!([{"category": "AuditEvent", "enabled": true}]);
+        let of = |account: &str| {
+            let id = format!(
+                "/subscriptions/s/resourceGroups/g/providers/Microsoft.Storage/storageAccounts/{account}"
+            );
+            let settings = json!([{"name": "a", "properties": {"storageAccountId": id, "logs": logs}}]);
+            let mut findings = Findings::default();
+            of_vaults(&[vault(&settings)], Goal::Account("audit"), &mut findings);
+            findings
+        };
+        assert!(ids(&of("audit")).is_empty());
+        let findings = of("audit2");
+        assert_eq!(ids(&findings), ["azure.sent-elsewhere"]);
+        assert!(findings.spots[0].mend[0].contains("--storage-account ACCOUNT_ID"));
+    }
+
+    #[test]
     fn one_vault_of_many_weakens_rules_and_all_of_them_blind_them() {
         let on = setting(&json!({"category": "AuditEvent", "enabled": true}), "audit");
         let mut findings = Findings::default();
-        of_vaults(&[vault(&json!([])), vault(&json!([on]))], None, &mut findings);
+        of_vaults(&[vault(&json!([])), vault(&json!([on]))], Goal::Any, &mut findings);
         assert!(blind_rules(Provider::Azure, &findings, "azure.no-diagnostic-setting").is_empty());
         let mut findings = Findings::default();
-        of_vaults(&[vault(&json!([]))], None, &mut findings);
+        of_vaults(&[vault(&json!([]))], Goal::Any, &mut findings);
         let blind = blind_rules(Provider::Azure, &findings, "azure.no-diagnostic-setting");
         assert!(blind.contains(&"KW-102".to_owned()), "{blind:?}");
         assert!(findings.spots[0].mend[0].starts_with(
@@ -247,7 +299,7 @@ mod tests {
         let unknown =
             crate::doctor::Unknown { what: "w".to_owned(), needs: "n".to_owned(), said: "s".to_owned() };
         let mut findings = Findings::default();
-        of_vaults(&[Logged { id: "/v".to_owned(), settings: Err(unknown) }], None, &mut findings);
+        of_vaults(&[Logged { id: "/v".to_owned(), settings: Err(unknown) }], Goal::Any, &mut findings);
         assert!(findings.spots.is_empty() && findings.sound.is_empty());
         assert_eq!(findings.unknown.len(), 1);
     }

@@ -2,7 +2,7 @@
 
 use super::refused;
 use crate::config::section::DoctorAzure;
-use crate::doctor::azure::{self, Logged};
+use crate::doctor::azure::{self, Goal, Logged};
 use crate::doctor::{Findings, Unknown};
 use keywatch_secrets::{AzureInquiry, Settings};
 use std::sync::Arc;
@@ -24,7 +24,7 @@ pub(super) fn namespace(brokers: &[String]) -> Option<&str> {
 }
 
 /// Asks about the subscriptions that feed a source.
-pub(super) async fn ask(named: Option<&DoctorAzure>, namespace: Option<&str>, findings: &mut Findings) {
+pub(super) async fn ask(named: Option<&DoctorAzure>, goal: Goal<'_>, findings: &mut Findings) {
     let Some(named) = named else {
         return findings.unknown(
             "which vaults there are, and whether they log here",
@@ -61,8 +61,8 @@ pub(super) async fn ask(named: Option<&DoctorAzure>, namespace: Option<&str>, fi
     for id in vaults.into_iter().take(VAULTS_MAX) {
         all.push(logged(&inquiry, id).await);
     }
-    azure::of_vaults(&all, namespace, findings);
-    azure::of_activity(&activity, namespace, findings);
+    azure::of_vaults(&all, goal, findings);
+    azure::of_activity(&activity, goal, findings);
 }
 
 async fn logged(inquiry: &AzureInquiry, id: String) -> Logged {
