@@ -189,14 +189,17 @@ fn doctor_finds_what_aws_does_not_log_and_its_commands_mend_it() {
         "{shown}"
     );
 
-    for source in ["trail", "events"] {
-        // The last command about a thing says all that was found about it.
+    // The last command about a thing says all that was found about it.
+    let paste = |source| {
         let mut commands = commands(&report, source);
         commands.dedup();
-        for command in commands {
-            moto.pasted(&command);
-        }
-    }
+        commands.iter().for_each(|command| moto.pasted(command));
+    };
+    // Nothing of one source is another's, and `aws` takes a second to start.
+    std::thread::scope(|scope| {
+        scope.spawn(|| paste("trail"));
+        paste("events");
+    });
     let (report, code) = patient.report();
     let left: Vec<String> = ["trail", "events"].iter().flat_map(|source| ids(&report, source)).collect();
     assert_eq!((left, code), (Vec::new(), Some(0)), "{report:#}");

@@ -131,7 +131,7 @@ fn subscription(name: &str, facts: &SubscriptionFacts, findings: &mut Findings) 
         findings.spot(Spot {
             id: "gcp.subscription-forgets-early",
             what: "what happens while Keywatch is away for longer than the subscription waits".to_owned(),
-            why: format!("it forgets messages after {} hours", facts.retention_secs / 3600),
+            why: format!("it forgets messages after {} h", facts.retention_secs / 3600),
             mend: mend("--message-retention-duration=7d"),
             lost: Lost::partly(kinds::of(Provider::Gcp)),
         });
