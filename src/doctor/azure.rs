@@ -284,6 +284,7 @@ mod tests {
         let on = setting(&json!({"category": "AuditEvent", "enabled": true}), "audit");
         let mut findings = Findings::default();
         of_vaults(&[vault(&json!([])), vault(&json!([on]))], Goal::Any, &mut findings);
+        assert_eq!(ids(&findings), ["azure.no-diagnostic-setting"]);
         assert!(blind_rules(Provider::Azure, &findings, "azure.no-diagnostic-setting").is_empty());
         let mut findings = Findings::default();
         of_vaults(&[vault(&json!([]))], Goal::Any, &mut findings);
