@@ -193,7 +193,9 @@ fn doctor_finds_what_aws_does_not_log_and_its_commands_mend_it() {
     let paste = |source| {
         let mut commands = commands(&report, source);
         commands.dedup();
-        commands.iter().for_each(|command| moto.pasted(command));
+        for command in commands {
+            moto.pasted(&command);
+        }
     };
     // Nothing of one source is another's, and `aws` takes a second to start.
     std::thread::scope(|scope| {
