@@ -11,5 +11,6 @@ mod feed;
 pub mod logging;
 pub mod objects;
 pub mod pubsub;
+pub mod survey;
 
 pub use access::Access;
