@@ -19,5 +19,6 @@ mod peers;
 mod push;
 mod reload;
 mod rules;
+mod scrub;
 mod secrets;
 mod watch;

@@ -6,3 +6,4 @@
 
 pub(crate) mod pairs;
 pub(crate) mod rhythm;
+pub(crate) mod unanswered;
