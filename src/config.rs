@@ -33,7 +33,7 @@ use keywatch_alerting::{EgressPolicy, Receiver};
 use keywatch_rules::Problem;
 use keywatch_secrets::{SecretManager, SecretRef, Settings};
 pub(crate) use references::Named;
-use section::{CloudWatch, Log, Root};
+use section::{CloudWatch, Doctor, Log, Root};
 use std::collections::{BTreeSet, HashMap};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -64,6 +64,8 @@ pub(crate) struct Config {
     pub(crate) metrics_listen: Option<SocketAddr>,
     pub(crate) log: Log,
     pub(crate) cloudwatch: Option<CloudWatch>,
+    /// Whom `keywatch doctor` asks.
+    pub(crate) doctor: Doctor,
     /// Who is told of what, when.
     pub(crate) policy: Policy,
     /// Resolves the references in all the others.
@@ -202,6 +204,7 @@ impl Config {
             metrics_listen: root.metrics.listen,
             log: root.log.clone(),
             cloudwatch: root.cloudwatch.clone(),
+            doctor: root.doctor.clone(),
             secrets: SecretManager::new(root.secret_manager.settings(Arc::new(environment))),
             named: Vec::new(),
             notices: Vec::new(),
@@ -210,9 +213,10 @@ impl Config {
 }
 
 impl Config {
-    /// Every secret that is needed, each once.
+    /// Every secret that is needed to run, each once: not what only `keywatch doctor` shows.
     pub(crate) fn secrets_needed(&self) -> Vec<SecretRef> {
-        let needed: BTreeSet<_> = self.named.iter().map(|named| named.reference.clone()).collect();
+        let needed = self.named.iter().filter(|named| !named.key.starts_with("doctor."));
+        let needed: BTreeSet<_> = needed.map(|named| named.reference.clone()).collect();
         needed.into_iter().collect()
     }
 }

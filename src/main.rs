@@ -11,6 +11,7 @@ mod cloudwatch;
 mod config;
 mod crew;
 mod demo;
+mod doctor;
 mod known;
 mod logging;
 mod metrics;

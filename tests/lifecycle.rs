@@ -9,6 +9,7 @@
 mod given_up;
 mod handled;
 mod quiet;
+mod routed;
 mod urged;
 
 use crate::harness::browser::Browser;

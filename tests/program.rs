@@ -9,6 +9,7 @@ mod cloudwatch;
 mod commands;
 mod config;
 mod docs;
+mod doctor;
 mod google;
 #[expect(dead_code, reason = "the benchmark uses the rest")]
 mod harness;

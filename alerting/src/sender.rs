@@ -5,6 +5,7 @@
 //! anew, and if others have taken their place the attempt is made again at once: a rotation
 //! fails nothing.
 
+mod bounded;
 mod credentials;
 mod http;
 mod kafka;

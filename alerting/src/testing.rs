@@ -326,6 +326,8 @@ pub(crate) enum Break {
 /// A receiver that does not speak HTTP properly.
 pub(crate) struct Broken {
     pub(crate) address: SocketAddr,
+    /// Bytes it got rid of in floods.
+    pub(crate) flooded: Arc<AtomicUsize>,
     _server: JoinSet<()>,
 }
 
@@ -342,17 +344,18 @@ impl Broken {
     async fn start_as(how: Break, is_asked: bool) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let mut server = JoinSet::new();
+        let (flooded, mut server) = (Arc::default(), JoinSet::new());
+        let sent = Arc::clone(&flooded);
         server.spawn(async move {
             loop {
                 let (mut stream, _) = listener.accept().await.unwrap();
                 if is_asked {
                     read_request(&mut stream).await;
                 }
-                break_off(stream, how).await;
+                break_off(stream, how, &sent).await;
             }
         });
-        Self { address, _server: server }
+        Self { address, flooded, _server: server }
     }
 
     pub(crate) fn url(&self) -> String {
@@ -361,7 +364,7 @@ impl Broken {
 }
 
 /// Write errors mean that the sender has left, which ends the scene.
-async fn break_off(mut stream: TcpStream, how: Break) {
+async fn break_off(mut stream: TcpStream, how: Break, flooded: &AtomicUsize) {
     let ok = "HTTP/1.1 200 OK\r\ncontent-length: 1000000000\r\n\r\n";
     match how {
         Break::Lose => {}
@@ -373,8 +376,10 @@ async fn break_off(mut stream: TcpStream, how: Break) {
         Break::Babble => drop(stream.write_all(b"500 syntax error, command unrecognized\r\n").await),
         Break::Flood => {
             let chunk = vec![b'x'; 65_536];
-            let mut written = stream.write_all(ok.as_bytes()).await;
+            // No length: it ends when the connection does.
+            let mut written = stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await;
             while written.is_ok() {
+                flooded.fetch_add(chunk.len(), Ordering::SeqCst);
                 written = stream.write_all(&chunk).await;
             }
         }

@@ -11,6 +11,7 @@ pub mod carrier;
 pub mod provider;
 pub mod scrub;
 pub mod source;
+pub mod survey;
 
 pub use batch::{Advance, Batch, RawRecord};
 pub use bulk::{Normalised, Run, Worker};

@@ -31,8 +31,13 @@ impl RuleSet {
 /// Why a count never holds, given for each of its detections why that never matches.
 pub(crate) fn blind_count(of: &Counted, reasons: Vec<Option<String>>) -> Option<String> {
     let seeing: Vec<bool> = reasons.iter().map(Option::is_none).collect();
-    let works = match of {
-        Counted::All(presence) => can_hold(presence, &seeing),
+    if works(of, &seeing) { None } else { reasons.into_iter().flatten().next() }
+}
+
+/// Whether a count can hold when only the detections that are `seeing` ever occur.
+pub(crate) fn works(of: &Counted, seeing: &[bool]) -> bool {
+    match of {
+        Counted::All(presence) => can_hold(presence, seeing),
         Counted::Ordered(_) => seeing.iter().all(|seeing| *seeing),
         Counted::Events
         | Counted::Matching(_)
@@ -40,8 +45,7 @@ pub(crate) fn blind_count(of: &Counted, reasons: Vec<Option<String>>) -> Option<
         | Counted::Sum(_)
         | Counted::Average(_)
         | Counted::Percentile(..) => seeing.iter().any(|seeing| *seeing),
-    };
-    if works { None } else { reasons.into_iter().flatten().next() }
+    }
 }
 
 /// Whether an expression can hold when only the detections that are `seeing` ever occur.

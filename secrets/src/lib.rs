@@ -11,6 +11,7 @@ mod clock;
 mod document;
 mod error;
 mod failure;
+mod inquiry;
 mod manager;
 mod patience;
 mod reference;
@@ -20,6 +21,7 @@ mod value;
 pub use cache::Health;
 pub use clock::Clock;
 pub use error::{SecretError, SecretErrors, Trouble};
+pub use inquiry::{Unanswered, VaultInquiry};
 pub use manager::{Checked, SecretManager};
 pub use reference::{BadReference, SecretRef, Source};
 pub use settings::{

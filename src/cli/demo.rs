@@ -3,7 +3,7 @@
 mod receiver;
 
 use super::say;
-use crate::config::section::{Log, LogFormat};
+use crate::config::section::{Doctor, Log, LogFormat};
 use crate::config::{Config, FileSource, Supplied};
 use crate::{app, clock, demo, logging};
 use anyhow::Context;
@@ -62,6 +62,7 @@ impl Demo {
             metrics_listen: None,
             log,
             cloudwatch: None,
+            doctor: Doctor::nobody(),
             secrets: crate::config::secret_manager(),
             named: Vec::new(),
             notices: Vec::new(),

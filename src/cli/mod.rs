@@ -3,6 +3,7 @@
 mod cloudwatch;
 mod config;
 mod demo;
+mod doctor;
 mod files;
 mod given;
 mod normalize;
@@ -62,6 +63,8 @@ enum Command {
     /// Check the configuration
     #[command(subcommand)]
     Config(config::Config),
+    /// Name what the sources cannot see, with the command that mends it
+    Doctor(doctor::Doctor),
     /// Make, compare or remove the CloudWatch alarm
     #[command(subcommand)]
     Cloudwatch(cloudwatch::CloudWatch),
@@ -80,6 +83,7 @@ pub(crate) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Rules(rules) => rules.run(),
         Command::Receiver(receiver) => receiver.run(),
         Command::Config(config) => config.run(),
+        Command::Doctor(doctor) => doctor.run(),
         Command::Cloudwatch(cloudwatch) => cloudwatch.run(),
         Command::Secret(secret) => secret.run(),
     }

@@ -6,6 +6,7 @@
 mod address_data;
 mod aws;
 mod cloudwatch;
+mod doctor;
 mod egress;
 mod gcp;
 mod kafka;
@@ -24,6 +25,7 @@ mod urging;
 
 pub(crate) use address_data::AddressFiles;
 pub(crate) use cloudwatch::CloudWatch;
+pub(crate) use doctor::Doctor;
 pub(crate) use egress::Egress;
 pub(crate) use kafka::access as kafka_access;
 pub(crate) use lists::{Item, ListSource};

@@ -78,11 +78,6 @@ impl Grouping {
     }
 }
 
-/// What the walk found for one receiver.
-struct Found<'p> {
-    route: Option<&'p Route>,
-}
-
 impl Plan {
     /// Everybody is told by level alone.
     #[must_use]
@@ -106,15 +101,17 @@ impl Plan {
 
     fn routed(&self, receiver: &Subscriber, fitting: &[&Route], subject: &Subject) -> Routed {
         let named = fitting.iter().find(|route| route.receivers.contains(&receiver.name));
-        let found = match (named, fitting.first()) {
-            (Some(route), _) => Ok(Found { route: Some(route) }),
-            (None, Some(first)) => Err(format!("route `{}` decides, and does not name it", first.name)),
-            (None, None) => self.last_resort(&receiver.name),
+        let fitted: Vec<_> = fitting.iter().map(|route| format!("`{}`", route.name)).collect();
+        let found = match (named, fitted.as_slice()) {
+            (Some(route), _) => Ok(Some(*route)),
+            (None, []) => self.last_resort(&receiver.name).map(|()| None),
+            (None, [one]) => Err(format!("route {one} decides, and does not name it")),
+            (None, several) => Err(format!("routes {} decide, and do not name it", several.join(", "))),
         };
         let by_level = receiver.routed(subject.level);
         match found {
             Err(reason) => Routed { told: false, reason, ..by_level },
-            Ok(Found { route }) => {
+            Ok(route) => {
                 let grouping = route.and_then(|route| route.grouping.as_ref()).or(self.grouping.as_ref());
                 let group = grouping.filter(|_| by_level.told).map(|grouping| grouping.of(subject));
                 let reason = match (route, by_level.told) {
@@ -130,12 +127,12 @@ impl Plan {
         }
     }
 
-    fn last_resort(&self, name: &str) -> Result<Found<'_>, String> {
+    fn last_resort(&self, name: &str) -> Result<(), String> {
         match &self.otherwise {
             Some(names) if !names.iter().any(|known| known == name) => {
                 Err("no route fits, and it is not told then".to_owned())
             }
-            Some(_) | None => Ok(Found { route: None }),
+            Some(_) | None => Ok(()),
         }
     }
 }

@@ -1,7 +1,8 @@
 //! Publishes to Amazon SNS. A configured endpoint passes the egress policy, and the address that
-//! was checked is the one that is dialled. Of an answer no more than [`ANSWER_BYTES_MAX`] is read.
+//! was checked is the one that is dialled. Of an answer of SNS, or of who gives credentials for it, no
+//! more than [`bounded::ANSWER_BYTES_MAX`] is read.
 
-use super::{Carried, Parcel, trust};
+use super::{Carried, Parcel, bounded, trust};
 use crate::egress::Egress;
 use crate::receiver::sns::Publication;
 use crate::receiver::{Fault, Receiver, Role, Sns};
@@ -10,24 +11,18 @@ use crate::text::readable;
 use aws_config::sts::AssumeRoleProvider;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_sns::Client;
-use aws_sdk_sns::config::interceptors::BeforeDeserializationInterceptorContextMut;
 use aws_sdk_sns::config::retry::RetryConfig;
-use aws_sdk_sns::config::{ConfigBag, Credentials, Intercept, RuntimeComponents, SharedCredentialsProvider};
-use aws_sdk_sns::error::{BoxError, DisplayErrorContext, ProvideErrorMetadata, SdkError};
+use aws_sdk_sns::config::{Credentials, SharedCredentialsProvider};
+use aws_sdk_sns::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
 use aws_sdk_sns::operation::publish::PublishError;
 use aws_sdk_sns::types::MessageAttributeValue;
 use aws_smithy_http_client::tls::{TlsContext, TrustStore};
 use aws_smithy_http_client::{Builder, tls};
 use aws_smithy_runtime_api::client::dns::{DnsFuture, ResolveDns, ResolveDnsError};
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
-use aws_smithy_types::body::SdkBody;
-use http_body_util::Limited;
 use std::sync::{Mutex, PoisonError};
 use tokio::time::timeout_at;
 use url::Url;
-
-/// Most of an answer that is read: a hundred times what SNS says. The SDK would read any size.
-const ANSWER_BYTES_MAX: usize = 64 * 1024;
 
 /// Codes that say that it was the credentials.
 const CREDENTIALS: &[&str] = &[
@@ -129,13 +124,14 @@ impl Topic {
         let region = Region::new(self.sns.region().unwrap_or_default().to_owned());
         let mut loader = aws_config::defaults(BehaviorVersion::latest())
             .region(region)
+            .http_client(bounded::client())
             // The outbox tries again, and every attempt is recorded.
             .retry_config(RetryConfig::disabled());
         if let Some([id, secret]) = key {
             loader = loader.credentials_provider(Credentials::new(id, secret, None, None, "keywatch"));
         }
         let base = loader.load().await;
-        let mut config = aws_sdk_sns::config::Builder::from(&base).interceptor(Bound);
+        let mut config = aws_sdk_sns::config::Builder::from(&base);
         if let Some(role) = &self.sns.role {
             config = config.credentials_provider(self.assumed(role, &base).await?);
         }
@@ -173,7 +169,8 @@ impl Topic {
         }
         let context = TlsContext::builder().with_trust_store(trusted).build();
         let context = context.map_err(|error| Fault::Client(error.to_string()).to_string())?;
-        Ok(Builder::new().tls_provider(provider).tls_context(context).build_with_resolver(resolver))
+        let client = Builder::new().tls_provider(provider).tls_context(context).build_with_resolver(resolver);
+        Ok(bounded::bounded(client))
     }
 
     /// What mends credentials that are not to be had; nothing when it is not known.
@@ -244,27 +241,6 @@ fn remedy_of_role(role: &Role, chain: &str) -> String {
     format!(
         "; grant sts:AssumeRole on {arn} to the identity Keywatch has, name that identity in the role's trust policy, and {id}"
     )
-}
-
-/// Ends an answer that is larger than [`ANSWER_BYTES_MAX`] with an error.
-#[derive(Debug)]
-struct Bound;
-
-impl Intercept for Bound {
-    fn name(&self) -> &'static str {
-        "KeywatchBound"
-    }
-
-    fn modify_before_deserialization(
-        &self,
-        context: &mut BeforeDeserializationInterceptorContextMut<'_>,
-        _: &RuntimeComponents,
-        _: &mut ConfigBag,
-    ) -> Result<(), BoxError> {
-        let body = context.response_mut().take_body();
-        *context.response_mut().body_mut() = SdkBody::from_body_1_x(Limited::new(body, ANSWER_BYTES_MAX));
-        Ok(())
-    }
 }
 
 /// Resolves one endpoint's host, through the policy.

@@ -11,6 +11,7 @@ mod feed;
 mod identity;
 pub mod lookup;
 mod refusal;
+pub mod survey;
 pub mod trail;
 
 pub use access::{Access, Keys, Role};

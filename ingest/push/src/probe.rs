@@ -48,15 +48,17 @@ fn bound_tcp(address: SocketAddr) -> Result<(), Error> {
 
 fn listens(what: &str, is_running: bool, bound: Result<(), Error>) -> Finding {
     let Err(error) = bound else { return Ok(format!("{what} can be listened at")) };
-    let remedy = match error.kind() {
-        ErrorKind::AddrInUse if is_running => {
-            return Ok(format!("{what} is taken, and the Keywatch runs that has this source's spool"));
-        }
-        ErrorKind::AddrInUse => "end the program that has it, or choose another address",
-        ErrorKind::AddrNotAvailable => "this machine has no such address; `ip address` lists those it has",
-        ErrorKind::PermissionDenied => "choose a port from 1024 on, or give the program CAP_NET_BIND_SERVICE",
-        _ => "choose another address",
-    };
+    let kind = error.kind();
+    if kind == ErrorKind::AddrInUse && is_running {
+        return Ok(format!("{what} is taken, and the Keywatch runs that has this source's spool"));
+    }
+    let remedies = [
+        (ErrorKind::AddrInUse, "end the program that has it, or choose another address"),
+        (ErrorKind::AddrNotAvailable, "this machine has no such address; `ip address` lists those it has"),
+        (ErrorKind::PermissionDenied, "choose a port from 1024 on, or give the program CAP_NET_BIND_SERVICE"),
+    ];
+    let known = remedies.iter().find(|(of, _)| *of == kind);
+    let remedy = known.map_or("choose another address", |(_, remedy)| remedy);
     Err(format!("cannot listen at {what}: {error}; {remedy}"))
 }
 

@@ -2,7 +2,7 @@
 
 use super::time::Part;
 use crate::field::Field;
-use crate::pattern::{Open, Pattern};
+use crate::pattern::{Open, Pattern, Shape};
 use crate::view::View;
 use ipnet::IpNet;
 use regex::Regex;
@@ -82,16 +82,37 @@ impl Test {
         }
     }
 
+    /// Whether a value passes whatever else the event holds; `None` when that decides.
+    pub(crate) fn fits_alone(&self, value: &str) -> Option<bool> {
+        match self {
+            Self::Text(any) => Some(any.iter().any(|pattern| pattern.fits(value))),
+            Self::Number(number, text) => Some(value == text || is_number(value, *number)),
+            Self::Regex(regex) => Some(regex.is_match(value)),
+            Self::Cidr(net) => Some(value.parse::<IpAddr>().is_ok_and(|ip| net.contains(&ip))),
+            Self::Compare(op, bound) => {
+                Some(value.parse::<f64>().is_ok_and(|number| op.holds(number, *bound)))
+            }
+            Self::SameAs(_) | Self::List(_) => None,
+            Self::Exists(_) | Self::Null => Some(false),
+        }
+    }
+
+    /// Whether only texts written out pass, none by a wildcard.
+    pub(crate) fn is_literal(&self) -> bool {
+        matches!(self, Self::Text(any) if any.iter().all(|pattern| matches!(pattern.shape, Shape::Whole)))
+    }
+
     fn fits(&self, value: &str, view: &View<'_>) -> bool {
         match self {
-            Self::Text(any) => any.iter().any(|pattern| pattern.fits(value)),
-            Self::Number(number, text) => value == text || is_number(value, *number),
-            Self::Regex(regex) => regex.is_match(value),
-            Self::Cidr(net) => value.parse::<IpAddr>().is_ok_and(|ip| net.contains(&ip)),
-            Self::Compare(op, bound) => value.parse::<f64>().is_ok_and(|number| op.holds(number, *bound)),
             Self::SameAs(same) => same.fits(value, view),
             Self::List(list) => list.fits(value, view),
-            Self::Exists(_) | Self::Null => false,
+            Self::Text(_)
+            | Self::Number(..)
+            | Self::Regex(_)
+            | Self::Cidr(_)
+            | Self::Compare(..)
+            | Self::Exists(_)
+            | Self::Null => self.fits_alone(value).unwrap_or_default(),
         }
     }
 }

@@ -16,6 +16,7 @@ use crate::{SecretRef, Settings, Source};
 use async_trait::async_trait;
 use own::OwnCredentials;
 use std::time::Duration;
+pub(crate) use vault::Vault;
 
 /// A place secrets lie in.
 #[async_trait]
@@ -30,6 +31,11 @@ pub(crate) trait Backend: Send + Sync {
 
     /// Forgets every login.
     fn forget(&self) {}
+}
+
+/// The Vault the settings name, for questions about itself.
+pub(crate) fn vault(settings: &Settings) -> Vault {
+    Vault::new(settings.vault.clone(), OwnCredentials::new(&settings.environment), settings.clock.clone())
 }
 
 /// Every place, built once.

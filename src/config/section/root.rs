@@ -1,7 +1,7 @@
 //! The whole configuration, and what has to fit together in it.
 
 use super::{
-    AddressFiles, CloudWatch, Egress, Escalation, Grouping, Heartbeat, ListSource, Log, Metrics,
+    AddressFiles, CloudWatch, Doctor, Egress, Escalation, Grouping, Heartbeat, ListSource, Log, Metrics,
     PlannedAccess, RateCap, Receiver, Reminders, Route, SecretManager, Silence, Source,
 };
 use crate::config::frame::{At, Origin, Problems, default, section};
@@ -89,6 +89,19 @@ section! {
         ///   alarm: {topic: "arn:aws:sns:eu-west-1:111122223333:security"}
         /// ```
         cloudwatch: Option<CloudWatch>,
+        /// Whom `keywatch doctor` asks about a source that names nobody itself. `keywatch serve` reads
+        /// none of it.
+        ///
+        /// ```yaml
+        /// doctor:
+        ///   vaults:
+        ///     - source: devices
+        ///       vault: {address: "https://vault.example.com:8200", token: {source: env, path: DOCTOR_TOKEN}}
+        /// sources:
+        ///   - name: devices
+        ///     vault: {tcp: "127.0.0.1:9090"}
+        /// ```
+        doctor: Doctor,
         /// What is logged to standard error. `KEYWATCH_LOG`, `--log` and `--log-format` beat it.
         ///
         /// ```yaml
@@ -252,6 +265,7 @@ fn check(root: &Root, _at: &Origin, problems: &Problems) {
     check_names("routes", root.routes.iter().map(|route| &route.name), problems);
     check_names("silences", root.silences.iter().map(|silence| &silence.name), problems);
     check_told(root, problems);
+    check_asked(root, problems);
 }
 
 /// Everybody who is to be told exists.
@@ -268,6 +282,17 @@ fn check_told(root: &Root, problems: &Problems) {
         let remedy = near
             .map_or_else(|| "name one of `receivers`".to_owned(), |near| format!("did you mean `{near}`?"));
         problems.add(&name.origin, format!("no receiver is called `{}`", name.value), remedy);
+    }
+}
+
+/// Every source somebody is asked about exists.
+fn check_asked(root: &Root, problems: &Problems) {
+    let known: Vec<&str> = root.sources.iter().map(|source| source.name.value.as_str()).collect();
+    for name in root.doctor.sources().filter(|name| !known.contains(&name.value.as_str())) {
+        let near = nearest(&name.value, known.iter().copied());
+        let remedy =
+            near.map_or_else(|| "name one of `sources`".to_owned(), |near| format!("did you mean `{near}`?"));
+        problems.add(&name.origin, format!("no source is called `{}`", name.value), remedy);
     }
 }
 

@@ -12,7 +12,7 @@ use gcp::Gcp;
 use keywatch_secrets::{Environment, Settings};
 use std::sync::Arc;
 use std::time::Duration;
-use vault::Vault;
+pub(super) use vault::Vault;
 
 section! {
     /// How secrets are fetched that a reference names: for how long they are kept, and how each

@@ -64,9 +64,9 @@ async fn a_response_in_time_is_enough_in_any_order_by_any_device_and_across_rest
         let mut stage = Stage::new(RULE, 1000).await;
         // Requests are logged here.
         stage.lines(&[entry("request", "other", 0), entry("response", "other", 0)]).await;
-        for (step, batch) in batches.iter().enumerate() {
+        for (step, batch) in (0..).zip(*batches) {
             stage.lines(batch).await;
-            stage.tick(at(100 + step as i64)).await;
+            stage.tick(at(100 + step)).await;
             stage = stage.restarted(RULE).await;
         }
         stage.tick(at(1000)).await;

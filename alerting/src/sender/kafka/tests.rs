@@ -1,10 +1,13 @@
 //! Against librdkafka's mock of a cluster.
 
+mod door;
+
 use crate::receiver::{Kafka, KafkaMode, Receiver, ReceiverKind};
 use crate::reply::Verdict;
-use crate::testing::{outbound, telling};
-use crate::{Notification, Sender};
-use keywatch_brokers::Access;
+use crate::testing::{loopback, outbound, secrets_from, telling, variable};
+use crate::{Notification, Outbound, Sender};
+use door::Door;
+use keywatch_brokers::{Access, Mechanism, Sasl, User};
 use rdkafka::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::message::{Headers, Message};
@@ -12,6 +15,8 @@ use rdkafka::mocking::MockCluster;
 use rdkafka::producer::DefaultProducerContext;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 type Mock = MockCluster<'static, DefaultProducerContext>;
@@ -116,4 +121,55 @@ async fn brokers_the_policy_does_not_allow_are_not_dialled() {
     let told = telling();
     let refused = sender.send(&told, told.created_at).await;
     assert!(refused.error.is_some_and(|text| text.contains("egress.allow")));
+}
+
+/// A receiver behind a door, and who knows its passwords: the n-th fetch gets the n-th of them, and the
+/// last from then on.
+fn behind(door: &Door, passwords: &'static [&'static str]) -> (Receiver, Outbound) {
+    let sasl = Sasl {
+        mechanism: Mechanism::Plain,
+        user: User::Plain("keywatch".to_owned()),
+        password: variable("PASSWORD"),
+    };
+    let access = Access { brokers: vec![door.address.to_string()], tls: None, sasl: Some(sasl) };
+    let kafka = Kafka { access, topic: "findings".to_owned(), mode: KafkaMode::Binary };
+    let fetched = Arc::new(AtomicUsize::new(0));
+    let secrets = secrets_from(move |_| {
+        let number = fetched.fetch_add(1, Ordering::SeqCst).min(passwords.len() - 1);
+        Some(passwords[number].to_owned())
+    });
+    (Receiver::new("lake", ReceiverKind::Kafka(kafka)), Outbound { egress: loopback(), secrets })
+}
+
+fn broker(mock: &Mock) -> std::net::SocketAddr {
+    mock.bootstrap_servers().parse().unwrap()
+}
+
+#[tokio::test]
+async fn a_refused_password_that_was_replaced_meanwhile_fails_nothing() {
+    let mock = cluster();
+    let door = Door::before(broker(&mock), "new").await;
+    let (receiver, outbound) = behind(&door, &["old", "new"]);
+    let sender = Sender::new(&receiver, &outbound).unwrap();
+    let told = telling();
+    let reply = sender.send(&told, told.created_at).await;
+    assert_eq!((reply.verdict, reply.error), (Verdict::Delivered, None));
+    let shown = door.shown();
+    assert_eq!(shown.first().unwrap(), "old");
+    assert!(shown.iter().any(|word| word == "new"), "{shown:?}");
+    assert_eq!(read(&mock, 1)[0].1, "msg_1", "it is in the topic");
+}
+
+#[tokio::test]
+async fn a_refused_password_that_has_not_changed_is_said_and_tried_later() {
+    let mock = cluster();
+    let door = Door::before(broker(&mock), "new").await;
+    let (receiver, outbound) = behind(&door, &["stale"]);
+    let sender = Sender::new(&receiver, &outbound).unwrap();
+    let told = telling();
+    let reply = sender.send(&told, told.created_at).await;
+    assert_eq!((reply.verdict, reply.credentials_refused), (Verdict::TryAgain, true), "{reply:?}");
+    let error = reply.error.unwrap();
+    assert!(error.contains("check the user, the password"), "{error}");
+    assert!(!error.contains("stale"), "{error}");
 }

@@ -2,11 +2,14 @@
 //! is given up, and that nothing takes longer than it may.
 
 use super::*;
-use crate::receiver::{AccessKey, Alertmanager, Ocsf, PagerDuty, Slack, Sns, Teams};
+use crate::receiver::{AccessKey, Alertmanager, Ocsf, PagerDuty, Role, Slack, Sns, Teams};
 use crate::testing::answer;
 
 /// Long enough for a busy machine to answer at once, short enough to wait for.
 const SHORT: Duration = Duration::from_millis(400);
+
+/// What the system takes of an answer before anybody reads it, and then some.
+const BUFFERS_BYTES_MAX: usize = 128 << 20;
 
 /// What SNS says when it takes a message; the others read no more than the status.
 const TAKEN: &str = "<PublishResponse xmlns=\"http://sns.amazonaws.com/doc/2010-03-31/\"><PublishResult>\
@@ -25,7 +28,6 @@ impl Lookup for Down {
 fn every_kind(url: &str) -> Vec<Receiver> {
     let address = || Address::Plain(url.to_owned());
     let signing = || vec![variable("SECRET_siem")];
-    let access_key = Some(AccessKey { id: variable("KEY"), secret: variable("KEY") });
     let kinds = [
         ReceiverKind::Webhook(Webhook { address: address(), signing: signing(), auth: None }),
         ReceiverKind::Slack(Slack { address: address() }),
@@ -33,24 +35,33 @@ fn every_kind(url: &str) -> Vec<Receiver> {
         ReceiverKind::PagerDuty(PagerDuty { address: address(), routing_key: variable("KEY") }),
         ReceiverKind::Alertmanager(Alertmanager { address: address(), auth: None }),
         ReceiverKind::Ocsf(Ocsf { address: address(), signing: signing(), auth: None }),
-        ReceiverKind::Sns(Sns {
-            topic_arn: "arn:aws:sns:eu-west-1:111122223333:alerts".to_owned(),
-            endpoint: Some(url.to_owned()),
-            role: None,
-            access_key,
-        }),
+        ReceiverKind::Sns(topic(url, None)),
     ];
     kinds.into_iter().map(|kind| Receiver::new("one", kind)).collect()
 }
 
+fn topic(url: &str, role: Option<Role>) -> Sns {
+    let topic_arn = "arn:aws:sns:eu-west-1:111122223333:alerts".to_owned();
+    let access_key = Some(AccessKey { id: variable("KEY"), secret: variable("KEY") });
+    Sns { topic_arn, endpoint: Some(url.to_owned()), role, access_key }
+}
+
 /// What comes of one attempt with each of them.
 async fn replies(url: &str, egress: &Egress, limit: Duration) -> Vec<(&'static str, Reply)> {
+    replies_of(every_kind(url), egress, limit).await
+}
+
+async fn replies_of(
+    receivers: Vec<Receiver>,
+    egress: &Egress,
+    limit: Duration,
+) -> Vec<(&'static str, Reply)> {
     let secrets = secrets_from(|name| {
         Some(if name == "KEY" { "k".repeat(32) } else { secret_of("siem").reveal().to_string() })
     });
     let outbound = Outbound { egress: egress.clone(), secrets };
     let mut replies = Vec::new();
-    for receiver in every_kind(url) {
+    for receiver in receivers {
         let sender = Sender::new(&receiver, &outbound).unwrap().with_timeout(limit);
         let started = Instant::now();
         replies.push((receiver.kind.as_str(), send(&sender).await));
@@ -136,7 +147,36 @@ async fn every_kind_survives_every_way_an_answer_can_break() {
             let read = reply.excerpt.map_or(0, |excerpt| excerpt.len());
             assert!(read <= EXCERPT_BYTES_MAX, "{how:?}, {kind}: {read} bytes are kept");
         }
+        let sent = broken.flooded.load(Ordering::SeqCst);
+        assert!(sent < 7 * BUFFERS_BYTES_MAX, "{how:?}: {sent} bytes were taken");
     }
+}
+
+#[tokio::test]
+async fn who_gives_credentials_may_break_in_every_way_too() {
+    let topics = Endpoint::start(|_| status(200, TAKEN)).await;
+    for (how, limit) in [
+        (Break::Lose, DEADLINE),
+        (Break::Reset, DEADLINE),
+        (Break::MidHead, DEADLINE),
+        (Break::Babble, DEADLINE),
+        (Break::DripHead, SHORT),
+        (Break::DripBody, SHORT),
+        (Break::MidBody, DEADLINE),
+        (Break::Flood, DEADLINE),
+    ] {
+        let broken = Broken::start(how).await;
+        let arn = "arn:aws:iam::999988887777:role/alerts".to_owned();
+        let role = Role { arn, external_id: None, endpoint: Some(broken.url()) };
+        let through = Receiver::new("one", ReceiverKind::Sns(topic(&topics.url(), Some(role))));
+        for (_, reply) in replies_of(vec![through], &loopback(), limit).await {
+            assert_eq!(reply.verdict, Verdict::TryAgain, "{how:?}: {reply:?}");
+            assert!(reply.error.is_some(), "{how:?}: {reply:?}");
+        }
+        let sent = broken.flooded.load(Ordering::SeqCst);
+        assert!(sent < BUFFERS_BYTES_MAX, "{how:?}: {sent} bytes were taken");
+    }
+    assert!(topics.is_quiet(), "nothing was published without credentials");
 }
 
 #[tokio::test]

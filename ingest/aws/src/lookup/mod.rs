@@ -141,7 +141,7 @@ impl Lookup {
 }
 
 /// Every account, by the role to take on there, with every region.
-fn lanes(settings: &Settings) -> Vec<(Option<&Role>, &str)> {
+pub(crate) fn lanes(settings: &Settings) -> Vec<(Option<&Role>, &str)> {
     let roles: Vec<Option<&Role>> = match settings.roles.as_slice() {
         [] => vec![None],
         roles => roles.iter().map(Some).collect(),
@@ -151,7 +151,7 @@ fn lanes(settings: &Settings) -> Vec<(Option<&Role>, &str)> {
 }
 
 /// What an account is called: by the last role that is taken on to reach it.
-fn account<'r>(access: &'r Access, role: Option<&'r Role>) -> &'r str {
+pub(crate) fn account<'r>(access: &'r Access, role: Option<&'r Role>) -> &'r str {
     role.or(access.roles.last()).map_or("own", Role::account)
 }
 

@@ -28,7 +28,7 @@ use std::time::Duration;
 use wire::{Call, Wire};
 
 /// One Vault.
-pub(super) struct Vault {
+pub(crate) struct Vault {
     wire: Wire,
     login: Login,
     mounts: Mounts,
@@ -40,6 +40,23 @@ impl Vault {
             login: Login::new(settings.login.clone(), own, clock),
             mounts: Mounts::new(settings.mounts.clone()),
             wire: Wire::new(settings),
+        }
+    }
+
+    /// What stands at a path, whatever engine it belongs to.
+    pub(crate) async fn look(&self, path: &str) -> Result<serde_json::Value, Failure> {
+        let token = self.login.token(&self.wire).await?;
+        let answer = self.wire.send(&Call::new(Method::GET, &[path])?, Some(&token)).await?;
+        match answer.status {
+            200 => answer.json().ok_or_else(|| wire::unread(&answer)),
+            403 => {
+                Err(wire::forbidden(&format!("path \"{path}\" {{ capabilities = [\"read\", \"sudo\"] }}")))
+            }
+            404 => Err(Failure::missing(
+                format!("there is nothing at `{path}`"),
+                "see whether the address and the namespace are right",
+            )),
+            _ => Err(wire::trouble(&answer)),
         }
     }
 

@@ -79,7 +79,7 @@ fn check(vault: &Vault, at: &Origin, problems: &Problems) {
 }
 
 impl Vault {
-    pub(super) fn settings(&self) -> VaultSettings {
+    pub(in crate::config::section) fn settings(&self) -> VaultSettings {
         let version = |mount: &Mount| if mount.version == 1 { KvVersion::One } else { KvVersion::Two };
         VaultSettings {
             address: self.address.clone(),
