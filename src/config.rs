@@ -269,7 +269,7 @@ mod tests {
             [
                 "c.yaml:1:1: unknown key `lisen`; did you mean `listen`?",
                 "c.yaml:2:18: `office` is no network; write it as 198.51.100.0/24 or 2001:db8::/32",
-                "c.yaml:4:5: says of no kind what it is; write one of files, aws_queue, aws_lookup, gcp_logging, gcp_pubsub, kafka, event_hubs, vault, http",
+                "c.yaml:4:5: says of no kind what it is; write one of files, aws_queue, aws_lookup, gcp_logging, gcp_pubsub, kafka, event_hubs, azure_blob, vault, http",
                 "c.yaml:5:5: unknown key `file`; did you mean `files`?",
             ]
         );

@@ -108,7 +108,7 @@ fn a_configuration_with_three_mistakes_names_all_three() {
     for part in [
         ":1:1: unknown key `lisen`; did you mean `listen`?",
         ":2:18: `office` is no network",
-        ":4:5: says of no kind what it is; write one of files, aws_queue, aws_lookup, gcp_logging, gcp_pubsub, kafka, event_hubs, vault, http",
+        ":4:5: says of no kind what it is; write one of files, aws_queue, aws_lookup, gcp_logging, gcp_pubsub, kafka, event_hubs, azure_blob, vault, http",
         "3 problem(s)",
     ] {
         assert!(said.contains(part), "wanted `{part}` in {said}");

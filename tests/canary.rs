@@ -170,6 +170,7 @@ fn a_canary_in_every_credential_and_record_comes_out_nowhere() {
          - name: pulled\n    gcp_pubsub: {{subscription: projects/p/subscriptions/s, access: {{endpoint: \"http://127.0.0.1:9\", credentials: \"file:{folder}/google.json\"}}}}\n  \
          - name: topics\n    kafka: {{brokers: [\"127.0.0.1:9\"], topics: [audit], sasl: {{mechanism: scram-sha-512, user: \"env:CANARY_WORD\", password: \"env:CANARY_WORD\"}}}}\n  \
          - name: hubs\n    event_hubs: {{namespace: nobody.servicebus.windows.net, hubs: [audit], connection_string: \"env:CANARY_WORD\"}}\n  \
+         - name: blobs\n    azure_blob: {{account: examplelogs, endpoint: \"http://127.0.0.1:9\", access: {{key: \"env:CANARY_WORD\"}}}}\n  \
          - name: devices\n    vault: {{tcp: \"127.0.0.1:0\", token: \"env:CANARY_WORD\"}}\n  \
          - name: posted\n    http: {{listen: \"127.0.0.1:0\", tokens: [\"env:CANARY_WORD\"]}}\n\
          secret_manager: {{vault: {{address: \"http://127.0.0.1:9\", token: \"env:CANARY_WORD\"}}}}\n\

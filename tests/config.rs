@@ -97,12 +97,14 @@ fn check_asks_everything_the_configuration_names_and_sends_nothing() {
     assert_eq!(receiver.received().requests, 0, "nothing was sent");
 
     let folder = site.folder.path().display();
+    std::fs::write(site.path("account-key"), "a2V5").expect("a key");
     let wrong = format!(
         "database: {folder}/nowhere/keywatch.db\nsources:\n  - name: logs\n    files: [{folder}/gone.log]\n  \
          - name: queue\n    aws_queue: {{url: \"http://127.0.0.1:9/111122223333/q\", region: eu-west-1, access: {{endpoint: \"http://127.0.0.1:9/\", access_key: {{id: \"file:{folder}/secret\", secret: \"file:{folder}/secret\"}}}}}}\n  \
          - name: asked\n    aws_lookup: {{regions: [eu-west-1], access: {{endpoint: \"http://127.0.0.1:9/\", access_key: {{id: \"file:{folder}/secret\", secret: \"file:{folder}/secret\"}}}}}}\n  \
          - name: google\n    gcp_pubsub: {{subscription: projects/p/subscriptions/s, access: {{endpoint: \"http://127.0.0.1:9\", anonymous: true}}}}\n  \
          - name: logging\n    gcp_logging: {{resources: [projects/p], access: {{endpoint: \"http://127.0.0.1:9\", anonymous: true}}}}\n  \
+         - name: blobs\n    azure_blob: {{account: examplelogs, endpoint: \"http://127.0.0.1:9\", access: {{key: \"file:{folder}/account-key\"}}}}\n  \
          - name: topics\n    kafka: {{brokers: [\"127.0.0.1:9\"], topics: [audit]}}\n\
          receivers:\n  - name: far\n    webhook: {{url: \"https://nobody.invalid/\", secret: \"file:{folder}/secret\"}}\n  \
          - name: unsigned\n    webhook: {{url: \"https://hooks.example.com/\", secret: \"env:KW_TEST_NONE\"}}\n"
@@ -118,6 +120,7 @@ fn check_asks_everything_the_configuration_names_and_sends_nothing() {
         ("source asked", "cloudtrail:LookupEvents failed for account own in eu-west-1"),
         ("source google", "the Pub/Sub look of projects/p/subscriptions/s failed"),
         ("source logging", "entries.list failed for projects/p"),
+        ("source blobs", "listing azure://examplelogs/insights-logs-auditevent failed"),
         ("source topics", "check the addresses"),
         ("secret", "set KW_TEST_NONE in the environment"),
         ("receiver far", "nobody.invalid"),

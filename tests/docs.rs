@@ -24,6 +24,7 @@ const NOT_RUN: &[(&str, &str)] = &[
     ("docs/doctor.md", "it asks the providers of a configuration"),
     ("docs/sources/aws.md", "it changes a trail"),
     ("docs/sources/azure.md", "it makes resources at Azure"),
+    ("docs/sources/azure.md", "it makes resources at Azure"),
     ("docs/sources/gcp.md", "it changes an organisation's policy"),
     ("docs/sources/gcp.md", "it makes resources at Google Cloud"),
     ("docs/sources/gcp.md", "it grants roles at Google Cloud"),

@@ -2,6 +2,7 @@
 
 mod architecture;
 mod aws;
+mod azure;
 mod backtest;
 mod bad_input;
 mod canary;

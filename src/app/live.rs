@@ -8,9 +8,11 @@ use crate::clock;
 use crate::config::live::{LiveSource, Way};
 use keywatch_aws::lookup::{Lookup, Pace};
 use keywatch_aws::trail::TrailQueue;
+use keywatch_azure::Container;
 use keywatch_gcp::{logging, pubsub};
 use keywatch_ingest::source::{Clock, Condition, Health, Live, State};
 use keywatch_kafka::Group;
+use keywatch_objects::Objects;
 use keywatch_push::Pushed;
 use keywatch_secrets::SecretManager;
 use std::collections::{HashMap, VecDeque};
@@ -53,6 +55,10 @@ pub(super) async fn run(source: LiveSource, health: Health, surroundings: Surrou
         }
         Way::Kafka(access, settings) => {
             drive(Group::start(&source.name, (&access, &secrets), settings, &positions, told), line).await;
+        }
+        Way::Blob(access, settings) => {
+            let container = Arc::new(Container::new(&access, &secrets));
+            drive(Objects::start(&source.name, container, settings, &positions, told), line).await;
         }
         Way::Logging(access, mut settings) => {
             let access = (&access, &secrets);

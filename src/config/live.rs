@@ -2,9 +2,11 @@
 
 use super::section::Source;
 use keywatch_aws::{Access, lookup, trail};
+use keywatch_azure::Access as AzureAccess;
 use keywatch_event::Provider;
 use keywatch_gcp::{Access as GcpAccess, logging, pubsub};
 use keywatch_kafka as kafka;
+use keywatch_objects as objects;
 use keywatch_push as push;
 use std::path::Path;
 
@@ -28,6 +30,8 @@ pub(crate) enum Way {
     Logging(GcpAccess, logging::Settings),
     /// Through the subscription of a log sink.
     PubSub(GcpAccess, pubsub::Settings),
+    /// As blobs of a container.
+    Blob(AzureAccess, objects::Settings),
     /// By being pushed to.
     Push(push::Settings),
 }
@@ -62,6 +66,10 @@ impl LiveSource {
             let (access, settings) = pubsub.meaning();
             return Some(Self { name, way: Way::PubSub(access, settings) });
         }
+        if let Some(blob) = &source.azure_blob {
+            let (access, settings) = blob.meaning();
+            return Some(Self { name, way: Way::Blob(access, settings) });
+        }
         let kafka = source.kafka.as_ref().map(|kafka| kafka.meaning(&name));
         let hubs = source.event_hubs.as_ref().map(|hubs| hubs.meaning(&name));
         let (access, settings) = kafka.or(hubs)?;
@@ -74,7 +82,7 @@ impl LiveSource {
             Way::Trail(..) | Way::Lookup(..) => Provider::Aws,
             Way::Logging(..) | Way::PubSub(..) => Provider::Gcp,
             // A topic may carry any of them; Event Hubs carry Azure's.
-            Way::Kafka(..) => Provider::Azure,
+            Way::Kafka(..) | Way::Blob(..) => Provider::Azure,
             Way::Push(_) => Provider::Vault,
         }
     }
@@ -96,6 +104,10 @@ impl LiveSource {
             }
             Way::Logging(_, settings) => format!("Cloud Logging: {}", settings.resources.join(", ")),
             Way::PubSub(_, settings) => format!("log sink to Pub/Sub: {}", settings.subscription),
+            Way::Blob(access, _) => {
+                let account = access.account.as_deref().unwrap_or("the account of its connection string");
+                format!("blobs of {} in {account}", access.container)
+            }
             Way::Kafka(access, settings) => {
                 format!("Kafka topics {} on {}", settings.topics.join(", "), access.brokers.join(", "))
             }

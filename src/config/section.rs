@@ -5,7 +5,9 @@
 
 mod address_data;
 mod aws;
+mod azure;
 mod cloudwatch;
+mod days;
 mod doctor;
 mod egress;
 mod gcp;

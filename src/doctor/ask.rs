@@ -48,7 +48,7 @@ async fn of_live(config: &Config, source: &LiveSource) -> Checkup {
             let survey = survey::of_lookup(access, &config.secrets, settings).await;
             checkup.findings = aws::of_lookup(&survey, settings);
         }
-        Way::Logging(..) | Way::PubSub(..) | Way::Kafka(..) | Way::Push(_) => {}
+        Way::Logging(..) | Way::PubSub(..) | Way::Kafka(..) | Way::Blob(..) | Way::Push(_) => {}
     }
     of_vault(config, &mut checkup).await;
     checkup

@@ -8,7 +8,7 @@ use crate::codes::Coded;
 use crate::key::{self, Hash, hash_of};
 use crate::tell;
 use crate::{AlertStatus, Choice, DeliveryKind, Resolution, Routing, decisions};
-use chrono::SecondsFormat;
+use chrono::{DateTime, SecondsFormat, Utc};
 use keywatch_event::{Alert, AlertChange, Level, Subject};
 use sqlx::{Arguments, SqliteConnection};
 use std::sync::LazyLock;
@@ -42,6 +42,9 @@ pub(crate) struct Known {
     pub(crate) resolved_at: Option<i64>,
     pub(crate) resolved_by: Option<String>,
     pub(crate) resolution: Option<i64>,
+    /// Times of its first and last event, RFC 3339.
+    first_event_at: Option<String>,
+    last_event_at: Option<String>,
 }
 
 /// Something to tell about one alert.
@@ -55,10 +58,14 @@ pub(crate) struct News<'n> {
 }
 
 impl Telling<'_> {
-    /// Applies `changes` in order; returns how many alerts opened.
+    /// Applies `changes` in order, but first what is known already: an alert may open under the name
+    /// that another one loses. Returns how many alerts opened.
     pub(crate) async fn apply(mut self, changes: &[AlertChange]) -> Result<usize, sqlx::Error> {
         let mut opened = 0;
-        for change in changes {
+        let is_known = |change: &&AlertChange| matches!(change, AlertChange::Updated { .. });
+        let others = changes.iter().filter(|change| !is_known(change));
+        let ordered = changes.iter().filter(is_known).chain(others);
+        for change in ordered {
             match change {
                 AlertChange::Opened { alert, hold_secs } => {
                     opened += usize::from(self.open(alert, *hold_secs).await?);
@@ -75,7 +82,7 @@ impl Telling<'_> {
     /// Opens an alert. One that is open already (the rules were restarted) is only brought up to
     /// date; one that was withdrawn opens again.
     async fn open(&mut self, alert: &Alert, hold_secs: u32) -> Result<bool, sqlx::Error> {
-        let known = self.find(&alert.id.0).await?;
+        let known = self.find_itself(alert).await?;
         let Some(known) = known else { return self.create(alert, hold_secs).await };
         if known.status == AlertStatus::Withdrawn.code() {
             return self.reopen(&known, alert, hold_secs).await;
@@ -90,6 +97,7 @@ impl Telling<'_> {
 
     async fn create(&mut self, alert: &Alert, hold_secs: u32) -> Result<bool, sqlx::Error> {
         let body = body_of(alert)?;
+        self.forget_alias(&alert.id.0).await?;
         let seq = sqlx::query(
             "INSERT INTO alerts (id, rule, level, provider, principal, opened_at, status, revision,
                 received_at, changed_at, body, open_since) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 1, ?8, ?9, ?10, ?8)",
@@ -139,7 +147,7 @@ impl Telling<'_> {
 
     /// Brings an alert up to date; `true` when it was not known, or withdrawn, and so opened.
     async fn update(&mut self, alert: &Alert, was: &str, news: bool) -> Result<bool, sqlx::Error> {
-        let now_known = self.find(&alert.id.0).await?;
+        let now_known = self.find_itself(alert).await?;
         let was_known = if was == alert.id.0 { None } else { self.find(was).await? };
         let known = match (now_known, was_known) {
             (None, None) => return self.create(alert, 0).await,
@@ -206,13 +214,22 @@ impl Telling<'_> {
     pub(crate) async fn find(&mut self, id: &str) -> Result<Option<Known>, sqlx::Error> {
         sqlx::query_as(
             "SELECT seq, id, revision, status, level, body, coalesce(body ->> '$.events', 0) AS events,
-                resolved_at, resolved_by, resolution
+                resolved_at, resolved_by, resolution,
+                body ->> '$.first_event_at' AS first_event_at, body ->> '$.last_event_at' AS last_event_at
              FROM alerts WHERE seq = coalesce((SELECT seq FROM alerts WHERE id = ?1),
                                   (SELECT alert FROM alert_aliases WHERE id = ?1))",
         )
         .bind(id)
         .fetch_optional(&mut *self.conn)
         .await
+    }
+
+    /// The stored alert that this is. One that had its id before is another one when the event that
+    /// gave the id lies outside of it now: evidence that came late moved its opening, and that event
+    /// opens an incident of its own.
+    async fn find_itself(&mut self, alert: &Alert) -> Result<Option<Known>, sqlx::Error> {
+        let known = self.find(&alert.id.0).await?;
+        Ok(known.filter(|known| known.id == alert.id.0 || known.spans(alert)))
     }
 
     /// Writes the alert as it now is, in this status; returns its new revision and body.
@@ -246,7 +263,7 @@ impl Telling<'_> {
     }
 
     async fn rename(&mut self, known: &Known, id: &str) -> Result<(), sqlx::Error> {
-        sqlx::query("DELETE FROM alert_aliases WHERE id = ?").bind(id).execute(&mut *self.conn).await?;
+        self.forget_alias(id).await?;
         sqlx::query("UPDATE alerts SET id = ? WHERE seq = ?")
             .bind(id)
             .bind(known.seq)
@@ -258,6 +275,12 @@ impl Telling<'_> {
             .execute(&mut *self.conn)
             .await?;
         self.note(known.seq, "renamed", &format!("was {}", known.id)).await
+    }
+
+    /// From now on the id is that of an alert.
+    async fn forget_alias(&mut self, id: &str) -> Result<(), sqlx::Error> {
+        sqlx::query("DELETE FROM alert_aliases WHERE id = ?").bind(id).execute(&mut *self.conn).await?;
+        Ok(())
     }
 
     /// Evidence and secrets as the alert names them now.
@@ -377,6 +400,15 @@ impl Known {
     fn regresses_with(&self, alert: &Alert) -> bool {
         let events = i64::try_from(alert.events).unwrap_or(i64::MAX);
         self.status == AlertStatus::Resolved.code() && events > self.events
+    }
+
+    /// Whether the time at which `alert` opened lies between its first and its last event. It does
+    /// when that is not known.
+    fn spans(&self, alert: &Alert) -> bool {
+        let time = |text: &Option<String>| text.as_ref()?.parse::<DateTime<Utc>>().ok();
+        let (first, last) = (time(&self.first_event_at), time(&self.last_event_at));
+        let opened = alert.opened_at.to_chrono();
+        first.is_none_or(|first| first <= opened) && last.is_none_or(|last| opened <= last)
     }
 
     /// Who had resolved it, when and why, for those who are told that it is back.

@@ -12,7 +12,8 @@ use std::process::Command;
 /// Packages of PyPI, one a line with its version: stand-ins for clouds, reference libraries.
 const PYPI: &str = include_str!("../../tests/peers/requirements.txt");
 /// Packages of npm: a reference library, and what drives a browser for the tests of the pages.
-const NPM: &[(&str, &str)] = &[("standardwebhooks", "1.1.1"), ("playwright-core", "1.65.1")];
+const NPM: &[(&str, &str)] =
+    &[("standardwebhooks", "1.1.1"), ("playwright-core", "1.65.1"), ("azurite", "3.37.0")];
 
 /// Packages of Debian and Ubuntu that are unpacked below `.setup/` and not installed, so that nothing
 /// of them runs unless a test starts it: a receiver, and a library that tells a program another time.

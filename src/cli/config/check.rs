@@ -12,6 +12,7 @@ use clap::Args;
 use keywatch_alerting::{Egress, Outbound, check_credentials, reach};
 use keywatch_aws::lookup::Lookup;
 use keywatch_aws::trail::TrailQueue;
+use keywatch_azure::Container;
 use keywatch_gcp::logging::Logging;
 use keywatch_gcp::pubsub::Subscription;
 use keywatch_push::Storage;
@@ -184,6 +185,9 @@ async fn probe(source: &LiveSource, config: &Config) -> Result<String, String> {
         Way::Logging(access, settings) => Logging::probe((access, secrets), settings, clock::now()).await,
         Way::PubSub(access, settings) => {
             Subscription::probe((access, secrets), settings.clone(), Arc::new(clock::now)).await
+        }
+        Way::Blob(access, settings) => {
+            keywatch_objects::probe(&Container::new(access, secrets), settings).await
         }
         Way::Kafka(access, settings) => keywatch_kafka::probe(access, secrets, &settings.topics).await,
         Way::Push(settings) => Ok(settings.way.told()),

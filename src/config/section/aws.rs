@@ -1,7 +1,7 @@
 //! AWS as a source: queues that tell of a trail's objects or carry events, and LookupEvents.
 
+use super::days::{check_days, day_of};
 use crate::config::frame::{At, Origin, Problems, choice, days, default, hours, need, secs, section};
-use chrono::NaiveDate;
 use keywatch_aws::{Access, Keys, Role, lookup, trail};
 use keywatch_secrets::SecretRef;
 use std::time::Duration;
@@ -154,17 +154,7 @@ fn check_queue(queue: &AwsQueue, _at: &Origin, problems: &Problems) {
 }
 
 fn check_backfill(backfill: &AwsBackfill, _at: &Origin, problems: &Problems) {
-    for day in std::iter::once(&backfill.from).chain(&backfill.to) {
-        if day_of(day).is_none() {
-            problems.add(&day.origin, format!("`{}` is no day", day.value), "write it as 2026-09-01");
-        }
-    }
-    let (from, to) = (day_of(&backfill.from), backfill.to.as_ref().and_then(day_of));
-    if let Some((from, to)) = from.zip(to)
-        && to < from
-    {
-        problems.add(&backfill.from.origin, "`from` is after `to`", "exchange them");
-    }
+    check_days(Some(&backfill.from), backfill.to.as_ref(), problems);
 }
 
 fn check_lookup(lookup: &AwsLookup, at: &Origin, problems: &Problems) {
@@ -178,10 +168,6 @@ fn check_lookup(lookup: &AwsLookup, at: &Origin, problems: &Problems) {
     for region in lookup.regions.iter().filter(|region| !is_region(&region.value)) {
         problems.add(&region.origin, format!("`{}` is no region", region.value), "write it as eu-central-1");
     }
-}
-
-fn day_of(day: &At<String>) -> Option<NaiveDate> {
-    NaiveDate::parse_from_str(&day.value, "%Y-%m-%d").ok()
 }
 
 /// `https://sqs.REGION.amazonaws.com/…`, or the older `https://REGION.queue.amazonaws.com/…`.

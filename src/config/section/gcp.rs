@@ -75,7 +75,7 @@ fn check_access(access: &GcpAccess, at: &Origin, problems: &Problems) {
 }
 
 /// Whether nobody on the way can read along.
-fn is_private(url: &Url) -> bool {
+pub(super) fn is_private(url: &Url) -> bool {
     let is_here = match url.host() {
         Some(Host::Domain(name)) => name == "localhost",
         Some(Host::Ipv4(address)) => address.is_loopback(),

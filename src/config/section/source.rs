@@ -1,6 +1,7 @@
 //! Where audit records come from.
 
 use super::aws::{AwsLookup, AwsQueue};
+use super::azure::AzureBlob;
 use super::gcp::{GcpLogging, GcpPubsub};
 use super::kafka::{EventHubs, Kafka};
 use super::push::{HttpIngest, VaultDevice};
@@ -23,6 +24,8 @@ section! {
         kafka: Option<Kafka>,
         /// Azure Event Hubs, through their Kafka endpoint.
         event_hubs: Option<EventHubs>,
+        /// A container of Azure that diagnostic settings write to.
+        azure_blob: Option<AzureBlob>,
         /// Google Cloud Logging.
         gcp_logging: Option<GcpLogging>,
         /// The Pub/Sub subscription of a Google Cloud log sink.
@@ -37,7 +40,7 @@ section! {
         /// The least delay from event to store that is told (KW-133l), when it does not shrink.
         late_after: Duration [secs(1)..=days(30)] = default("30m"),
     }
-    one_of: [files, aws_queue, aws_lookup, gcp_logging, gcp_pubsub, kafka, event_hubs, vault, http];
+    one_of: [files, aws_queue, aws_lookup, gcp_logging, gcp_pubsub, kafka, event_hubs, azure_blob, vault, http];
     check: check;
 }
 

@@ -37,7 +37,7 @@ fn sha256(bytes: &[u8]) -> String {
     hex(hash(&SHA256, bytes).as_ref())
 }
 
-fn gzip(bytes: &[u8]) -> Vec<u8> {
+pub(super) fn gzip(bytes: &[u8]) -> Vec<u8> {
     let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
     packed.write_all(bytes).unwrap();
     packed.finish().unwrap()

@@ -5,10 +5,14 @@
     reason = "numbers of a test are small"
 )]
 
+mod account;
 mod bucket;
 mod chance;
 mod cloudtrail;
+mod container;
+mod container_simulation;
 mod digest;
+mod disorder;
 mod google;
 mod lookup;
 mod push;

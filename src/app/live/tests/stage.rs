@@ -5,7 +5,7 @@ use super::chance::Chance;
 use crate::app::sources::Fed;
 use crate::pipeline::Pipeline;
 use chrono::{DateTime, Utc};
-use keywatch_event::{Evaluation, EventTime, Place};
+use keywatch_event::{Evaluation, EventTime, Level, Place};
 use keywatch_ingest::Batch;
 use keywatch_ingest::provider::Normalizer;
 use keywatch_ingest::source::{Clock, Health, Live};
@@ -91,7 +91,7 @@ impl Running {
 }
 
 /// Events and alerts, in an order that does not depend on how they came.
-pub(super) type Outcome = (Vec<String>, Vec<(String, String, u64, i64, i64)>);
+pub(super) type Outcome = (Vec<String>, Vec<(String, String, u64, i64, i64, String, Level)>);
 
 impl Stage {
     pub(super) async fn new(now: i64) -> Self {
@@ -194,7 +194,8 @@ impl Stage {
             .filter(|row| row.status != keywatch_store::AlertStatus::Withdrawn)
             .map(|row| {
                 let (first, last) = (row.first_event_at.secs(), row.last_event_at.secs());
-                (row.rule.clone(), row.principal.clone().unwrap_or_default(), row.events, first, last)
+                let who = row.principal.clone().unwrap_or_default();
+                (row.rule.clone(), who, row.events, first, last, row.id.clone(), row.level)
             })
             .collect();
         alerts.sort();
