@@ -45,6 +45,8 @@ fn a_secret_value_in_a_log_of_any_provider_is_counted_and_told_and_shown_nowhere
         let parts = ["\"rule\":\"KW-138\"".to_owned(), format!("\"provider\":\"{provider}\"")];
         wait_until(provider, Duration::from_secs(40), || told(&parts));
     }
+    let unread = ["\"rule\":\"KW-138r\"".to_owned(), "(github-token), which were replaced".to_owned()];
+    wait_until("what is no record is told too", Duration::from_secs(40), || told(&unread));
     let browser = Browser::sign_in(&service.login_link);
     let figures = browser.page("/metrics");
     for of in ["aws", "gcp", "azure", "vault", "reject"] {

@@ -115,7 +115,7 @@ async fn a_write_that_fills_the_spool_leaves_room_once_it_is_committed() {
     let (mut spool, _) = Spool::open("s", &storage(folder.path(), 1 << 20), None).unwrap();
     let door = spool.door();
     let is_much = |count: &u64| parcel(0..*count).len() > (1 << 20) * 9 / 10;
-    let count = (1..).map(|hundreds| hundreds * 100).find(is_much).unwrap();
+    let count = (1..1_000).map(|hundreds| hundreds * 100).find(is_much).unwrap();
     door.write(parcel(0..count)).await.unwrap();
     assert!(matches!(door.write(parcel(count..2 * count)).await, Err(Refusal::Full(_))));
     read(&mut spool, count).await;
