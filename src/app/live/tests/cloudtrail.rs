@@ -120,7 +120,7 @@ impl CloudTrail {
                 return state.assume(key, &String::from_utf8_lossy(body));
             };
             state.requests += 1;
-            assert_eq!(target, "com.amazonaws.cloudtrail.v20131101.CloudTrail_20131101.LookupEvents");
+            assert_eq!(target, "CloudTrail_20131101.LookupEvents");
             match state.refuse(key, region) {
                 Some(refusal) => refusal,
                 None => state.look_up((key, region), &serde_json::from_slice(body).unwrap()),
