@@ -6,9 +6,12 @@
 
 mod ask;
 mod aws;
+mod azure;
 mod blind;
 mod command;
+mod gcp;
 mod kinds;
+mod stored;
 #[cfg(test)]
 mod testing;
 mod vault;
@@ -76,6 +79,8 @@ pub(crate) struct Lost {
     pub(crate) partly: Vec<&'static Kind>,
     /// What is no longer noticed about the source itself.
     pub(crate) observed: Option<Observed>,
+    /// Whether addresses say nothing of who calls.
+    pub(crate) addresses: bool,
 }
 
 impl Lost {
@@ -92,6 +97,11 @@ impl Lost {
     /// Of these kinds not everything comes.
     pub(crate) fn partly(kinds: impl IntoIterator<Item = &'static Kind>) -> Self {
         Self { partly: kinds.into_iter().collect(), ..Self::default() }
+    }
+
+    /// Every event has the same address.
+    pub(crate) fn addresses() -> Self {
+        Self { addresses: true, ..Self::default() }
     }
 
     /// Nobody notices this about the source.

@@ -34,7 +34,7 @@ pub use log_source::LogSource;
 pub use lookup::{AddressData, AddressDataError};
 pub use plan::Plan;
 pub use problem::Problem;
-pub use reach::{EventKind, Known};
+pub use reach::{EventKind, Known, Leaning};
 pub use record::Scope;
 pub use rule::{MatcherId, Rule, RuleSet};
 pub use sketch::Sketch;

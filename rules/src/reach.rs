@@ -7,7 +7,7 @@
 use crate::blind::works;
 use crate::field::{Field, Normal};
 use crate::matcher::{Item, Matcher, Selection, Subject, Test};
-use crate::rule::{Hit, Kind, Rule, RuleSet};
+use crate::rule::{Counted, Hit, Kind, Novel, Rule, RuleSet};
 use keywatch_event::Provider;
 use rsigma_parser::{ConditionExpr, Quantifier};
 
@@ -57,7 +57,75 @@ impl From<bool> for Truth {
     }
 }
 
+/// How much of what a rule says rests on where events come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Leaning {
+    /// Nothing.
+    Not,
+    /// Some: a condition looks at it.
+    Partly,
+    /// All: it compares, groups or counts addresses.
+    Wholly,
+}
+
+/// The fields that say where an event comes from.
+const ADDRESSES: &[Normal] = &[
+    Normal::SourceIp,
+    Normal::SourceKind,
+    Normal::SourceRaw,
+    Normal::SourceNetwork,
+    Normal::SourceAsn,
+    Normal::SourceCountry,
+];
+
+fn is_address(field: &Field) -> bool {
+    matches!(field, Field::Normal(normal) if ADDRESSES.contains(normal))
+}
+
 impl RuleSet {
+    /// How much of a rule rests on where events come from.
+    #[must_use]
+    pub fn leans_on_address(&self, rule: &Rule) -> Leaning {
+        let counted = match &rule.kind {
+            Kind::Count(count) => match &count.condition.of {
+                Counted::Distinct(per_hit) => per_hit.iter().flatten().any(is_address),
+                Counted::Events
+                | Counted::Matching(_)
+                | Counted::All(_)
+                | Counted::Ordered(_)
+                | Counted::Sum(_)
+                | Counted::Average(_)
+                | Counted::Percentile(..) => false,
+            },
+            Kind::Classify(_) | Kind::Silence(_) | Kind::Risk(_) | Kind::Observed(_) => false,
+        };
+        if counted {
+            return Leaning::Wholly;
+        }
+        let of = |hit: &Hit| self.hit_leans(hit);
+        match &rule.kind {
+            Kind::Classify(hit) => of(hit),
+            Kind::Count(count) => count.hits.iter().map(of).max().unwrap_or(Leaning::Not),
+            Kind::Silence(silence) => of(&silence.hit),
+            Kind::Risk(_) | Kind::Observed(_) => Leaning::Not,
+        }
+    }
+
+    fn hit_leans(&self, hit: &Hit) -> Leaning {
+        let baseline = hit.novel.and_then(|novel| self.baselines.get(novel.0));
+        let compares = baseline.is_some_and(|baseline| match &baseline.of {
+            Novel::Network { .. } => true,
+            Novel::Values(fields) => fields.iter().any(is_address),
+        });
+        if compares || hit.group_by.iter().any(is_address) {
+            return Leaning::Wholly;
+        }
+        let matcher = self.matchers.get(hit.matcher.0);
+        let looks =
+            matcher.is_some_and(|matcher| matcher.fields().iter().any(|field| ADDRESSES.contains(field)));
+        if looks { Leaning::Partly } else { Leaning::Not }
+    }
+
     /// Whether a rule could find something if events of these kinds were all there is. What it takes
     /// besides (lists, databases) is [`RuleSet::blindness`]'s to say. Rules about alerts and about
     /// sources find nothing in events themselves.
@@ -251,6 +319,17 @@ mod tests {
         check(TRAIL, "  s: {eventSource: kms.amazonaws.com}", "s", false);
         check(TRAIL, "  s: {eventSource|endswith: .amazonaws.com, sourceIPAddress: 192.0.2.1}", "s", true);
         check("{product: azure}", "  s: {operationName: SecretGet}", "s", false);
+    }
+
+    #[test]
+    fn a_rule_leans_on_addresses_when_it_compares_or_groups_by_them() {
+        let set = compile(crate::builtin().iter().copied()).unwrap_or_else(|p| panic!("{p:?}"));
+        let of = |id: &str| {
+            let rule = set.rules.iter().find(|rule| *rule.id == *id).expect("a shipped rule");
+            set.leans_on_address(rule)
+        };
+        assert_eq!((of("KW-002"), of("KW-004")), (Leaning::Wholly, Leaning::Not));
+        assert_eq!(of("KW-130"), Leaning::Partly);
     }
 
     #[test]

@@ -36,7 +36,7 @@ impl Doctor {
         }
         let book = rulebook::load(&config.supplied.rules)?.told(&config.supplied.surroundings());
         let runtime = tokio::runtime::Runtime::new()?;
-        let checkups = runtime.block_on(doctor::examine(&config));
+        let checkups = runtime.block_on(doctor::examine(&config, &book.set));
         let report = report::Report::of(&checkups, &book.set);
         if self.json {
             report.print_json()?;

@@ -27,7 +27,7 @@ mod urging;
 
 pub(crate) use address_data::AddressFiles;
 pub(crate) use cloudwatch::CloudWatch;
-pub(crate) use doctor::Doctor;
+pub(crate) use doctor::{Doctor, DoctorAzure, DoctorVault};
 pub(crate) use egress::Egress;
 pub(crate) use kafka::access as kafka_access;
 pub(crate) use lists::{Item, ListSource};

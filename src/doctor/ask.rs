@@ -1,111 +1,151 @@
-//! Asks about every source, several at once, and changes nothing.
+//! Asks about every source, one after the other, and changes nothing.
 
-use super::{Checkup, Findings, aws, vault};
+mod azure;
+mod store;
+mod vault;
+
+use super::azure::Goal;
+use super::{Checkup, Findings, aws, gcp};
 use crate::config::Config;
 use crate::config::live::{LiveSource, Way};
 use keywatch_aws::survey;
 use keywatch_event::Provider;
-use keywatch_secrets::{Settings, Unanswered, VaultInquiry};
-use std::sync::Arc;
+use keywatch_gcp::survey as google;
+use keywatch_rules::RuleSet;
+use keywatch_secrets::{Trouble, Unanswered};
+use keywatch_store::Picture;
 
-/// What was found about every source of the configuration, in its order: files first.
-pub(crate) async fn examine(config: &Config) -> Vec<Checkup> {
-    let files = config.sources.iter().map(|source| async {
-        let paths: Vec<String> = source.paths.iter().map(|path| path.display().to_string()).collect();
-        let mut checkup = Checkup {
-            source: source.name.clone(),
-            kind: format!("files: {}", paths.join(", ")),
-            provider: None,
-            findings: Findings::default(),
-        };
-        of_vault(config, &mut checkup).await;
-        checkup
-    });
-    let live = config.live.iter().map(|source| of_live(config, source));
+/// What is asked about all sources.
+#[derive(Clone, Copy)]
+struct Round<'r> {
+    config: &'r Config,
+    /// What lately came, when there is a history.
+    picture: Option<&'r Picture>,
+}
+
+/// What was found about every source of the configuration, files first, and about what is stored.
+pub(crate) async fn examine(config: &Config, set: &RuleSet) -> Vec<Checkup> {
+    let stored = store::picture(&config.database).await;
+    let round = Round { config, picture: stored.as_ref().ok().and_then(Option::as_ref) };
     let mut checkups = Vec::new();
-    for file in files {
-        checkups.push(file.await);
+    for source in &config.sources {
+        let paths: Vec<String> = source.paths.iter().map(|path| path.display().to_string()).collect();
+        checkups.push(round.about(&source.name, format!("files: {}", paths.join(", ")), None).await);
     }
-    for source in live {
-        checkups.push(source.await);
+    for source in &config.live {
+        let mut checkup = round.about(&source.name, source.kind(), provider_of(source)).await;
+        round.of_live(source, &mut checkup.findings).await;
+        checkups.push(checkup);
     }
+    checkups.extend(store::checkups(&config.database, stored, &checkups, set));
     checkups
 }
 
-async fn of_live(config: &Config, source: &LiveSource) -> Checkup {
-    let mut checkup = Checkup {
-        source: source.name.clone(),
-        kind: source.kind(),
-        provider: Some(source.provider()),
-        findings: Findings::default(),
-    };
+/// Whose records a source brings, where it can be nobody else's.
+fn provider_of(source: &LiveSource) -> Option<Provider> {
     match &source.way {
-        Way::Trail(access, settings) => {
-            let survey = survey::of_queue(access, &config.secrets, settings).await;
-            checkup.findings = aws::of_queue(&survey, &settings.queue, &settings.buckets, settings.digests);
+        Way::Kafka(access, _) => azure::namespace(&access.brokers).map(|_| Provider::Azure),
+        // An address that takes requests takes anybody's.
+        Way::Push(settings) => {
+            matches!(settings.way, keywatch_push::Way::Device(_)).then_some(Provider::Vault)
         }
-        Way::Lookup(access, settings) => {
-            let survey = survey::of_lookup(access, &config.secrets, settings).await;
-            checkup.findings = aws::of_lookup(&survey, settings);
+        Way::Trail(..) | Way::Lookup(..) | Way::Logging(..) | Way::PubSub(..) | Way::Blob(..) => {
+            Some(source.provider())
         }
-        Way::Logging(..) | Way::PubSub(..) | Way::Kafka(..) | Way::Blob(..) | Way::Push(_) => {}
     }
-    of_vault(config, &mut checkup).await;
-    checkup
 }
 
-/// Where Vault says how its listeners are configured.
-const STATE: &str = "sys/config/state/sanitized";
-
-/// Asks the Vault that feeds a source, when one is named.
-async fn of_vault(config: &Config, checkup: &mut Checkup) {
-    let Some(named) = config.doctor.vault_of(&checkup.source) else {
-        if checkup.provider == Some(Provider::Vault) {
-            checkup.findings.unknown(
-                "which audit devices there are",
-                "an entry under `doctor.vaults` in the configuration",
-                "no Vault is named that feeds this source",
-            );
-        }
-        return;
-    };
-    checkup.provider = Some(Provider::Vault);
-    let settings = Settings {
-        vault: named.settings(),
-        timeout: Settings::TIMEOUT,
-        ..Settings::new(Arc::new(crate::config::environment))
-    };
-    let inquiry = VaultInquiry::new(&settings);
-    let findings = &mut checkup.findings;
-    match inquiry.read("sys/audit").await.map(|answer| vault::devices(&answer)) {
-        Ok(Ok(devices)) => vault::judge(&devices, findings),
-        Ok(Err(unread)) => findings.unknown("which audit devices there are", "an answer of Vault's", unread),
-        Err(unanswered) => refused(findings, "which audit devices there are", "sys/audit", &unanswered),
-    }
-    match inquiry.read(STATE).await {
-        Ok(answer) => match vault::believes_proxies(&answer) {
-            Some(true) => findings.sound("listeners take the client's address from proxies they know"),
-            Some(false) => findings.unknown(
-                "whether clients come through a proxy, whose address would stand for all of theirs",
-                "a look at what stands before Vault",
-                "its listeners have no x_forwarded_for_authorized_addrs",
+impl Round<'_> {
+    /// What those say who are named as feeding a source.
+    async fn about(&self, name: &str, kind: String, provider: Option<Provider>) -> Checkup {
+        let doctor = &self.config.doctor;
+        let named = match (doctor.vault_of(name), doctor.azure_of(name), doctor.google_of(name)) {
+            (Some(_), ..) => Some(Provider::Vault),
+            (None, Some(_), _) => Some(Provider::Azure),
+            (None, None, Some(_)) => Some(Provider::Gcp),
+            (None, None, None) => None,
+        };
+        let provider = provider.or(named);
+        let mut findings = Findings::default();
+        match provider {
+            Some(Provider::Vault) => vault::ask(doctor.vault_of(name), self.picture, &mut findings).await,
+            Some(Provider::Azure) => {
+                azure::ask(doctor.azure_of(name), self.goal(name), &mut findings).await;
+            }
+            Some(Provider::Gcp) if named.is_some() && !self.is_live(name) => {
+                self.of_google_files(name, &mut findings).await;
+            }
+            Some(Provider::Gcp | Provider::Aws) => {}
+            None => findings.unknown(
+                "how what it brings is logged",
+                "an entry under `doctor` in the configuration that names the source",
+                "nothing says whose records these are",
             ),
-            None => {}
-        },
-        Err(unanswered) => {
-            refused(findings, "whether listeners know the clients behind a proxy", STATE, &unanswered);
+        }
+        Checkup { source: name.to_owned(), kind, provider, findings }
+    }
+
+    fn is_live(&self, name: &str) -> bool {
+        self.config.live.iter().any(|source| source.name == name)
+    }
+
+    /// Where the logs of Azure's vaults must go for a source to read them.
+    fn goal(&self, name: &str) -> Goal<'_> {
+        let source = self.config.live.iter().find(|source| source.name == name);
+        match source.map(|source| &source.way) {
+            Some(Way::Kafka(access, _)) => {
+                azure::namespace(&access.brokers).map_or(Goal::Any, Goal::Namespace)
+            }
+            Some(Way::Blob(access, _)) => access.account.as_deref().map_or(Goal::Any, Goal::Account),
+            Some(Way::Trail(..) | Way::Lookup(..) | Way::Logging(..) | Way::PubSub(..) | Way::Push(_))
+            | None => Goal::Any,
+        }
+    }
+
+    /// Files somebody else brings from Google are judged by what is logged there at all.
+    async fn of_google_files(&self, name: &str, findings: &mut Findings) {
+        let resources = self.config.doctor.google_of(name).unwrap_or_default();
+        let asked = google::Asked { resources: &resources, subscription: None };
+        let surveys = google::of(&keywatch_gcp::Access::default(), &self.config.secrets, &asked).await;
+        gcp::of_policies(&surveys, findings);
+    }
+
+    /// What a source that asks providers itself can ask about itself.
+    async fn of_live(&self, source: &LiveSource, findings: &mut Findings) {
+        let secrets = &self.config.secrets;
+        match &source.way {
+            Way::Trail(access, settings) => {
+                let survey = survey::of_queue(access, secrets, settings).await;
+                *findings = aws::of_queue(&survey, &settings.queue, &settings.buckets, settings.digests);
+            }
+            Way::Lookup(access, settings) => {
+                let survey = survey::of_lookup(access, secrets, settings).await;
+                *findings = aws::of_lookup(&survey, settings);
+            }
+            Way::Logging(access, settings) => {
+                let asked = google::Asked { resources: &settings.resources, subscription: None };
+                let surveys = google::of(access, secrets, &asked).await;
+                *findings = gcp::of_logging(&surveys, &settings.filter, settings.backfill.num_days());
+            }
+            Way::PubSub(access, settings) => {
+                let own: Vec<String> = settings.subscription.split('/').take(2).map(str::to_owned).collect();
+                let resources =
+                    self.config.doctor.google_of(&source.name).unwrap_or_else(|| vec![own.join("/")]);
+                let asked =
+                    google::Asked { resources: &resources, subscription: Some(&settings.subscription) };
+                let surveys = google::of(access, secrets, &asked).await;
+                *findings = gcp::of_pubsub(&surveys, &settings.subscription);
+            }
+            Way::Kafka(..) | Way::Blob(..) | Way::Push(_) => {}
         }
     }
 }
 
-fn refused(findings: &mut Findings, what: &str, path: &str, unanswered: &Unanswered) {
+/// A question that was not answered: what it takes, where that is a right, else what to do.
+fn refused(findings: &mut Findings, what: &str, right: &str, unanswered: &Unanswered) {
     let needs = match unanswered.trouble {
-        keywatch_secrets::Trouble::Denied => {
-            format!("path \"{path}\" {{ capabilities = [\"read\", \"sudo\"] }}")
-        }
-        keywatch_secrets::Trouble::Missing
-        | keywatch_secrets::Trouble::Unavailable
-        | keywatch_secrets::Trouble::Unusable => unanswered.remedy.clone(),
+        Trouble::Denied => right.to_owned(),
+        Trouble::Missing | Trouble::Unavailable | Trouble::Unusable => unanswered.remedy.clone(),
     };
     findings.unknown(what, needs, &unanswered.detail);
 }

@@ -76,7 +76,7 @@ fn queue(queue: &Answer<QueueFacts>, url: &str, region: &str, findings: &mut Fin
         findings.spot(Spot {
             id: "aws.queue-forgets-early",
             what: "what happens while Keywatch is away for longer than the queue waits".to_owned(),
-            why: format!("the queue forgets messages after {} hours", queue.retention_secs / 3600),
+            why: format!("the queue forgets messages after {} h", queue.retention_secs / 3600),
             mend: vec![set(serde_json::json!({ "MessageRetentionPeriod": "1209600" }))],
             lost: Lost::partly(kinds::of(Provider::Aws)),
         });
@@ -140,7 +140,7 @@ fn looked_up(settings: &lookup::Settings, findings: &mut Findings) {
             why: "services without a region are logged in us-east-1, which `regions` does not list"
                 .to_owned(),
             mend: vec!["# in the configuration: add us-east-1 to the source's `regions`".to_owned()],
-            lost: Lost { wholly: global.collect(), partly: also.collect(), observed: None },
+            lost: Lost { wholly: global.collect(), partly: also.collect(), ..Lost::default() },
         });
     }
 }

@@ -4,7 +4,7 @@ use super::Lost;
 use super::kinds;
 use keywatch_event::Provider;
 use keywatch_rules::rule::Kind as RuleKind;
-use keywatch_rules::{EventKind, Rule, RuleSet};
+use keywatch_rules::{EventKind, Leaning, Rule, RuleSet};
 use serde::Serialize;
 
 /// Rules by what is left to them at one provider.
@@ -29,9 +29,10 @@ pub(crate) fn cost(set: &RuleSet, provider: Provider, lost: &Lost) -> Cost {
         match &rule.kind {
             RuleKind::Observed(observed) if lost.observed == Some(*observed) => cost.blind.push(id),
             RuleKind::Count(_) | RuleKind::Silence(_) if set.can_find(rule, &before) => {
-                if !set.can_find(rule, &left) {
+                let leaning = if lost.addresses { set.leans_on_address(rule) } else { Leaning::Not };
+                if !set.can_find(rule, &left) || leaning == Leaning::Wholly {
                     cost.blind.push(id);
-                } else if hears_any(set, rule, lost) {
+                } else if leaning == Leaning::Partly || hears_any(set, rule, lost) {
                     cost.see_less.push(id);
                 }
             }

@@ -5,9 +5,12 @@
 //! classes here to what it says.
 
 mod aws;
+mod azure;
+mod gcp;
 mod vault;
 
 pub(super) use aws::SERVICES as AWS_SERVICES;
+pub(super) use gcp::SERVICES as GCP_SERVICES;
 
 use keywatch_event::Provider;
 use keywatch_rules::field::Normal;
@@ -21,8 +24,10 @@ pub(crate) struct Kind {
     pub(crate) service: Option<&'static str>,
     /// The operation; `None` for all those no row names.
     pub(crate) operation: Option<&'static str>,
-    /// Which log it is written to: `read` and `write` at AWS.
+    /// Which log it is written to, by the provider's name: `read` and `write` at AWS.
     pub(crate) log: &'static str,
+    /// What it does.
+    pub(crate) class: &'static str,
     /// The same for rules.
     pub(crate) event: EventKind,
 }
@@ -39,11 +44,14 @@ struct Row {
 /// Every kind of one provider.
 pub(crate) fn of(provider: Provider) -> &'static [Kind] {
     static AWS: LazyLock<Vec<Kind>> = LazyLock::new(aws::kinds);
+    static AZURE: LazyLock<Vec<Kind>> = LazyLock::new(azure::kinds);
+    static GCP: LazyLock<Vec<Kind>> = LazyLock::new(gcp::kinds);
     static VAULT: LazyLock<Vec<Kind>> = LazyLock::new(vault::kinds);
     match provider {
         Provider::Aws => &AWS,
         Provider::Vault => &VAULT,
-        Provider::Gcp | Provider::Azure => &[],
+        Provider::Gcp => &GCP,
+        Provider::Azure => &AZURE,
     }
 }
 
@@ -87,5 +95,5 @@ fn kind(
         is(Normal::Service, service.map_or_else(|| Known::NoneOf(named().collect()), Known::Is)),
         is(Normal::Operation, operation.map_or_else(|| Known::NoneOf(known()), Known::Is)),
     ];
-    Kind { service, operation, log: row.log, event: EventKind { provider, normal, raw } }
+    Kind { service, operation, log: row.log, class: row.class, event: EventKind { provider, normal, raw } }
 }

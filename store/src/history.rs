@@ -115,7 +115,7 @@ impl History {
         Ok(HistoryPage { records: found.into_iter().map(|one| one.record).collect(), next })
     }
 
-    fn reading(&self) -> Reading<'_> {
+    pub(crate) fn reading(&self) -> Reading<'_> {
         Reading { path: &self.path, pool: &self.pool }
     }
 }

@@ -20,6 +20,7 @@ mod lease;
 mod names;
 mod outbox;
 mod own;
+mod picture;
 mod publication;
 mod query;
 mod raw;
@@ -42,6 +43,7 @@ pub use history::{Extent, History, HistoryPage};
 pub use lease::{Candidate, Gate, LeasedDelivery, Leasing, Open, Verdict};
 pub use outbox::{AttemptOutcome, AttemptRecord, DeliveryKind, DeliveryState};
 pub use own::{RULE_ORPHANED, RULE_UNDELIVERED};
+pub use picture::{Address, LOOKED_AT_MAX, Picture};
 pub use publication::{CountedEvent, Mark, Publication, Uncounted};
 pub use query::{
     AccessSummary, AlertDetail, AlertFilter, AlertRow, AlertStatus, AlertTimes, Attempt, AttemptMade, Cursor,

@@ -10,5 +10,6 @@ mod failure;
 mod feed;
 pub mod logging;
 pub mod pubsub;
+pub mod survey;
 
 pub use access::Access;

@@ -14,8 +14,10 @@ use crate::document::Document;
 use crate::failure::Failure;
 use crate::{SecretRef, Settings, Source};
 use async_trait::async_trait;
+pub(crate) use azure::ResourceManager;
 use own::OwnCredentials;
 use std::time::Duration;
+use url::Url;
 pub(crate) use vault::Vault;
 
 /// A place secrets lie in.
@@ -36,6 +38,11 @@ pub(crate) trait Backend: Send + Sync {
 /// The Vault the settings name, for questions about itself.
 pub(crate) fn vault(settings: &Settings) -> Vault {
     Vault::new(settings.vault.clone(), OwnCredentials::new(&settings.environment), settings.clock.clone())
+}
+
+/// The manager of the cloud the settings name, at this address.
+pub(crate) fn resource_manager(settings: &Settings, base: Url) -> ResourceManager {
+    ResourceManager::new(settings.azure.clone(), OwnCredentials::new(&settings.environment), base)
 }
 
 /// Every place, built once.

@@ -7,7 +7,7 @@ mod vault;
 
 use crate::config::frame::{Origin, Problems, default, hours, secs, section};
 use aws::Aws;
-use azure::Azure;
+pub(super) use azure::Azure;
 use gcp::Gcp;
 use keywatch_secrets::{Environment, Settings};
 use std::sync::Arc;

@@ -184,11 +184,12 @@ fn causes(mut lost: Vec<&'static Kind>, all: &'static [Kind]) -> Vec<Cause> {
     };
     let gone: Vec<&str> = kinds::AWS_SERVICES.iter().copied().filter(is_gone).collect();
     if !gone.is_empty() {
-        let (those, rest) =
-            lost.into_iter().partition(|kind| kind.service.is_some_and(|one| gone.contains(&one)));
+        let is_of_them = |kind: &Kind| kind.service.is_some_and(|one| gone.contains(&one));
+        lost.retain(|kind| !is_of_them(kind));
+        // Its reads too, which reads that are taken again would not bring back.
+        let those = everything.iter().copied().filter(|kind| is_of_them(kind)).collect();
         let what = format!("everything at {}", gone.join(", "));
         causes.push(Cause { id: "aws.service-left-out", what, why: "exclude it", lost: those });
-        lost = rest;
     }
     if !lost.is_empty() {
         let mut names: Vec<&str> = lost.iter().filter_map(|kind| kind.operation.or(kind.service)).collect();
@@ -259,7 +260,7 @@ fn placed(trails: &[&Trail], findings: &mut Findings) {
             lost: Lost {
                 wholly: of("iam.amazonaws.com").collect(),
                 partly: of("sts.amazonaws.com").chain(of("signin.amazonaws.com")).collect(),
-                observed: None,
+                ..Lost::default()
             },
         });
     }

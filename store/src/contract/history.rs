@@ -138,6 +138,39 @@ async fn a_history_that_is_not_there_or_of_another_version_is_refused() {
     assert!(error.to_string().contains("keywatch serve"), "{error}");
 }
 
+#[tokio::test]
+async fn a_picture_of_what_lately_came_counts_kinds_and_the_addresses_of_vault() {
+    let stage = Stage::open().await;
+    let empty = History::open(&stage.path()).await.unwrap().picture().await.unwrap();
+    assert_eq!(empty, crate::Picture::default());
+    let of_vault = |id: &'static str, class, address: &'static str| AuditEvent {
+        provider: Provider::Vault,
+        class,
+        source: Source::from_text(address.into()),
+        ..event(id)
+    };
+    let events = [
+        of_vault("a", Class::SecretRead, "10.0.0.5"),
+        of_vault("b", Class::SecretRead, "10.0.0.5"),
+        of_vault("c", Class::SecretWrite, "10.0.0.6"),
+        AuditEvent { provider: Provider::Gcp, class: Class::KeyUse, ..event("d") },
+    ];
+    stage.commit(&Batch::of(events).reject(9, b"{\"cut")).await.unwrap();
+    let picture = History::open(&stage.path()).await.unwrap().picture().await.unwrap();
+    assert_eq!(
+        picture.classes,
+        [
+            (Provider::Gcp, Class::KeyUse, 1),
+            (Provider::Vault, Class::SecretRead, 2),
+            (Provider::Vault, Class::SecretWrite, 1)
+        ]
+    );
+    let addresses: Vec<(&str, u64)> =
+        picture.vault_addresses.iter().map(|one| (one.text.as_str(), one.events)).collect();
+    assert_eq!(addresses, [("10.0.0.5", 2), ("10.0.0.6", 1)]);
+    assert_eq!((picture.events, picture.rejects, picture.open_alerts), (4, 1, Vec::new()));
+}
+
 /// A database as the first version of the schema made it.
 async fn first_version(path: &std::path::Path) -> SqliteConnection {
     let url = format!("sqlite://{}?mode=rwc", path.display());

@@ -8,6 +8,7 @@
 mod chance;
 mod key;
 mod logging;
+mod manager;
 mod pubsub;
 mod server;
 mod storage;
@@ -16,6 +17,7 @@ mod tokens;
 pub use chance::Chance;
 pub use key::Key;
 pub use logging::Entry;
+pub use manager::Estate;
 pub use pubsub::Message;
 pub use server::Server;
 
@@ -104,6 +106,8 @@ pub struct State {
     pub objects: BTreeMap<String, BTreeMap<String, (i64, Vec<u8>)>>,
     /// Requests to buckets that were let in.
     pub fetches: usize,
+    /// How entries are logged and routed.
+    pub estate: Estate,
     window: Option<(Instant, u32)>,
     tokens: HashMap<String, (String, usize)>,
     next: u64,
@@ -138,6 +142,7 @@ impl Google {
             out_max: 0,
             objects: BTreeMap::new(),
             fetches: 0,
+            estate: Estate::default(),
             window: None,
             tokens: HashMap::new(),
             next: 0,
@@ -154,6 +159,7 @@ impl Google {
     pub fn serve(&self) -> Server {
         let router = Router::new()
             .merge(logging::routes(self.clone()))
+            .merge(manager::routes(self))
             .merge(pubsub::routes(self.clone()))
             .merge(tokens::routes(self.clone()))
             .merge(storage::routes(self.clone()));

@@ -138,6 +138,10 @@ fn see(google: &Google, name: &str, headers: &HeaderMap) -> (StatusCode, String)
             let error = json!({"error": {"code": 401, "status": "UNAUTHENTICATED", "message": "no"}});
             return (StatusCode::UNAUTHORIZED, error.to_string());
         }
+        if state.estate.forbidden.contains(name) {
+            let error = json!({"error": {"code": 403, "status": "PERMISSION_DENIED", "message": "no"}});
+            return (StatusCode::FORBIDDEN, error.to_string());
+        }
         if state.subscription.as_deref() != Some(name) {
             let error =
                 json!({"error": {"code": 404, "status": "NOT_FOUND", "message": "Resource not found"}});
@@ -145,7 +149,10 @@ fn see(google: &Google, name: &str, headers: &HeaderMap) -> (StatusCode, String)
         }
         let policy = json!({"deadLetterTopic": "projects/p/topics/dead", "maxDeliveryAttempts": 5});
         let policy = state.has_dead_letters.then_some(policy);
-        (StatusCode::OK, json!({"name": name, "deadLetterPolicy": policy}).to_string())
+        let mut answer = state.estate.subscription.clone();
+        answer.insert("name".to_owned(), name.into());
+        answer.insert("deadLetterPolicy".to_owned(), json!(policy));
+        (StatusCode::OK, serde_json::Value::Object(answer).to_string())
     })
 }
 

@@ -8,6 +8,7 @@
 //! <https://learn.microsoft.com/azure/key-vault/general/about-keys-secrets-certificates>.
 
 mod identity;
+mod manager;
 mod name;
 mod refusal;
 mod transport;
@@ -25,6 +26,7 @@ use azure_core::credentials::TokenCredential;
 use azure_core::http::{ClientOptions, RetryOptions, Transport as AnyTransport};
 use azure_security_keyvault_secrets::models::SecretClientGetSecretOptions;
 use azure_security_keyvault_secrets::{SecretClient, SecretClientOptions};
+pub(crate) use manager::ResourceManager;
 use name::Name;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};

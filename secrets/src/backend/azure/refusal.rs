@@ -9,18 +9,28 @@ use serde::Deserialize;
 use std::error::Error as AnyError;
 use std::time::Duration;
 
-/// What an error means for one secret.
-pub(super) fn failure(error: &Error, name: &Name) -> Failure {
+/// What an error means for the login alone.
+pub(super) fn of_token(error: &Error) -> Failure {
+    of_ourselves(error).unwrap_or_else(|| of_login(None))
+}
+
+/// What went wrong before anything was asked: on the way, or with the login.
+fn of_ourselves(error: &Error) -> Option<Failure> {
     let causes =
         || std::iter::successors(Some(error as &(dyn AnyError + 'static)), |cause| (*cause).source());
     if let Some(Carried(failure)) = causes().find_map(|cause| cause.downcast_ref()) {
-        return failure.clone();
+        return Some(failure.clone());
     }
-    if matches!(error.kind(), ErrorKind::Credential) {
+    matches!(error.kind(), ErrorKind::Credential).then(|| {
         let answered = causes().filter_map(|cause| cause.downcast_ref::<Error>());
-        return of_login(
-            answered.map(Error::kind).find(|kind| matches!(kind, ErrorKind::HttpResponse { .. })),
-        );
+        of_login(answered.map(Error::kind).find(|kind| matches!(kind, ErrorKind::HttpResponse { .. })))
+    })
+}
+
+/// What an error means for one secret.
+pub(super) fn failure(error: &Error, name: &Name) -> Failure {
+    if let Some(failure) = of_ourselves(error) {
+        return failure;
     }
     match error.kind() {
         ErrorKind::HttpResponse { status, error_code, raw_response } => {

@@ -59,7 +59,7 @@ fn check(azure: &Azure, at: &Origin, problems: &Problems) {
 }
 
 impl Azure {
-    pub(super) fn settings(&self) -> AzureSettings {
+    pub(in crate::config::section) fn settings(&self) -> AzureSettings {
         AzureSettings {
             vault_url: self.vault_url.clone(),
             identity: self.identity(),

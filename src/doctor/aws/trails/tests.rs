@@ -99,6 +99,8 @@ fn rules_are_blind_for_what_they_look_for_and_no_others() {
     assert!(reads.contains(&"KW-102".to_owned()) && !reads.contains(&"KW-004".to_owned()), "{reads:?}");
     let keys = blind(basic("All", &["kms.amazonaws.com"]), "aws.service-left-out");
     assert!(keys.contains(&"KW-121".to_owned()) && !keys.contains(&"KW-102".to_owned()), "{keys:?}");
+    let both = blind(basic("WriteOnly", &["kms.amazonaws.com"]), "aws.service-left-out");
+    assert_eq!(both, keys, "what mends the reads alone brings none of KMS");
     let changes = blind(basic("ReadOnly", &[]), "aws.changes-left-out");
     assert!(changes.contains(&"KW-004".to_owned()) && !changes.contains(&"KW-102".to_owned()), "{changes:?}");
 }
