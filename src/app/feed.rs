@@ -1,4 +1,4 @@
-//! Taking batches, every ten seconds asking the rules that wait, and taking over another configuration.
+//! Taking batches, once a minute asking the rules that wait, and taking over another configuration.
 //!
 //! Invariant: a batch that is being committed is finished before anything else happens, and a
 //! configuration with a mistake changes nothing. It is read and checked beside the batches, one
@@ -26,8 +26,8 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio::time::{Interval, MissedTickBehavior, interval};
 
-/// How often rules that wait for what does not happen are asked, and remember what waits.
-const TICK: Duration = Duration::from_secs(10);
+/// How often rules that wait for what does not happen are asked.
+const TICK: Duration = Duration::from_mins(1);
 /// How often the sources themselves are looked at: what one states between two batches is told
 /// within this time.
 const LOOK: Duration = Duration::from_secs(5);
@@ -74,7 +74,7 @@ impl Feed<'_> {
         mut reload: Signal,
     ) -> anyhow::Result<()> {
         let mut stop = std::pin::pin!(stop);
-        let (mut wait, mut beat) = (every(TICK), every(LOOK));
+        let (mut minute, mut beat) = (every(TICK), every(LOOK));
         let mut preparing = JoinSet::new();
         loop {
             tokio::select! {
@@ -90,7 +90,7 @@ impl Feed<'_> {
                 Some(prepared) = preparing.join_next(), if self.held.waiting.is_none() => {
                     self.reload(prepared?).await?;
                 }
-                _ = wait.tick(), if self.held.waiting.is_none() => self.tick().await?,
+                _ = minute.tick(), if self.held.waiting.is_none() => self.tick().await?,
                 _ = beat.tick(), if self.held.waiting.is_none() => self.look().await?,
                 () = tokio::time::sleep(REST), if self.held.waiting.is_some() => {
                     if let Some(fed) = self.held.waiting.take() {

@@ -1,7 +1,5 @@
 //! What comes too late for memory, and what does not come at all.
 
-mod unanswered;
-
 use super::*;
 use keywatch_ingest::source::Reader;
 use keywatch_store::{AlertFilter, Page};
@@ -34,17 +32,6 @@ impl Stage {
     async fn new(rule: &str, entries_max: usize) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open(&folder.path().join("keywatch.db")).await.unwrap();
-        Self::over((store, folder), rule, entries_max).await
-    }
-
-    /// The same store under a pipeline that has just started.
-    async fn restarted(self, rule: &str) -> Self {
-        let Self { pipeline, store, folder } = self;
-        drop(pipeline);
-        Self::over((store, folder), rule, 1000).await
-    }
-
-    async fn over((store, folder): (Store, tempfile::TempDir), rule: &str, entries_max: usize) -> Self {
         let rules = keywatch_rules::compile([("rule.yml", rule)]).unwrap();
         let settings = Settings { entries_max, ..Settings::default() };
         let pipeline = Pipeline::start(
@@ -73,13 +60,8 @@ impl Stage {
             )
             .unwrap();
         }
-        self.lines(&[lines]).await
-    }
-
-    /// Takes lines, as one batch.
-    async fn lines(&mut self, lines: &[String]) -> Stepped {
         let path = self.folder.path().join("audit.log");
-        std::fs::write(&path, lines.concat()).unwrap();
+        std::fs::write(&path, lines).unwrap();
         let batch = Reader::new(vec![path]).next_batch(10_000, 1 << 24).unwrap();
         let now = DateTime::from_timestamp(START + 10_000_000, 0).unwrap();
         self.pipeline.step(&batch, Evaluation::default(), now).await.unwrap()

@@ -93,7 +93,7 @@ impl Engine {
         for (rule, state) in self.rules.rules.iter().zip(&mut self.states) {
             match state {
                 State::Count(state) => state.lag.get_mut().restore(&rule.id, learned),
-                State::Silence(quiet) => quiet.restore(rule, learned),
+                State::Silence(quiet) => quiet.restore(&rule.id, learned),
                 State::None | State::Risk(_) => {}
             }
         }

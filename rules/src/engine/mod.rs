@@ -361,9 +361,7 @@ impl Engine {
         let rules = Arc::clone(&self.rules);
         for (rule, state) in rules.rules.iter().zip(&mut self.states) {
             if let (Kind::Silence(silence), State::Silence(quiet)) = (&rule.kind, state) {
-                let (changes, kept) = quiet.tick(rule, silence, now);
-                verdicts.changes.extend(changes);
-                verdicts.keep(kept);
+                verdicts.changes.extend(quiet.tick(rule, silence, now));
             }
         }
         self.join_risks(&mut verdicts);

@@ -61,11 +61,6 @@ impl Verdicts {
         }));
     }
 
-    /// Events of earlier batches matter for longer.
-    pub(crate) fn keep(&mut self, kept: Vec<Kept>) {
-        self.kept.extend(kept);
-    }
-
     pub(crate) fn finish(self, learned: Vec<Learned>) -> Evaluation {
         Evaluation { classified: self.classified, changes: self.changes, learned, kept: self.kept }
     }

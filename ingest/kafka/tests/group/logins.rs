@@ -3,7 +3,6 @@
 use crate::door::{self, Door, Login};
 use crate::stage::{Cluster, Store, broker, record, settings, source_of};
 use keywatch_brokers::{Access, Mechanism, Sasl, Tls, User};
-use keywatch_ingest::source::State;
 use keywatch_secrets::{SecretManager, Settings};
 use std::sync::Arc;
 
@@ -44,28 +43,6 @@ async fn a_password_is_proven_with_sha_256_over_tls() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_password_is_proven_with_sha_512_over_tls() {
     gets_in(Mechanism::ScramSha512).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_refused_password_is_told_of_and_fetched_anew_and_nothing_is_lost() {
-    let login = Login { mechanism: Mechanism::ScramSha256, password: "new", is_encrypted: false };
-    let cluster = Cluster::new(1);
-    cluster.send(0, &record(1));
-    let door = Door::before(broker(&cluster), login).await;
-    let folder = tempfile::tempdir().expect("a folder");
-    let password = folder.path().join("password");
-    std::fs::write(&password, "old").expect("a password");
-    let mut store = Store::default();
-    let mut reading = source_of(&access(&door, login, folder.path()), settings(), &store);
-    let health = reading.health.clone();
-    store.take_while(&mut reading.group, || health.read().state() != State::Failing).await;
-    let told = format!("{:?}", health.read().errors);
-    assert!(told.contains("password") && !told.contains("old"), "{told}");
-    assert!(!door.tried().is_empty() && door.tried().iter().all(|is_in| !is_in));
-    std::fs::write(&password, "new").expect("a password");
-    store.take_until(&mut reading.group, |store| store.seen.len() == 1).await;
-    store.take_while(&mut reading.group, || health.read().state() != State::Following).await;
-    reading.end().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

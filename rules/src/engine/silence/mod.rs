@@ -6,4 +6,3 @@
 
 pub(crate) mod pairs;
 pub(crate) mod rhythm;
-pub(crate) mod unanswered;

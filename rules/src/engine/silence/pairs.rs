@@ -2,7 +2,7 @@
 //!
 //! A function of the set of events, in whatever order they arrive, as long as none arrives later
 //! than the lateness allowed. One follower explains every event of its key that it comes after
-//! in time. Nothing is stored here; see [`Pairs::open_ends`].
+//! in time. Nothing is stored; after a restart the stored events are told again.
 
 use crate::rule::Silence;
 use hashbrown::HashMap;
@@ -12,11 +12,8 @@ use std::collections::BTreeSet;
 #[derive(Debug)]
 pub(crate) struct Pairs<T> {
     keys: HashMap<Box<str>, Pair<T>>,
-    /// When each key is due to be looked at next: one place for each.
+    /// When each key is due to be looked at: a place for everything kept under it.
     due: BTreeSet<(i64, Box<str>)>,
-    /// The keys under which nothing waits any more, by when they are due first: those go first when
-    /// there are too many, so that what waits is not crowded out by what was followed.
-    settled: BTreeSet<(i64, Box<str>)>,
     keys_max: usize,
     lateness_secs: i64,
     /// How far events are known to have arrived: the latest `now` of a tick.
@@ -29,25 +26,6 @@ pub(crate) struct Pairs<T> {
 struct Pair<T> {
     waiting: Vec<(i64, T)>,
     followers: Vec<i64>,
-    /// Whether any event under this key was followed.
-    is_matched: bool,
-    /// Under which time it is among the due.
-    due: Option<i64>,
-    /// Under which time it is among the settled.
-    settled: Option<i64>,
-}
-
-impl<T> Default for Pair<T> {
-    fn default() -> Self {
-        Self { waiting: Vec::new(), followers: Vec::new(), is_matched: false, due: None, settled: None }
-    }
-}
-
-impl<T> Pair<T> {
-    /// The earliest second of what is kept.
-    fn first(&self) -> Option<i64> {
-        self.waiting.iter().map(|(time, _)| *time).chain(self.followers.iter().copied()).min()
-    }
 }
 
 /// An event nothing followed.
@@ -61,13 +39,6 @@ pub(crate) struct Unfollowed<T> {
     pub(crate) brief: T,
 }
 
-/// Events that wait, and followers of nothing, by second and key.
-#[derive(Debug)]
-pub(crate) struct OpenEnds<'p, T> {
-    pub(crate) waiting: Vec<(i64, &'p str, &'p T)>,
-    pub(crate) followers: Vec<(i64, &'p str)>,
-}
-
 /// Events and followers kept under one key, each; more are not judged, and counted. A key names
 /// one request.
 const PER_KEY_MAX: usize = 16;
@@ -79,7 +50,6 @@ impl<T> Pairs<T> {
         Self {
             keys: HashMap::new(),
             due: BTreeSet::new(),
-            settled: BTreeSet::new(),
             keys_max: keys_max.max(1),
             lateness_secs: lateness_secs.max(0),
             ticked: i64::MIN,
@@ -107,7 +77,6 @@ impl<T> Pairs<T> {
     pub(crate) fn expect(&mut self, spec: &Silence, key: &str, time_secs: i64, brief: T) {
         let Some(pair) = self.pair(spec, key, time_secs) else { return };
         if pair.followers.iter().any(|follower| follows(spec, time_secs, *follower)) {
-            pair.is_matched = true;
             return;
         }
         if pair.waiting.len() >= PER_KEY_MAX {
@@ -115,59 +84,16 @@ impl<T> Pairs<T> {
             return;
         }
         pair.waiting.push((time_secs, brief));
-        let settled = pair.settled.take();
-        self.unsettle(key, settled);
         self.is_due(spec, key, time_secs);
     }
 
-    /// An event that follows others of its key; whether any waited for it.
-    pub(crate) fn follow(&mut self, spec: &Silence, key: &str, time_secs: i64) -> bool {
-        let due = due_at(spec, self.lateness_secs, time_secs);
-        let Some(pair) = self.pair(spec, key, time_secs) else { return false };
-        let before = pair.waiting.len();
+    /// An event that follows others of its key.
+    pub(crate) fn follow(&mut self, spec: &Silence, key: &str, time_secs: i64) {
+        let Some(pair) = self.pair(spec, key, time_secs) else { return };
         pair.waiting.retain(|(waiting, _)| !follows(spec, *waiting, time_secs));
-        let has_followed = pair.waiting.len() < before;
-        pair.is_matched |= has_followed;
         if !pair.followers.contains(&time_secs) && pair.followers.len() < PER_KEY_MAX {
             pair.followers.push(time_secs);
-        }
-        if pair.waiting.is_empty() && pair.settled.is_none() {
-            pair.settled = Some(due);
-            self.settled.insert((due, key.into()));
-        }
-        self.is_due(spec, key, time_secs);
-        has_followed
-    }
-
-    /// What an event was expected with, as long as it waits.
-    pub(crate) fn waiting_mut(&mut self, key: &str, time_secs: i64) -> Option<&mut T> {
-        let pair = self.keys.get_mut(key)?;
-        pair.waiting.iter_mut().find(|(time, _)| *time == time_secs).map(|(_, brief)| brief)
-    }
-
-    /// What a restart has to be told: events before `before_secs` that wait, and followers of which
-    /// nothing has come that they follow. In order of time, at most `max` of each.
-    pub(crate) fn open_ends(&self, before_secs: i64, max: usize) -> OpenEnds<'_, T> {
-        let is_old = |secs: i64| secs < before_secs;
-        let (mut waiting, mut followers) = (Vec::new(), Vec::new());
-        for (key, pair) in &self.keys {
-            let all = pair.waiting.iter().filter(|(secs, _)| is_old(*secs));
-            waiting.extend(all.map(|(secs, brief)| (*secs, &**key, brief)));
-            if !pair.is_matched {
-                followers
-                    .extend(pair.followers.iter().filter(|secs| is_old(**secs)).map(|secs| (*secs, &**key)));
-            }
-        }
-        waiting.sort_by_key(|(secs, key, _)| (*secs, *key));
-        followers.sort_unstable();
-        waiting.truncate(max);
-        followers.truncate(max);
-        OpenEnds { waiting, followers }
-    }
-
-    fn unsettle(&mut self, key: &str, settled: Option<i64>) {
-        if let Some(due) = settled {
-            self.settled.remove(&(due, key.into()));
+            self.is_due(spec, key, time_secs);
         }
     }
 
@@ -184,15 +110,8 @@ impl<T> Pairs<T> {
                 missing.push(Unfollowed { key: key.clone(), time_secs, brief });
             }
             pair.followers.retain(|time| !over(*time));
-            pair.due = None;
-            let due = due_at(spec, self.lateness_secs, pair.first().unwrap_or(i64::MIN));
-            if pair.waiting.is_empty() && pair.settled.is_none() {
-                pair.settled = Some(due);
-                self.settled.insert((due, key.clone()));
-            }
-            match pair.first() {
-                Some(time) => self.is_due(spec, &key, time),
-                None => self.forget(&key),
+            if pair.waiting.is_empty() && pair.followers.is_empty() {
+                self.keys.remove(&key);
             }
         }
         missing.sort_by(|one, other| (one.time_secs, &one.key).cmp(&(other.time_secs, &other.key)));
@@ -209,41 +128,19 @@ impl<T> Pairs<T> {
         if self.keys.len() >= self.keys_max && !self.keys.contains_key(key) {
             self.make_room();
         }
-        Some(self.keys.entry_ref(key).or_default())
+        Some(self.keys.entry_ref(key).or_insert_with(|| Pair { waiting: Vec::new(), followers: Vec::new() }))
     }
 
     fn is_due(&mut self, spec: &Silence, key: &str, time_secs: i64) {
-        let due = due_at(spec, self.lateness_secs, time_secs);
-        let Some(pair) = self.keys.get_mut(key) else { return };
-        if pair.due.is_some_and(|known| known <= due) {
-            return;
-        }
-        if let Some(later) = pair.due.replace(due) {
-            self.due.remove(&(later, key.into()));
-        }
-        self.due.insert((due, key.into()));
+        self.due.insert((due_at(spec, self.lateness_secs, time_secs), key.into()));
     }
 
-    /// Lets the keys go under which nothing waits, and then those that are due first.
+    /// Lets the keys go that are due first.
     fn make_room(&mut self) {
         while self.keys.len() >= self.keys_max {
-            if let Some((_, key)) = self.settled.first().cloned() {
-                self.forget(&key);
-            } else if let Some((_, key)) = self.due.first().cloned() {
-                self.evicted += 1;
-                self.forget(&key);
-            } else {
-                break;
-            }
+            let Some((_, key)) = self.due.pop_first() else { break };
+            self.evicted += u64::from(self.keys.remove(&key).is_some());
         }
-    }
-
-    fn forget(&mut self, key: &str) {
-        let Some(pair) = self.keys.remove(key) else { return };
-        if let Some(due) = pair.due {
-            self.due.remove(&(due, key.into()));
-        }
-        self.unsettle(key, pair.settled);
     }
 }
 

@@ -20,9 +20,7 @@ fn play(pairs: &mut Pairs<()>, ops: &[Op]) {
     for op in ops {
         match op {
             Expect(key, at) => pairs.expect(&spec(), key, *at, ()),
-            Follow(key, at) => {
-                pairs.follow(&spec(), key, *at);
-            }
+            Follow(key, at) => pairs.follow(&spec(), key, *at),
         }
     }
 }
@@ -72,33 +70,6 @@ fn what_comes_after_the_lateness_is_not_judged_and_counted() {
     play(&mut pairs, &[Expect("a", 0), Follow("b", 5)]);
     assert_eq!((pairs.late(), pairs.len()), (2, 0));
     assert!(pairs.tick(&spec(), 2_000).is_empty());
-}
-
-#[test]
-fn what_waits_is_not_crowded_out_by_what_was_followed() {
-    let mut pairs = Pairs::new(100, 30);
-    pairs.expect(&spec(), "unanswered", 0, ());
-    for n in 0..10_000 {
-        let key = n.to_string();
-        pairs.expect(&spec(), &key, 1, ());
-        assert!(pairs.follow(&spec(), &key, 2));
-    }
-    assert_eq!((pairs.len(), pairs.evicted()), (100, 0));
-    assert!(pairs.waiting_mut("unanswered", 0).is_some() && pairs.settled.len() < 100);
-    let missing = pairs.tick(&spec(), 10_000);
-    assert!(missing.iter().any(|one| &*one.key == "unanswered"));
-    assert_eq!((pairs.settled.len(), pairs.due.len()), (0, 0), "nothing is left behind");
-}
-
-#[test]
-fn what_a_restart_has_to_be_told_is_what_is_open_at_either_end() {
-    let mut pairs = Pairs::new(100, 30);
-    play(&mut pairs, &[Expect("a", 0), Follow("a", 1), Expect("b", 3), Expect("c", 2), Follow("d", 4)]);
-    play(&mut pairs, &[Follow("e", 5), Expect("e", 5), Expect("new", 9)]);
-    let ends = pairs.open_ends(9, 10);
-    assert_eq!(ends.waiting, [(2, "c", &()), (3, "b", &())]);
-    assert_eq!(ends.followers, [(4, "d")]);
-    assert_eq!(pairs.open_ends(9, 1).waiting, [(2, "c", &())]);
 }
 
 #[test]

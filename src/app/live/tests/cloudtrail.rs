@@ -29,21 +29,6 @@ pub(super) struct Past {
     pub(super) region: String,
     pub(super) source: String,
     pub(super) record: String,
-    /// Whose it is; everybody's when absent.
-    pub(super) account: Option<&'static str>,
-}
-
-/// What a role asks of whoever takes it on.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Trust {
-    pub(super) external_id: Option<&'static str>,
-    /// The access key that may.
-    pub(super) key: String,
-}
-
-/// The access key that a role's session has here.
-pub(super) fn key_of(role: &str) -> String {
-    format!("ASIA{}", role.replace(['/', ':'], "-"))
 }
 
 /// Faults in a hundred requests.
@@ -64,8 +49,6 @@ pub(super) struct State {
     /// Requests a second per key and region; no limit when absent.
     pub(super) per_second: Option<u32>,
     pub(super) revoked: bool,
-    /// Roles that can be taken on, by their ARN.
-    pub(super) roles: HashMap<String, Trust>,
     pub(super) requests: usize,
     pub(super) throttled: usize,
     pub(super) refused: usize,
@@ -86,7 +69,6 @@ impl CloudTrail {
             chance: Chance::new(seed),
             per_second: None,
             revoked: false,
-            roles: HashMap::new(),
             requests: 0,
             throttled: 0,
             refused: 0,
@@ -107,6 +89,10 @@ impl CloudTrail {
 
     fn answer(&self, headers: &HeaderMap, body: &[u8]) -> Response {
         self.with(|state| {
+            state.requests += 1;
+            let target =
+                headers.get("x-amz-target").and_then(|value| value.to_str().ok()).unwrap_or_default();
+            assert!(target.ends_with("CloudTrail_20131101.LookupEvents"), "{target}");
             let signed =
                 headers.get("authorization").and_then(|value| value.to_str().ok()).unwrap_or_default();
             let scope = signed
@@ -116,14 +102,9 @@ impl CloudTrail {
                 .unwrap_or_default();
             let mut scope = scope.split('/');
             let (key, region) = (scope.next().unwrap_or_default(), scope.nth(1).unwrap_or_default());
-            let Some(target) = headers.get("x-amz-target") else {
-                return state.assume(key, &String::from_utf8_lossy(body));
-            };
-            state.requests += 1;
-            assert_eq!(target, "CloudTrail_20131101.LookupEvents");
             match state.refuse(key, region) {
                 Some(refusal) => refusal,
-                None => state.look_up((key, region), &serde_json::from_slice(body).unwrap()),
+                None => state.look_up(region, &serde_json::from_slice(body).unwrap()),
             }
         })
     }
@@ -171,37 +152,7 @@ impl State {
         None
     }
 
-    /// `AssumeRole` of STS, in its form of question and answer.
-    fn assume(&self, key: &str, body: &str) -> Response {
-        let plain =
-            |value: &str| percent_encoding::percent_decode_str(value).decode_utf8_lossy().into_owned();
-        let asked: HashMap<&str, String> = body
-            .split('&')
-            .filter_map(|pair| pair.split_once('='))
-            .map(|(name, value)| (name, plain(value)))
-            .collect();
-        let (role, shown) = (&asked["RoleArn"], asked.get("ExternalId").map(String::as_str));
-        let is_let = self.roles.get(role).is_some_and(|trust| trust.external_id == shown && trust.key == key);
-        let (status, answer) = if is_let {
-            let end = "2099-01-01T00:00:00Z";
-            let session = key_of(role);
-            let keys = format!("<AccessKeyId>{session}</AccessKeyId><SecretAccessKey>s</SecretAccessKey>");
-            let rest = format!("<SessionToken>t</SessionToken><Expiration>{end}</Expiration>");
-            let given =
-                format!("<AssumeRoleResult><Credentials>{keys}{rest}</Credentials></AssumeRoleResult>");
-            (200, format!("<AssumeRoleResponse>{given}</AssumeRoleResponse>"))
-        } else {
-            let said = format!("<Code>AccessDenied</Code><Message>{key} may not take on {role}</Message>");
-            (403, format!("<ErrorResponse><Error><Type>Sender</Type>{said}</Error></ErrorResponse>"))
-        };
-        Response::builder()
-            .status(status)
-            .header("content-type", "text/xml")
-            .body(Body::from(answer))
-            .unwrap()
-    }
-
-    fn look_up(&mut self, (key, region): (&str, &str), asked: &Value) -> Response {
+    fn look_up(&mut self, region: &str, asked: &Value) -> Response {
         let time = |key: &str| asked[key].as_f64().map(|secs| secs as i64);
         let (from, to) = (time("StartTime").unwrap_or(0), time("EndTime").unwrap_or(self.now));
         let page = asked["MaxResults"].as_u64().unwrap_or(PAGE as u64) as usize;
@@ -227,7 +178,6 @@ impl State {
             .filter(|event| {
                 (from..=to).contains(&event.secs) && event.secs >= oldest && event.visible <= self.now
             })
-            .filter(|event| event.account.is_none_or(|account| key.contains(account)))
             .filter(|event| event.region == region && source.is_none_or(|source| event.source == source))
             .collect();
         found.sort_by_key(|event| std::cmp::Reverse(event.secs));

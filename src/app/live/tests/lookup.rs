@@ -1,12 +1,11 @@
 //! `LookupEvents`, one promise at a time.
 
 use super::chance::Chance;
-use super::cloudtrail::{CloudTrail, Past, Trust, key_of};
+use super::cloudtrail::{CloudTrail, Past};
 use super::server::Server;
 use super::stage::{Running, START, Stage, id_of, records};
 use super::trail::access;
 use chrono::TimeDelta;
-use keywatch_aws::Role;
 use keywatch_aws::lookup::{Lookup, Pace, Settings, position_name};
 use keywatch_ingest::source::State;
 use std::time::Duration;
@@ -40,7 +39,6 @@ pub(super) fn past(secs: i64, record: &str, late: i64) -> Past {
         region: REGION.to_owned(),
         source: "secretsmanager.amazonaws.com".to_owned(),
         record: record.to_owned(),
-        account: None,
     }
 }
 
@@ -231,56 +229,4 @@ async fn an_absence_longer_than_ninety_days_is_a_gap() {
     stage.until(&mut running, "the gap is told", |_| health.read().gaps_total == 1).await;
     assert!(health.read().gaps[0].contains("backfill"), "{:?}", health.read().gaps);
     stage.until(&mut running, "it follows", |_| health.read().state() == State::Following).await;
-}
-
-#[tokio::test]
-async fn every_account_is_asked_through_a_chain_of_roles_and_one_that_refuses_stops_no_other() {
-    const ACCOUNTS: [&str; 3] = ["444455556666", "555566667777", "666677778888"];
-    let now = START + DAY;
-    let trail = CloudTrail::new(now, 9);
-    let server = trail.serve();
-    let role = |account: &str, external_id: Option<&str>| Role {
-        arn: format!("arn:aws:iam::{account}:role/keywatch"),
-        external_id: external_id.map(str::to_owned),
-    };
-    let hub = role("111122223333", Some("hub-1"));
-    let all = records(&mut Chance::new(9), 30, 20);
-    trail.with(|state| {
-        let own = Trust { external_id: Some("hub-1"), key: "AKIAEXAMPLEID".to_owned() };
-        state.roles.insert(hub.arn.clone(), own);
-        for account in ACCOUNTS {
-            let trust = Trust { external_id: Some("kw-1"), key: key_of(&hub.arn) };
-            state.roles.insert(role(account, None).arn, trust);
-        }
-        let of = |number: usize| Some(ACCOUNTS[number % 3]);
-        let events = all.iter().enumerate();
-        state.events.extend(
-            events.map(|(number, (secs, record))| Past { account: of(number), ..past(*secs, record, 0) }),
-        );
-    });
-    let (mut access, secrets) = access(&server);
-    access.roles = vec![hub];
-    let roles = vec![
-        role(ACCOUNTS[0], Some("kw-1")),
-        role(ACCOUNTS[1], Some("kw-1")),
-        role(ACCOUNTS[2], Some("kw-9")),
-    ];
-    let settings = Settings { roles, backfill: TimeDelta::days(2), ..settings() };
-    let mut stage = Stage::new(now).await;
-    let told = (stage.hand.clock(), stage.health.clone());
-    let positions = stage.positions().await;
-    let mut running = Stage::run(Lookup::start("t", (&access, &secrets), settings, &positions, told).await);
-    brings(&mut stage, &mut running, 20).await;
-    let health = stage.health.clone();
-    stage.until(&mut running, "the third tells", |_| !health.read().errors.is_empty()).await;
-    let errors = health.read().errors;
-    let [(lane, failing)] = errors.iter().collect::<Vec<_>>()[..] else { panic!("{errors:?}") };
-    assert_eq!(lane, &format!("{} {REGION}", ACCOUNTS[2]));
-    assert!(failing.text.contains("see that `external_id` is the one"), "{}", failing.text);
-    trail.with(|state| {
-        let trust =
-            Trust { external_id: Some("kw-9"), key: key_of("arn:aws:iam::111122223333:role/keywatch") };
-        state.roles.insert(role(ACCOUNTS[2], None).arn, trust);
-    });
-    brings(&mut stage, &mut running, 30).await;
 }
