@@ -5,6 +5,7 @@ mod store;
 mod vault;
 
 use super::azure::Goal;
+use super::vault::Reads;
 use super::{Checkup, Findings, aws, gcp};
 use crate::config::Config;
 use crate::config::live::{LiveSource, Way};
@@ -68,7 +69,9 @@ impl Round<'_> {
         let provider = provider.or(named);
         let mut findings = Findings::default();
         match provider {
-            Some(Provider::Vault) => vault::ask(doctor.vault_of(name), self.picture, &mut findings).await,
+            Some(Provider::Vault) => {
+                vault::ask(doctor.vault_of(name), self.reads(name), self.picture, &mut findings).await;
+            }
             Some(Provider::Azure) => {
                 azure::ask(doctor.azure_of(name), self.goal(name), &mut findings).await;
             }
@@ -87,6 +90,20 @@ impl Round<'_> {
 
     fn is_live(&self, name: &str) -> bool {
         self.config.live.iter().any(|source| source.name == name)
+    }
+
+    /// What a source reads of a Vault's devices.
+    fn reads(&self, name: &str) -> Reads<'_> {
+        let files = self.config.sources.iter().find(|source| source.name == name);
+        match files {
+            Some(source) => Reads::Files(&source.paths),
+            None if self.is_pushed(name) => Reads::Sent,
+            None => Reads::Any,
+        }
+    }
+
+    fn is_pushed(&self, name: &str) -> bool {
+        self.config.live.iter().any(|source| source.name == name && matches!(source.way, Way::Push(_)))
     }
 
     /// Where the logs of Azure's vaults must go for a source to read them.

@@ -186,7 +186,13 @@ fn fed(surveys: &Surveys, topic: &str, findings: &mut Findings) {
         });
     };
     if on.len() > 1 {
-        findings.sound(format!("{} sinks send to {topic}; they are not judged together", on.len()));
+        let names: Vec<&str> = on.iter().map(|(_, sink)| sink.name.as_str()).collect();
+        let what = format!("what the sinks {} leave out together", names.join(", "));
+        return findings.unknown(
+            what,
+            "a look at their filters",
+            format!("{} of them send to {topic}", on.len()),
+        );
     }
     routed(resource, sink, findings);
 }

@@ -5,6 +5,7 @@ use keywatch_event::Provider;
 use serde::Deserialize;
 use serde_json::Value;
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 
 /// An audit device, as `sys/audit` lists it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -13,6 +14,30 @@ pub(super) struct Device {
     kind: String,
     #[serde(default)]
     options: BTreeMap<String, String>,
+}
+
+/// What of the devices a source reads.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Reads<'r> {
+    /// What file devices write to one of these, or below it.
+    Files(&'r [PathBuf]),
+    /// What devices send over the network.
+    Sent,
+    /// That is not known.
+    Any,
+}
+
+impl Reads<'_> {
+    fn takes(self, device: &Device) -> bool {
+        match self {
+            Self::Files(paths) => {
+                let file = device.options.get("file_path").or_else(|| device.options.get("path"));
+                file.is_some_and(|file| paths.iter().any(|path| Path::new(file).starts_with(path)))
+            }
+            Self::Sent => matches!(device.kind.as_str(), "socket" | "http" | "syslog"),
+            Self::Any => false,
+        }
+    }
 }
 
 /// The devices of an answer of `sys/audit`, by path.
@@ -40,8 +65,8 @@ pub(super) fn believes_proxies(answer: &Value) -> Option<bool> {
     Some(tcp.all(is_set))
 }
 
-/// Judges the devices of one Vault.
-pub(super) fn judge(devices: &BTreeMap<String, Device>, findings: &mut Findings) {
+/// Judges the devices of one Vault, of which a source reads some.
+pub(super) fn judge(devices: &BTreeMap<String, Device>, reads: Reads<'_>, findings: &mut Findings) {
     let all = kinds::of(Provider::Vault);
     let mut paths = devices.keys();
     match (paths.next(), paths.next()) {
@@ -67,7 +92,7 @@ pub(super) fn judge(devices: &BTreeMap<String, Device>, findings: &mut Findings)
     for (path, device) in devices {
         in_clear(path, device, findings);
     }
-    left_out(devices, findings);
+    left_out(devices, reads, findings);
 }
 
 const OPENBAO: &str = "# OpenBao: as an `audit` stanza of its configuration file instead, unless unsafe_allow_api_audit_creation is set";
@@ -101,35 +126,46 @@ fn in_clear(path: &str, device: &Device, findings: &mut Findings) {
     }
 }
 
-/// What devices do not log. What one leaves out another may log, unless all leave something out.
-fn left_out(devices: &BTreeMap<String, Device>, findings: &mut Findings) {
-    let has = |option: &'static str| {
-        move |device: &&Device| device.options.get(option).is_some_and(|text| !text.is_empty())
-    };
+/// What devices do not log. Of those the source reads, what one leaves out another may log. When none
+/// is known to be the source's, it may be any of them.
+fn left_out(devices: &BTreeMap<String, Device>, reads: Reads<'_>, findings: &mut Findings) {
+    let own: Vec<(&String, &Device)> = devices.iter().filter(|(_, device)| reads.takes(device)).collect();
+    let is_known = !own.is_empty();
+    let meant = if is_known { own } else { devices.iter().collect() };
+    let has = |device: &Device, option: &str| device.options.get(option).is_some_and(|text| !text.is_empty());
     for (option, id, what) in [
         ("filter", "vault.requests-filtered", "requests no device's filter takes"),
         ("exclude", "vault.fields-excluded", "fields that devices leave out of their entries"),
     ] {
-        let with: Vec<_> = devices.iter().filter(|(_, device)| has(option)(device)).collect();
-        // A device without is enough; so is one that takes what no filter took.
-        let is_whole = devices.values().any(|device| !has(option)(&device))
-            || (option == "filter" && devices.values().any(|device| has("fallback")(&device)));
+        let with: Vec<_> = meant.iter().filter(|(_, device)| has(device, option)).collect();
         let Some((path, device)) = with.first() else { continue };
-        if is_whole {
-            findings.sound(format!(
-                "another audit device logs what {}'s {option} leaves out",
-                path.trim_end_matches('/')
-            ));
-            continue;
-        }
         let names: Vec<&str> = with.iter().map(|(path, _)| path.trim_end_matches('/')).collect();
-        findings.spot(Spot {
-            id,
-            what: what.to_owned(),
-            why: format!("{} have the option {option}, and no device is without", names.join(", ")),
-            mend: anew(path, device, &[option]),
-            lost: Lost::partly(kinds::of(Provider::Vault)),
-        });
+        // A device without is enough; so is one that takes what no filter took.
+        let is_whole = with.len() < meant.len()
+            || (option == "filter" && meant.iter().any(|(_, device)| has(device, "fallback")));
+        if is_whole && is_known {
+            findings.sound(format!(
+                "another of the source's devices logs what the {option} of {} leaves out",
+                names.join(", ")
+            ));
+        } else if is_whole {
+            findings.unknown(
+                "whether the source reads a device that leaves nothing out",
+                "a look at which device feeds it",
+                format!("{} have the option {option}, others have not", names.join(", ")),
+            );
+        } else {
+            findings.spot(Spot {
+                id,
+                what: what.to_owned(),
+                why: format!(
+                    "{} have the option {option}, and no device the source may read is without",
+                    names.join(", ")
+                ),
+                mend: anew(path, device, &[option]),
+                lost: Lost::partly(kinds::of(Provider::Vault)),
+            });
+        }
     }
 }
 
@@ -154,7 +190,7 @@ mod tests {
 
     fn judged(listed: &Value) -> Findings {
         let mut findings = Findings::default();
-        judge(&devices(&json!({ "data": listed })).expect("devices"), &mut findings);
+        judge(&devices(&json!({ "data": listed })).expect("devices"), Reads::Any, &mut findings);
         findings
     }
 
@@ -184,6 +220,21 @@ mod tests {
         check(&json!({"a/": filtered, "b/": file(&json!({"filter": "x", "fallback": "true"}))}), &[]);
         let excluded = file(&json!({"exclude": "[]"}));
         check(&json!({"a/": excluded, "b/": excluded}), &["vault.fields-excluded"]);
+    }
+
+    #[test]
+    fn what_counts_is_what_the_source_reads() {
+        let filtered = json!({"type": "socket", "options": {"filter": "x"}});
+        let listed = json!({"a/": file(&json!({"file_path": "/var/log/vault/a.log"})), "b/": filtered});
+        let of = |reads: Reads<'_>| {
+            let mut findings = Findings::default();
+            judge(&devices(&json!({ "data": listed })).expect("devices"), reads, &mut findings);
+            (ids(&findings), findings.unknown.len())
+        };
+        assert_eq!(of(Reads::Sent), (vec!["vault.requests-filtered"], 0));
+        assert_eq!(of(Reads::Files(&[PathBuf::from("/var/log/vault")])), (vec![], 0));
+        assert_eq!(of(Reads::Files(&[PathBuf::from("/elsewhere")])), (vec![], 1));
+        assert_eq!(of(Reads::Any), (vec![], 1));
     }
 
     #[test]

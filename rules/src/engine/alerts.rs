@@ -66,7 +66,7 @@ fn notes(members: &[Member]) -> Vec<Arc<str>> {
 /// The opening event always, then the earliest.
 fn evidence(incident: &Incident) -> Vec<Evidence> {
     let mut chosen: Vec<&Arc<Brief>> = incident.members.iter().map(|member| &member.brief).collect();
-    chosen.sort_by(|a, b| (a.time, &a.id).cmp(&(b.time, &b.id)));
+    chosen.sort_by(|a, b| a.order().cmp(&b.order()));
     let opener = chosen.iter().position(|member| member.id == incident.opened_by.id);
     if let Some(at) = opener.filter(|at| *at >= EVIDENCE_MAX) {
         chosen.swap(EVIDENCE_MAX - 1, at);

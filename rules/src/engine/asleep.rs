@@ -203,7 +203,7 @@ fn is_told(field: &Field) -> bool {
 
 impl Light {
     fn order(&self) -> (EventTime, &str) {
-        (self.brief.time, &self.brief.id)
+        self.brief.order()
     }
 }
 

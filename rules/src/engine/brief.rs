@@ -135,6 +135,11 @@ impl Shared {
 }
 
 impl Brief {
+    /// The order in which groups are swept: event time, then id, so that it never depends on arrival.
+    pub(crate) fn order(&self) -> (EventTime, &str) {
+        (self.time, &self.id)
+    }
+
     /// The event as far as it is remembered: who, from where, which secrets, when. What is not
     /// remembered is absent, or `other`.
     pub(crate) fn event(&self) -> AuditEvent<'_> {

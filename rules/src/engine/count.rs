@@ -76,6 +76,15 @@ impl CountState {
         }
     }
 
+    /// Groups that are awake, by what their names are hashed to.
+    #[cfg(test)]
+    pub(super) fn awake(&self) -> impl Iterator<Item = (u64, &Group)> {
+        self.groups.iter().filter_map(|(hash, slot)| match slot {
+            Slot::Awake(group) => Some((*hash, &**group)),
+            Slot::Asleep(_) => None,
+        })
+    }
+
     /// From now on every group is awake.
     #[cfg(test)]
     pub(super) fn never_sleep(&mut self) {
@@ -196,10 +205,7 @@ impl CountState {
             Taken::Woken => self.asleep += 1,
         }
         self.wake(counting, name, (context.view.around(), context.digests));
-        match self.groups.get(&name.hash) {
-            Some(Slot::Awake(group)) => Arrival::Swept(group.level_of(brief)),
-            Some(Slot::Asleep(_)) | None => Arrival::Swept(None),
-        }
+        Arrival::Swept(self.change(counting, name, |group, sweep| group.level_of(brief, sweep)).flatten())
     }
 
     /// Makes sure that a group is awake.
@@ -249,8 +255,14 @@ impl CountState {
         if let (Plays::Waiting(key), Some(hold)) = (part.plays, &counting.count.hold)
             && self.explanations.waiting_near(key, at.secs(), hold.secs) > 1
         {
-            self.look_again(counting, group, at.plus_secs(-hold.secs - 1));
+            self.look_at_waiting(counting, group, (at, hold));
         }
+    }
+
+    /// Looks again at what waits within `hold` of a time.
+    fn look_at_waiting(&mut self, counting: Counting<'_>, name: Name<'_>, (at, hold): (EventTime, &Hold)) {
+        let near = (at.plus_secs(-hold.secs - 1), at.plus_secs(hold.secs + 1));
+        self.change(counting, name, |group, sweep| group.look_at_waiting(near, sweep));
     }
 
     /// Looks at a group again; one that sleeps has nothing that could turn out otherwise.
@@ -275,7 +287,7 @@ impl CountState {
         let Some(hold) = counting.count.hold.as_ref().filter(clears) else { return };
         let at = context.seen().event.time;
         for group in self.explanations.explain(hold, hold_key(hold, context), at.secs()) {
-            self.look_again(counting, Name::from(&*group), at.plus_secs(-hold.secs - 1));
+            self.look_at_waiting(counting, Name::from(&*group), (at, hold));
         }
     }
 
@@ -300,11 +312,13 @@ impl CountState {
     }
 
     /// Tells what changed in its incidents since the last call.
-    pub(crate) fn changes(&mut self, tell: &mut dyn FnMut(Change<'_>)) {
+    pub(crate) fn changes(&mut self, counting: Counting<'_>, tell: &mut dyn FnMut(Change<'_>)) {
         let mut dirty = std::mem::take(&mut self.dirty);
         dirty.sort_unstable();
-        for (_, hash) in &dirty {
+        for (text, hash) in &dirty {
             if let Some(Slot::Awake(group)) = self.groups.get_mut(hash) {
+                let known = (&self.explanations, &self.lives, &self.lag);
+                swept(counting, Name { text, hash: *hash }, known, |sweep| group.finish(sweep));
                 group.changes(tell);
             }
         }

@@ -48,7 +48,7 @@ pub(crate) struct Key {
 }
 
 /// What one event adds to one counted condition.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Fact {
     /// One more, or not.
     Adds(bool),
@@ -109,10 +109,9 @@ pub(crate) struct Reading<'r, 'v> {
 }
 
 impl Entry {
-    /// The order in which a group is swept: event time, then id, so that it never depends on
-    /// arrival.
+    /// Its place in a group.
     pub(crate) fn order(&self) -> (EventTime, &str) {
-        (self.brief.time, &self.brief.id)
+        self.brief.order()
     }
 
     pub(crate) fn new(

@@ -1,40 +1,48 @@
 //! One group of one counting rule: its entries in event-time order, and the incidents they make.
 //!
 //! The incidents are a function of the set of entries. A sweep walks them in order, slides the
-//! window and opens and joins incidents. When an entry comes late, or an explanation changes what
-//! an earlier one means, the sweep is wound back to that place and goes on from there: the cost
-//! is what lies after it, not what lies in the window. Arrival order, batch borders and
-//! duplicates therefore change nothing.
+//! window and opens and joins incidents. An entry that comes late is put in its place when what was
+//! swept after it stands (`late.rs`). Otherwise, and when an explanation changes what an earlier entry
+//! means, the sweep is wound back to that place. It goes on from there when somebody needs to know:
+//! a further entry only up to its own place, whoever asks for changes to the end. What lies after a place
+//! is thus swept once for all that came late before it. Arrival order, batch borders and duplicates
+//! change nothing.
+//!
+//! What an entry raised when it came is judged by what lies before it, as if all had come in order.
 
 mod forgetting;
+mod index;
+mod late;
 mod telling;
 
 pub(crate) use telling::Change;
 
 use super::brief::Brief;
 use super::entry::{Entry, Role};
-use super::incident::{ACTORS_MAX, Incident, Member, Undo};
+use super::incident::{Incident, Member, Undo};
 use super::window::Window;
 use crate::rule::{Count, Op, Rule};
-use hashbrown::HashMap;
+use index::Index;
 use keywatch_event::{EventTime, Level};
+use std::sync::Arc;
 
 /// Entries and incidents of one group.
 #[derive(Debug)]
 pub(crate) struct Group {
-    entries: Vec<Entry>,
+    #[expect(clippy::vec_box, reason = "a late entry moves all after it: 8 bytes each, not 200")]
+    entries: Vec<Box<Entry>>,
     /// How many of the oldest entries are swept for good: they fill windows and are not looked
     /// at again.
     sealed: usize,
-    /// What the sweep did at each entry after those.
-    steps: Vec<Step>,
+    /// What the sweep did at each entry after those, as far as it went.
+    steps: Vec<Act>,
     window: Window,
     /// In order of opening; the serial number of the first is `serial`.
     incidents: Vec<Incident>,
     serial: u32,
-    /// Incidents by the keys they took, the earliest first.
-    full: HashMap<u128, Vec<u32>>,
-    base: HashMap<u128, Vec<u32>>,
+    /// Incidents by the keys they took, with and without the actor.
+    full: Index,
+    base: Index,
     /// Incidents that were told of and undone.
     undone: Vec<Incident>,
     /// Serial numbers of incidents that changed since they were last told of; some perhaps twice.
@@ -44,20 +52,13 @@ pub(crate) struct Group {
 }
 
 /// What the sweep did at one entry.
-#[derive(Debug)]
-struct Step {
-    /// How many entries left the window.
-    expired: u32,
-    act: Act,
-}
-
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 enum Act {
     Nothing,
     /// Joined or was attached to the incident of this serial number.
     Joined(u32, Box<Undo>),
     /// Opened the latest incident; the entries it took, with the incident they had.
-    Opened(Vec<(usize, Option<u32>)>),
+    Opened(Vec<(Arc<Brief>, Option<u32>)>),
 }
 
 /// What a sweep needs to know beyond the group.
@@ -81,7 +82,7 @@ pub(crate) enum Arrival {
     Known,
     /// It lies before what can still be judged here.
     Beyond,
-    /// It was swept, and belongs to an incident of this level, if any.
+    /// It was swept, and joined or opened an incident that then had this level, if any.
     Swept(Option<Level>),
 }
 
@@ -95,8 +96,8 @@ impl Group {
             window: Window::new(count),
             incidents: Vec::new(),
             serial: 0,
-            full: HashMap::new(),
-            base: HashMap::new(),
+            full: Index::default(),
+            base: Index::default(),
             undone: Vec::new(),
             touched: Vec::new(),
             dirty: false,
@@ -114,41 +115,94 @@ impl Group {
         if at < self.sealed {
             return Arrival::Beyond;
         }
-        self.wind_back(at, sweep.count);
-        self.entries.insert(at, entry);
-        self.go_on(sweep);
-        Arrival::Swept(self.level_at(at))
+        let entry = Box::new(entry);
+        let entry = if at < self.swept() { self.slip_in(at, entry, sweep) } else { Some(entry) };
+        if let Some(entry) = entry {
+            self.wind_back(at, sweep.count);
+            self.entries.insert(at, entry);
+        }
+        Arrival::Swept(self.level_at(at, sweep))
     }
 
     /// A group that slept until now, of whose entries the oldest `sealed` are sealed.
     pub(crate) fn woken(count: &Count, entries: Vec<Entry>, sealed: usize, sweep: &Sweep<'_>) -> Self {
+        let entries = entries.into_iter().map(Box::new).collect();
         let mut group = Self { entries, ..Self::new(count) };
-        group.go_on(sweep);
+        group.go_on(sealed, sweep);
         group.sealed = sealed.min(group.steps.len());
         group.steps.drain(..group.sealed);
         group
     }
 
-    /// The level of the incident an entry belongs to, found by its brief.
-    pub(crate) fn level_of(&self, brief: &Brief) -> Option<Level> {
-        let order = (brief.time, &*brief.id);
-        self.level_at(self.entries.binary_search_by(|entry| entry.order().cmp(&order)).ok()?)
+    /// The level an entry's incident had when it joined or opened it.
+    pub(crate) fn level_of(&mut self, brief: &Brief, sweep: &Sweep<'_>) -> Option<Level> {
+        let at = self.position(brief)?;
+        self.level_at(at, sweep)
+    }
+
+    /// Sweeps what is left.
+    pub(crate) fn finish(&mut self, sweep: &Sweep<'_>) {
+        self.go_on(self.entries.len(), sweep);
+    }
+
+    /// How many entries the sweep has passed.
+    fn swept(&self) -> usize {
+        self.sealed + self.steps.len()
+    }
+
+    fn position(&self, brief: &Brief) -> Option<usize> {
+        self.entries.binary_search_by(|entry| entry.order().cmp(&brief.order())).ok()
     }
 
     fn place_of(&self, entry: &Entry) -> usize {
         self.entries.partition_point(|known| known.order() < entry.order())
     }
 
-    fn level_at(&self, at: usize) -> Option<Level> {
-        let owner = self.entries.get(at)?.owner?;
-        self.incident(owner).map(|incident| incident.level)
+    /// The level of what the entry at `at` joined or opened, as it was then.
+    fn level_at(&mut self, at: usize, sweep: &Sweep<'_>) -> Option<Level> {
+        // Learned thresholds follow the order of arrival: they are told of every window at once.
+        self.go_on(if sweep.count.lagged.is_some() { self.entries.len() } else { at + 1 }, sweep);
+        self.dirty |= self.swept() < self.entries.len();
+        let serial = match self.step_at(at)? {
+            Act::Nothing => return None,
+            Act::Joined(serial, _) => *serial,
+            Act::Opened(_) => self.opened_by(at)?,
+        };
+        let then = self.next_join(serial, at + 1).map(|(_, undo)| undo.level);
+        then.or_else(|| self.incident(serial).map(|incident| incident.level))
     }
 
-    /// Sweeps again from the first entry at or after `from`: what explains it changed.
+    /// The incident that the entry at `at` opened.
+    fn opened_by(&self, at: usize) -> Option<u32> {
+        let order = self.entries.get(at)?.order();
+        let place =
+            self.incidents.binary_search_by(|incident| incident.opened_by.order().cmp(&order)).ok()?;
+        Some(self.serial + u32::try_from(place).unwrap_or(u32::MAX))
+    }
+
+    /// Sweeps again from the first entry at or after `from`: what it is by itself changed.
     pub(crate) fn look_again(&mut self, from: EventTime, sweep: &Sweep<'_>) {
         let at = self.entries.partition_point(|entry| entry.brief.time < from);
+        self.sweep_again(at, sweep);
+    }
+
+    /// Sweeps again from the first entry between `from` and `until` that is explained now, or not any
+    /// more; does nothing when there is none.
+    pub(crate) fn look_at_waiting(&mut self, (from, until): (EventTime, EventTime), sweep: &Sweep<'_>) {
+        let at = self.entries.partition_point(|entry| entry.brief.time < from).max(self.sealed);
+        let swept = self.entries.get(..self.swept()).unwrap_or_default();
+        let mut near = swept.iter().skip(at).take_while(|entry| entry.brief.time <= until);
+        if let Some(first) = near.position(|entry| entry.counted != sweep.counts(entry)) {
+            self.sweep_again(at + first, sweep);
+        }
+    }
+
+    fn sweep_again(&mut self, at: usize, sweep: &Sweep<'_>) {
         self.wind_back(at.max(self.sealed), sweep.count);
-        self.go_on(sweep);
+        self.dirty |= self.swept() < self.entries.len();
+        if sweep.count.lagged.is_some() {
+            self.finish(sweep);
+        }
     }
 
     /// How many entries are kept.
@@ -180,12 +234,12 @@ impl Group {
     }
 
     fn wind_back(&mut self, to: usize, count: &Count) {
-        while self.sealed + self.steps.len() > to {
-            let Some(step) = self.steps.pop() else { return };
-            let at = self.sealed + self.steps.len();
-            self.take_back(at, step.act, count);
+        while self.swept() > to {
+            let Some(act) = self.steps.pop() else { return };
+            let at = self.swept();
+            self.take_back(at, act, count);
             if self.entries.get(at).is_some_and(|entry| entry.counted) {
-                self.window.back(&self.entries, at, step.expired);
+                self.window.back(&self.entries, at, count.timespan_secs);
             }
             if let Some(entry) = self.entries.get_mut(at) {
                 entry.counted = false;
@@ -200,8 +254,8 @@ impl Group {
                 if let Some(incident) =
                     place_of(serial, self.serial).and_then(|at| self.incidents.get_mut(at))
                 {
-                    forget(&mut self.full, incident.full_keys.drain(undo.full_keys..), serial);
-                    forget(&mut self.base, incident.base_keys.drain(undo.base_keys..), serial);
+                    self.full.forget(incident.full_keys.drain(undo.full_keys..), serial);
+                    self.base.forget(incident.base_keys.drain(undo.base_keys..), serial);
                     incident.undo(&undo);
                     if let Some(entry) = self.entries.get(at).filter(|entry| entry.counted) {
                         incident.bring(entry, count, true);
@@ -213,10 +267,12 @@ impl Group {
             Act::Opened(taken) => {
                 let Some(mut incident) = self.incidents.pop() else { return };
                 let serial = self.next_serial();
-                forget(&mut self.full, incident.full_keys.drain(..), serial);
-                forget(&mut self.base, incident.base_keys.drain(..), serial);
-                for (at, before) in taken {
-                    self.own(at, before);
+                self.full.forget(incident.full_keys.drain(..), serial);
+                self.base.forget(incident.base_keys.drain(..), serial);
+                for (brief, before) in taken {
+                    if let Some(at) = self.position(&brief) {
+                        self.own(at, before);
+                    }
                 }
                 if incident.told.is_some() {
                     self.dirty = true;
@@ -240,25 +296,22 @@ impl Group {
         }
     }
 
-    fn go_on(&mut self, sweep: &Sweep<'_>) {
-        while self.sealed + self.steps.len() < self.entries.len() {
-            let step = self.step(self.sealed + self.steps.len(), sweep);
-            self.steps.push(step);
+    /// Sweeps up to the entry at `to`.
+    fn go_on(&mut self, to: usize, sweep: &Sweep<'_>) {
+        while self.swept() < to.min(self.entries.len()) {
+            let act = self.step(self.swept(), sweep);
+            self.steps.push(act);
         }
     }
 
-    fn step(&mut self, at: usize, sweep: &Sweep<'_>) -> Step {
-        let Some(entry) = self.entries.get_mut(at) else { return Step { expired: 0, act: Act::Nothing } };
-        entry.counted = match entry.role {
-            Role::Attached(..) => false,
-            Role::Hit => true,
-            Role::Waiting(_) => !(sweep.explained)(entry),
-        };
+    fn step(&mut self, at: usize, sweep: &Sweep<'_>) -> Act {
+        let Some(entry) = self.entries.get_mut(at) else { return Act::Nothing };
+        entry.counted = sweep.counts(entry);
         if entry.counted {
-            let expired = self.window.forward(&self.entries, at, sweep.count.timespan_secs);
-            return Step { expired, act: self.hit(at, sweep) };
+            self.window.forward(&self.entries, at, sweep.count.timespan_secs);
+            return self.hit(at, sweep);
         }
-        Step { expired: 0, act: self.attach(at, sweep) }
+        self.attach(at, sweep)
     }
 
     fn attach(&mut self, at: usize, sweep: &Sweep<'_>) -> Act {
@@ -296,13 +349,12 @@ impl Group {
             (sweep.observe)(time, observed, true);
             return self.join(at, serial, observed, sweep);
         }
-        let learned = sweep.bound_at(time, observed);
-        let opens = sweep.holds(observed, learned.as_ref()) && self.window.any_holds(sweep.count, window);
+        let opens = sweep.opens(time, (&self.window, observed), window);
         (sweep.observe)(time, observed, opens);
         if let Some(serial) = opens.then(|| self.repeated(entry, sweep)).flatten() {
             return self.join(at, serial, observed, sweep);
         }
-        if opens { self.open(at, observed, learned, sweep) } else { Act::Nothing }
+        if opens { self.open(at, observed, sweep) } else { Act::Nothing }
     }
 
     /// The earliest open incident that takes the entry by one of its keys.
@@ -311,15 +363,11 @@ impl Group {
             return None;
         }
         let time = entry.brief.time;
-        let open =
-            |serial: &&u32| self.incident(**serial).is_some_and(|incident| incident.takes(time, count));
-        let crowded = |serial: &&u32| {
-            self.incident(**serial).is_some_and(|incident| incident.actors.len() >= ACTORS_MAX)
-        };
-        let by_full = entry.keys.iter().filter_map(|key| self.full.get(&key.full)?.iter().find(open));
-        let by_base =
-            entry.keys.iter().filter_map(|key| self.base.get(&key.base)?.iter().filter(crowded).find(open));
-        by_full.chain(by_base).min().copied()
+        let open = |serial: &u32| self.incident(*serial).is_some_and(|incident| incident.takes(time, count));
+        let crowded = |serial: &u32| self.incident(*serial).is_some_and(Incident::is_crowded);
+        let by_full = entry.keys.iter().filter_map(|key| self.full.of(key.full).find(open));
+        let by_base = entry.keys.iter().filter_map(|key| self.base.of(key.base).filter(crowded).find(open));
+        by_full.chain(by_base).min()
     }
 
     /// The latest incident that told of what the window holds, all but too little.
@@ -328,9 +376,9 @@ impl Group {
         if count.incident.repeats_secs == 0 {
             return None;
         }
-        let told = entry.keys.iter().filter_map(|key| self.full.get(&key.full)).flatten();
+        let told = entry.keys.iter().flat_map(|key| self.full.of(key.full));
         let told: Vec<(u32, &Incident)> = told
-            .filter_map(|serial| Some((*serial, self.incident(*serial)?)))
+            .filter_map(|serial| Some((serial, self.incident(serial)?)))
             .filter(|(_, incident)| incident.is_repeated(time, count))
             .collect();
         let latest = told.iter().map(|(serial, _)| *serial).max()?;
@@ -349,15 +397,16 @@ impl Group {
         incident.observed = incident.observed.max(observed);
         incident.bring(entry, sweep.count, false);
         for key in &*entry.keys {
-            remember(&mut self.full, &mut incident.full_keys, key.full, serial);
-            remember(&mut self.base, &mut incident.base_keys, key.base, serial);
+            let by = (serial, &entry.brief);
+            self.full.remember(key.full, by, &mut incident.full_keys);
+            self.base.remember(key.base, by, &mut incident.base_keys);
         }
         self.own(at, Some(serial));
         self.touch(serial);
         Act::Joined(serial, Box::new(undo))
     }
 
-    fn open(&mut self, at: usize, observed: f64, learned: Option<(f64, String)>, sweep: &Sweep<'_>) -> Act {
+    fn open(&mut self, at: usize, observed: f64, sweep: &Sweep<'_>) -> Act {
         let Some(entry) = self.entries.get(at) else { return Act::Nothing };
         let time = entry.brief.time;
         let free = |owner: Option<u32>| {
@@ -365,26 +414,43 @@ impl Group {
         };
         let window = (self.window.first..=at).filter_map(|place| Some((place, self.entries.get(place)?)));
         let ours = window.filter(|(_, other)| other.counted && other.shares_base(entry) && free(other.owner));
-        let taken: Vec<(usize, Option<u32>)> = ours.map(|(place, other)| (place, other.owner)).collect();
-        let bound = match learned {
+        let ours: Vec<(usize, &Entry)> = ours.map(|(place, other)| (place, &**other)).collect();
+        let taken = ours.iter().map(|(_, other)| (Arc::clone(&other.brief), other.owner)).collect();
+        let places: Vec<usize> = ours.iter().map(|(place, _)| *place).collect();
+        let bound = match sweep.bound_at(time, observed) {
             Some((bound, from)) => (bound, Some(from)),
             None => (sweep.count.condition.bounds.first().map_or(1.0, |(_, bound)| *bound), None),
         };
         let serial = self.next_serial();
         self.incidents.push(Incident::open(&sweep.rule.id, entry, observed, bound));
         self.touch(serial);
-        for (place, _) in &taken {
-            self.join(*place, serial, observed, sweep);
+        for place in places {
+            self.join(place, serial, observed, sweep);
         }
         Act::Opened(taken)
     }
 }
 
 impl Sweep<'_> {
+    /// Whether windows count an entry, by what is known of explanations now.
+    fn counts(&self, entry: &Entry) -> bool {
+        match entry.role {
+            Role::Attached(..) => false,
+            Role::Hit => true,
+            Role::Waiting(_) => !(self.explained)(entry),
+        }
+    }
+
     /// The learned bound at a time, asked only when the rule's own is met.
     fn bound_at(&self, time: EventTime, observed: f64) -> Option<(f64, String)> {
         self.count.lagged.as_ref()?;
         self.fixed_holds(observed).then(|| (self.bound)(time))?
+    }
+
+    /// Whether a window that comes to that much, of the entries in it, opens an incident.
+    fn opens(&self, time: EventTime, (window, observed): (&Window, f64), entries: &[Box<Entry>]) -> bool {
+        let learned = self.bound_at(time, observed);
+        self.holds(observed, learned.as_ref()) && window.any_holds(self.count, entries)
     }
 
     fn fixed_holds(&self, observed: f64) -> bool {
@@ -400,24 +466,4 @@ impl Sweep<'_> {
 /// Place of an incident among those kept, of which `first` is the earliest.
 fn place_of(serial: u32, first: u32) -> Option<usize> {
     usize::try_from(serial.checked_sub(first)?).ok()
-}
-
-fn remember(index: &mut HashMap<u128, Vec<u32>>, keys: &mut Vec<u128>, key: u128, serial: u32) {
-    let incidents = index.entry(key).or_default();
-    if !incidents.contains(&serial) {
-        incidents.push(serial);
-        incidents.sort_unstable();
-        keys.push(key);
-    }
-}
-
-fn forget(index: &mut HashMap<u128, Vec<u32>>, keys: impl Iterator<Item = u128>, serial: u32) {
-    for key in keys {
-        if let Some(incidents) = index.get_mut(&key) {
-            incidents.retain(|other| *other != serial);
-            if incidents.is_empty() {
-                index.remove(&key);
-            }
-        }
-    }
 }

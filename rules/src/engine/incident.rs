@@ -48,7 +48,8 @@ pub(crate) struct Incident {
     pub(crate) waits: bool,
     pub(crate) full_keys: Vec<u128>,
     pub(crate) base_keys: Vec<u128>,
-    pub(crate) actors: Vec<Arc<str>>,
+    /// The first event of each of its actors, [`ACTORS_MAX`] at most.
+    actors: Vec<Arc<Brief>>,
     /// What was last said of it.
     pub(crate) told: Option<Told>,
     /// The values its events brought to the rule's condition, and how often: for rules that
@@ -59,7 +60,7 @@ pub(crate) struct Incident {
 }
 
 /// One event of an incident.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Member {
     pub(crate) brief: Arc<Brief>,
     pub(crate) note: Option<Arc<str>>,
@@ -81,19 +82,30 @@ pub(crate) struct Told {
     pub(crate) print: u64,
 }
 
-/// What a join changed, to take it back.
-#[derive(Clone, Debug)]
+/// What an incident was before a join, to come back to. How many events it had is not among it, so
+/// that an event which comes between two others later changes none of what was kept after it.
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Undo {
-    level: Level,
-    first: EventTime,
-    last: EventTime,
-    observed: f64,
-    members: usize,
+    pub(crate) level: Level,
+    pub(crate) last: EventTime,
+    pub(crate) observed: f64,
     actors: usize,
     /// Keys it had.
     pub(crate) full_keys: usize,
     /// Keys without the actor it had.
     pub(crate) base_keys: usize,
+}
+
+impl Member {
+    /// The entry as a member, of whose facts the first `conditions` are no escalation's.
+    fn of(entry: &Entry, conditions: usize) -> Self {
+        Self {
+            brief: Arc::clone(&entry.brief),
+            note: entry.note.clone(),
+            weighs: entry.facts.get(conditions..).unwrap_or_default().into(),
+            shares: entry.shares.clone(),
+        }
+    }
 }
 
 impl Incident {
@@ -157,9 +169,8 @@ impl Incident {
         self.first = self.first.min(entry.brief.time);
         self.last = self.last.max(entry.brief.time);
         self.level = self.level.max(level);
-        let actor = &entry.brief.who.actor;
-        if self.actors.len() < ACTORS_MAX && !self.actors.contains(actor) {
-            self.actors.push(Arc::clone(actor));
+        if !self.is_crowded() && self.first_of(entry).is_none() {
+            self.actors.push(Arc::clone(&entry.brief));
         }
         self.escalate(count, named);
         undo
@@ -178,37 +189,76 @@ impl Incident {
         let conditions = 1 + count.any.len();
         let named = self.members.len() < MEMBERS_MAX;
         if named {
-            self.members.push(Member {
-                brief: Arc::clone(&entry.brief),
-                note: entry.note.clone(),
-                weighs: entry.facts.get(conditions..).unwrap_or_default().into(),
-                shares: entry.shares.clone(),
-            });
+            self.members.push(Member::of(entry, conditions));
         }
         self.events += 1;
         named
+    }
+
+    /// The first event of the entry's actor.
+    fn first_of(&self, entry: &Entry) -> Option<&Arc<Brief>> {
+        self.actors.iter().find(|first| first.who.actor == entry.brief.who.actor)
+    }
+
+    /// Whether it has so many actors that it takes any more of the same key.
+    pub(crate) fn is_crowded(&self) -> bool {
+        self.actors.len() >= ACTORS_MAX
+    }
+
+    /// Whether it was so when the entry came.
+    pub(crate) fn was_crowded(&self, entry: &Entry) -> bool {
+        self.actors.get(ACTORS_MAX - 1).is_some_and(|last| last.order() < entry.order())
+    }
+
+    /// Whether the entry brings it an actor that none before it brought.
+    pub(crate) fn lacks_actor_of(&self, entry: &Entry) -> bool {
+        !self.was_crowded(entry) && self.first_of(entry).is_none_or(|first| first.order() > entry.order())
+    }
+
+    /// Takes an entry that counts in between those it has, and that brings it no new key and no new
+    /// actor.
+    pub(crate) fn slip_in(&mut self, entry: &Entry, (level, observed): (Level, f64), count: &Count) {
+        let at = self.members.partition_point(|member| member.brief.order() < entry.order());
+        if at < MEMBERS_MAX {
+            self.members.insert(at, Member::of(entry, 1 + count.any.len()));
+            self.members.truncate(MEMBERS_MAX);
+        }
+        self.events += 1;
+        self.last = self.last.max(entry.brief.time);
+        self.level = self.level.max(level);
+        self.observed = self.observed.max(observed);
+        self.bring(entry, count, false);
+    }
+
+    /// Its members before an entry, the latest first.
+    pub(crate) fn members_before(&self, entry: &Entry) -> impl Iterator<Item = &Member> {
+        let upto = self.members.partition_point(|member| member.brief.order() < entry.order());
+        self.members.get(..upto).unwrap_or_default().iter().rev()
+    }
+
+    /// Whether it names as many events as it may.
+    pub(crate) fn is_full(&self) -> bool {
+        self.members.len() >= MEMBERS_MAX
     }
 
     /// What it is now, to come back to.
     pub(crate) fn mark(&self) -> Undo {
         Undo {
             level: self.level,
-            first: self.first,
             last: self.last,
             observed: self.observed,
-            members: self.members.len(),
             actors: self.actors.len(),
             full_keys: self.full_keys.len(),
             base_keys: self.base_keys.len(),
         }
     }
 
-    /// Takes the latest join back; keys are the group's to take back.
+    /// Takes the latest join back; keys are the group's to take back. What joins an incident that is open
+    /// is not before its first event, which therefore stays.
     pub(crate) fn undo(&mut self, undo: &Undo) {
-        self.members.truncate(undo.members);
         self.events -= 1;
-        (self.level, self.first, self.last) = (undo.level, undo.first, undo.last);
-        self.observed = undo.observed;
+        self.members.truncate(usize::try_from(self.events).unwrap_or(MEMBERS_MAX));
+        (self.level, self.last, self.observed) = (undo.level, undo.last, undo.observed);
         self.actors.truncate(undo.actors);
         self.weighed = false;
     }

@@ -105,9 +105,12 @@ impl Engine {
     pub(super) fn conclude(&mut self, verdicts: &mut Verdicts) {
         let rules = Arc::clone(&self.rules);
         let batch = self.batch;
-        for (rule, state) in rules.rules.iter().zip(&mut self.states) {
-            if let (Kind::Count(count), State::Count(state)) = (&rule.kind, state) {
-                state.changes(&mut |change| verdicts.change(batch, (rule, count), change));
+        for (at, (rule, state)) in rules.rules.iter().zip(&mut self.states).enumerate() {
+            if let (Kind::Count(count), State::Count(state)) = (&rule.kind, state)
+                && let Some(asks) = self.dispatch.asks(at)
+            {
+                let counting = Counting { rule, count, asks };
+                state.changes(counting, &mut |change| verdicts.change(batch, (rule, count), change));
             }
         }
         verdicts.changes = self.parts.settle(std::mem::take(&mut verdicts.changes), self.newest);
@@ -421,9 +424,7 @@ impl Verdicts {
             AlertChange::Updated { was, alert, .. } => *was != alert.id,
             AlertChange::Withdrawn { .. } => false,
         };
-        if opens {
-            self.keep_members(batch, count.matters_secs(true), incident);
-        }
+        self.keep_members(batch, count.matters_secs(true), (incident, opens));
         self.changes.push(change);
     }
 }

@@ -54,16 +54,18 @@ impl Lives {
     pub(crate) fn created(&mut self, secret: &str, by: &str, at: i64) -> Again {
         let by = self.hashing.hash_one(by);
         let life = self.life(secret, at);
+        let before = life.own();
         if life.created.is_none_or(|before| before < (at, by)) {
             life.created = Some((at, by));
         }
-        life.groups.clone()
+        life.again(before)
     }
 
     /// A secret was read; names the groups to look at again.
     pub(crate) fn read(&mut self, secret: &str, by: &str, at: i64) -> Again {
         let by = self.hashing.hash_one(by);
         let life = self.life(secret, at);
+        let before = life.own();
         life.readers = match life.readers {
             [Some((reader, last)), other] if reader == by => [Some((by, last.max(at))), other],
             [first, Some((reader, last))] if reader == by => [first, Some((by, last.max(at)))],
@@ -78,7 +80,7 @@ impl Lives {
         if let [None, Some(_)] = life.readers {
             life.readers.swap(0, 1);
         }
-        life.groups.clone()
+        life.again(before)
     }
 
     /// A secret was deleted by an event of `group`.
@@ -93,11 +95,30 @@ impl Lives {
     /// Whether `by`, deleting `secret` at `at`, made it within `within` seconds before and
     /// nobody else read it since.
     pub(crate) fn is_own_and_fresh(&self, secret: &str, by: &str, at: i64, within: i64) -> bool {
-        let Some(life) = self.secrets.get(secret) else { return false };
-        let Some((created, maker)) = life.created else { return false };
-        let by = self.hashing.hash_one(by);
-        let fresh = (0..=within).contains(&(at - created)) && maker == by;
-        fresh && !life.readers.iter().flatten().any(|(reader, last)| *reader != by && *last >= created)
+        let own = self.secrets.get(secret).and_then(Life::own);
+        own.is_some_and(|(created, maker)| {
+            (0..=within).contains(&(at - created)) && maker == self.hashing.hash_one(by)
+        })
+    }
+}
+
+impl Life {
+    /// When it was made and by whom, if nobody else read it since: all that matters to deletions.
+    fn own(&self) -> Option<(i64, u64)> {
+        let (created, maker) = self.created?;
+        let others = self.readers.iter().flatten();
+        let read = others.into_iter().any(|(reader, last)| *reader != maker && *last >= created);
+        (!read).then_some((created, maker))
+    }
+
+    /// Groups whose deletions are judged otherwise than by what it was before: those after it was made.
+    fn again(&self, before: Option<(i64, u64)>) -> Again {
+        let now = self.own();
+        if now == before {
+            return Vec::new();
+        }
+        let since = before.into_iter().chain(now).map(|(created, _)| created).min().unwrap_or(i64::MIN);
+        self.groups.iter().map(|(group, earliest)| (group.clone(), since.max(*earliest))).collect()
     }
 }
 

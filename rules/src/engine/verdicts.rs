@@ -46,11 +46,14 @@ impl Verdicts {
         }
     }
 
-    /// Events that an incident took when it opened matter longer than was known when they were
-    /// judged: those of this batch, and those of earlier ones.
-    pub(crate) fn keep_members(&mut self, batch: u64, secs: i64, incident: &Incident) {
+    /// Events that an incident took later than they were judged matter longer than was known then:
+    /// those of this batch, and when it opened those of earlier ones.
+    pub(crate) fn keep_members(&mut self, batch: u64, secs: i64, (incident, opened): (&Incident, bool)) {
         for member in incident.members.iter().filter(|member| member.brief.batch.0 == batch) {
             self.matters(usize::try_from(member.brief.batch.1).unwrap_or(usize::MAX), secs);
+        }
+        if !opened {
+            return;
         }
         let earlier = incident.members.iter().filter(|member| member.brief.batch.0 != batch);
         let matters_secs = u32::try_from(secs).unwrap_or(u32::MAX);

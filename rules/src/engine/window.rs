@@ -6,6 +6,7 @@
 use super::entry::{Entry, Fact};
 use crate::rule::{Condition, Count, Counted, Op, Presence, Step};
 use hashbrown::HashMap;
+use keywatch_event::EventTime;
 use std::collections::BTreeMap;
 
 /// What the entries of a window come to.
@@ -115,30 +116,51 @@ impl Window {
         distinct.into_iter().flat_map(HashMap::keys).copied()
     }
 
-    /// Takes the entry at `at` in and lets go what is too old for it; how many went.
-    pub(crate) fn forward(&mut self, entries: &[Entry], at: usize, timespan_secs: i64) -> u32 {
-        let Some(entry) = entries.get(at) else { return 0 };
+    /// Takes the entry at `at` in and lets go what is too old for it.
+    pub(crate) fn forward(&mut self, entries: &[Box<Entry>], at: usize, timespan_secs: i64) {
+        let Some(entry) = entries.get(at) else { return };
         let since = entry.brief.time.plus_secs(-timespan_secs);
-        let mut expired = 0;
         while let Some(oldest) = entries.get(self.first).filter(|old| old.brief.time < since) {
             self.remove(oldest);
             self.first += 1;
-            expired += 1;
         }
         self.add(entry);
-        expired
     }
 
-    /// Undoes [`Self::forward`] for the entry at `at`, the latest taken in.
-    pub(crate) fn back(&mut self, entries: &[Entry], at: usize, expired: u32) {
+    /// Undoes [`Self::forward`] for the entry at `at`, the latest taken in: what the one before it that
+    /// counts still reached comes back.
+    pub(crate) fn back(&mut self, entries: &[Box<Entry>], at: usize, timespan_secs: i64) {
         if let Some(entry) = entries.get(at) {
             self.remove(entry);
         }
-        for _ in 0..expired {
-            self.first -= 1;
-            if let Some(entry) = entries.get(self.first) {
-                self.add(entry);
-            }
+        let before = entries.get(..at).unwrap_or_default().iter().rfind(|entry| entry.counted);
+        let since = before.map(|entry| entry.brief.time.plus_secs(-timespan_secs));
+        while let Some(place) = self.first.checked_sub(1)
+            && let Some(entry) = entries.get(place)
+            && since.is_none_or(|since| entry.brief.time >= since)
+        {
+            self.add(entry);
+            self.first = place;
+        }
+    }
+
+    /// A window as it was before the entry at `at` was taken in.
+    pub(crate) fn before(count: &Count, entries: &[Box<Entry>], at: usize) -> Self {
+        let mut window = Self::new(count);
+        let Some(entry) = entries.get(at) else { return window };
+        let since = entry.brief.time.plus_secs(-count.timespan_secs);
+        let earlier = entries.get(..at).unwrap_or_default();
+        window.first = earlier.partition_point(|entry| entry.brief.time < since);
+        earlier.iter().skip(window.first).for_each(|entry| window.add(entry));
+        window
+    }
+
+    /// Makes room for a late entry, when the latest that counts has the event time `latest`.
+    pub(crate) fn slip_in(&mut self, entry: &Entry, latest: EventTime, timespan_secs: i64) {
+        if entry.brief.time < latest.plus_secs(-timespan_secs) {
+            self.first += 1;
+        } else {
+            self.add(entry);
         }
     }
 
@@ -158,12 +180,12 @@ impl Window {
 
     /// What the rule's own condition comes to now; `window` are the entries from the oldest in
     /// the window to the latest.
-    pub(crate) fn observed(&self, count: &Count, window: &[Entry]) -> f64 {
+    pub(crate) fn observed(&self, count: &Count, window: &[Box<Entry>]) -> f64 {
         self.measures.first().map_or(0.0, |measure| value(measure, &count.condition.of, window))
     }
 
     /// Whether a further condition holds, or there is none.
-    pub(crate) fn any_holds(&self, count: &Count, window: &[Entry]) -> bool {
+    pub(crate) fn any_holds(&self, count: &Count, window: &[Box<Entry>]) -> bool {
         let further = self.measures.get(1..).unwrap_or_default();
         let met = |(condition, measure): (&Condition, &Measure)| {
             let got = value(measure, &condition.of, window);
@@ -189,7 +211,7 @@ impl Op {
 }
 
 #[expect(clippy::cast_precision_loss, reason = "counts stay far below 2^52; sums are shown, not stored")]
-fn value(measure: &Measure, of: &Counted, window: &[Entry]) -> f64 {
+fn value(measure: &Measure, of: &Counted, window: &[Box<Entry>]) -> f64 {
     match (measure, of) {
         (Measure::Count(count), _) => *count as f64,
         (Measure::Distinct(values), _) => values.len() as f64,
@@ -240,7 +262,7 @@ fn nearest_rank(ranked: &BTreeMap<i64, u32>, count: u64, percent: f64) -> f64 {
 /// Whether the steps occur one after the other, each at or after the one before: taking every
 /// step as early as it can be had leaves the most for the next. Within one instant there is no
 /// order (CloudTrail writes whole seconds), so a step may use entries that sort before.
-fn ordered(steps: &[Step], window: &[Entry]) -> bool {
+fn ordered(steps: &[Step], window: &[Box<Entry>]) -> bool {
     let mut from = 0;
     let mut used = Vec::with_capacity(steps.len());
     for (hit, step) in steps.iter().enumerate() {
@@ -256,7 +278,7 @@ fn ordered(steps: &[Step], window: &[Entry]) -> bool {
 fn complete<'w>(
     hit: usize,
     step: &Step,
-    entries: impl Iterator<Item = (usize, &'w Entry)>,
+    entries: impl Iterator<Item = (usize, &'w Box<Entry>)>,
     used: &[usize],
 ) -> Option<usize> {
     let mut seen: Vec<u64> = Vec::new();

@@ -130,6 +130,7 @@ impl DoctorAzure {
 #[cfg(test)]
 mod tests {
     use crate::config::testing::problems;
+    use crate::config::{self, Layers};
 
     #[track_caller]
     fn check(yaml: &str, wanted: &[&str]) {
@@ -137,6 +138,13 @@ mod tests {
         let texts: Vec<&str> =
             found.iter().map(|text| text.split_once(": ").map_or(text.as_str(), |(_, text)| text)).collect();
         assert_eq!(texts, wanted);
+    }
+
+    #[test]
+    fn what_only_the_doctor_shows_is_not_needed_to_run() {
+        let text = "sources:\n  - name: a\n    files: [/a]\ndoctor:\n  vaults:\n    - {source: a, vault: {address: \"https://v.example.com\", token: \"env:NOT_SET\"}}\n";
+        let config = config::load(&Layers::of_text("keywatch.yaml", text)).expect("a configuration");
+        assert_eq!((config.named.len(), config.secrets_needed().len()), (1, 0));
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use super::refused;
 use crate::config::section::DoctorVault;
+use crate::doctor::vault::Reads;
 use crate::doctor::{Findings, stored, vault};
 use keywatch_secrets::{Settings, VaultInquiry};
 use keywatch_store::Picture;
@@ -12,7 +13,12 @@ const DEVICES: &str = "sys/audit";
 const STATE: &str = "sys/config/state/sanitized";
 
 /// Asks the Vault that feeds a source, when one is named; else looks at what came.
-pub(super) async fn ask(named: Option<&DoctorVault>, picture: Option<&Picture>, findings: &mut Findings) {
+pub(super) async fn ask(
+    named: Option<&DoctorVault>,
+    reads: Reads<'_>,
+    picture: Option<&Picture>,
+    findings: &mut Findings,
+) {
     let Some(named) = named else {
         findings.unknown(
             "which audit devices there are",
@@ -26,7 +32,7 @@ pub(super) async fn ask(named: Option<&DoctorVault>, picture: Option<&Picture>, 
     let inquiry = VaultInquiry::new(&settings);
     let right = |path: &str, extra: &str| format!("path \"{path}\" {{ capabilities = [\"read\"{extra}] }}");
     match inquiry.read(DEVICES).await.map(|answer| vault::devices(&answer)) {
-        Ok(Ok(devices)) => vault::judge(&devices, findings),
+        Ok(Ok(devices)) => vault::judge(&devices, reads, findings),
         Ok(Err(unread)) => findings.unknown("which audit devices there are", "an answer of Vault's", unread),
         Err(unanswered) => {
             refused(findings, "which audit devices there are", &right(DEVICES, ", \"sudo\""), &unanswered);

@@ -29,24 +29,39 @@ pub(super) fn judge(rules: &[Rule], region: &str, findings: &mut Findings) {
             lost: Lost::wholly(all),
         });
     }
-    let passes_reads = on.iter().any(|(rule, _)| matches!(rule.state, State::All | State::Unknown));
-    if passes_reads {
-        findings.sound("a rule passes reads on");
+    let matched = |kind: &Kind| on.iter().map(|(_, pattern)| by_pattern(pattern, kind)).max();
+    // What a rule's state lets through of what its pattern takes.
+    let passing = |kind: &Kind| {
+        let passes = |rule: &Rule| rule.state != State::Writes || kind.log != "read";
+        on.iter().filter(|(rule, _)| passes(rule)).map(|(_, pattern)| by_pattern(pattern, kind)).max()
+    };
+    let is_taken = |taken: Option<Taken>| taken.is_some_and(|taken| taken != Taken::Nothing);
+    let unread: Vec<&'static Kind> =
+        all.iter().filter(|kind| is_taken(matched(kind)) && !is_taken(passing(kind))).collect();
+    if unread.is_empty() {
+        findings.sound("rules pass reads on");
     } else {
-        findings.spot(Spot {
-            id: "aws.rule-without-reads",
-            what: "reads: of secrets, by decryption, of roles taken on".to_owned(),
-            why: format!("the rule {} is in state ENABLED, which passes no read-only events", first.name),
-            mend: vec![put(first, region, &first.pattern)],
-            lost: Lost::wholly(all.iter().filter(|kind| kind.log == "read")),
-        });
+        findings.spot(without_reads(unread, &on, region));
     }
-    let taken = |kind: &&Kind| on.iter().map(|(_, pattern)| by_pattern(pattern, kind)).max();
     // Events of services nobody names are left out by every sensible rule.
     let lost: Vec<&'static Kind> =
-        all.iter().filter(|kind| kind.service.is_some() && taken(kind) == Some(Taken::Nothing)).collect();
+        all.iter().filter(|kind| kind.service.is_some() && !is_taken(matched(kind))).collect();
     if !lost.is_empty() {
         findings.spot(left_out(lost, &on, region));
+    }
+}
+
+fn without_reads(lost: Vec<&'static Kind>, on: &[&(&Rule, Value)], region: &str) -> Spot {
+    let mut services: Vec<&str> = lost.iter().filter_map(|kind| kind.service).collect();
+    services.dedup();
+    let writing = || on.iter().map(|(rule, _)| rule).filter(|rule| rule.state == State::Writes);
+    let names: Vec<&str> = writing().map(|rule| rule.name.as_str()).collect();
+    Spot {
+        id: "aws.rule-without-reads",
+        what: format!("reads, by decryption and of roles taken on too, at {}", services.join(", ")),
+        why: format!("the rule {} is in state ENABLED, which passes no read-only events", names.join(", ")),
+        mend: writing().map(|rule| put(rule, region, &rule.pattern)).collect(),
+        lost: Lost::wholly(lost),
     }
 }
 
@@ -165,6 +180,12 @@ mod tests {
     fn of_several_rules_the_widest_counts() {
         assert!(ids(&judged(&[(State::Writes, EVERYTHING), (State::All, EVERYTHING)])).is_empty());
         assert_eq!(ids(&judged(&[(State::Disabled, EVERYTHING)])), ["aws.rule-disabled"]);
+        // Reads of KMS alone come through.
+        let keys = r#"{"detail":{"eventSource":["kms.amazonaws.com"]}}"#;
+        let findings = judged(&[(State::Writes, EVERYTHING), (State::All, keys)]);
+        assert_eq!(ids(&findings), ["aws.rule-without-reads"]);
+        assert!(!findings.spots[0].what.contains("kms") && findings.spots[0].what.contains("secretsmanager"));
+        assert_eq!(findings.spots[0].mend.len(), 1);
         let findings = judged(&[]);
         assert!(findings.spots.is_empty() && findings.sound.is_empty());
         assert_eq!(findings.unknown.len(), 1);

@@ -128,6 +128,8 @@ fn the_sink_that_feeds_a_subscription_is_found_above_its_project() {
         of(Sink { filter: "logName:\"%2Factivity\"".to_owned(), ..sink("kw") }),
         ["gcp.filter-leaves-out"]
     );
+    let findings = pulled(vec![("organizations/1", Ok(vec![sink("kw"), sink("more")]))]);
+    assert_eq!((findings.spots.len(), findings.unknown.len()), (0, 1));
     let other = Sink { destination: "storage.googleapis.com/b".to_owned(), ..sink("kw") };
     let findings = pulled(vec![("organizations/1", Ok(vec![other]))]);
     assert_eq!((findings.spots.len(), findings.unknown.len()), (0, 1));

@@ -49,7 +49,7 @@ pub async fn of_queue(access: &Access, secrets: &SecretManager, settings: &Setti
     let queue = queue::facts(&way, &settings.queue).await;
     let (mut trails, mut rules) = (None, None);
     match settings.carries {
-        Carries::Objects => trails = Some(trails::all(access, secrets, &region).await),
+        Carries::Objects => trails = Some(trails::all(access, secrets, &region, &[]).await),
         Carries::Events => {
             let arn = queue.as_ref().map(|queue| queue.arn.clone()).map_err(Clone::clone);
             rules = Some(match arn {
@@ -71,27 +71,20 @@ pub async fn of_lookup(
     for (role, region) in lookup::lanes(settings) {
         let account = lookup::account(access, role).to_owned();
         let there = access.elsewhere(role, region);
-        let found = trails::all(&there, secrets, region).await;
-        match surveys.iter_mut().find(|survey| survey.account == account) {
-            Some(survey) => {
-                survey.trails = joined(std::mem::replace(&mut survey.trails, Ok(Vec::new())), found);
-            }
-            None => surveys.push(AccountSurvey { account, trails: found }),
+        let known = surveys.iter_mut().find(|survey| survey.account == account);
+        let Some(survey) = known else {
+            let trails = trails::all(&there, secrets, region, &[]).await;
+            surveys.push(AccountSurvey { account, trails });
+            continue;
+        };
+        // What one region does not say leaves the whole unknown.
+        let Ok(trails) = &mut survey.trails else { continue };
+        match trails::all(&there, secrets, region, trails).await {
+            Ok(more) => trails.extend(more),
+            Err(untold) => survey.trails = Err(untold),
         }
     }
     surveys
-}
-
-/// The trails of two regions: one that reaches both is told in both. What one region does not say
-/// leaves the whole unknown.
-fn joined(known: Answer<Vec<Trail>>, found: Answer<Vec<Trail>>) -> Answer<Vec<Trail>> {
-    let (mut known, found) = (known?, found?);
-    for trail in found {
-        if !known.iter().any(|other| other.arn == trail.arn) {
-            known.push(trail);
-        }
-    }
-    Ok(known)
 }
 
 /// What was not answered, and the permission it takes.

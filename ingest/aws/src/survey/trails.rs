@@ -55,8 +55,14 @@ pub struct Status {
     pub delivery_error: Option<String>,
 }
 
-/// Every trail that records something in `region`.
-pub(super) async fn all(access: &Access, secrets: &SecretManager, region: &str) -> Answer<Vec<Trail>> {
+/// Every trail that records something in `region` and is not `known`: one that reaches several regions
+/// is told in each of them, and asked once.
+pub(super) async fn all(
+    access: &Access,
+    secrets: &SecretManager,
+    region: &str,
+    known: &[Trail],
+) -> Answer<Vec<Trail>> {
     let way = access.elsewhere(None, region).open(secrets).await;
     let client = aws_sdk_cloudtrail::Client::new(&way.config);
     let answer = client
@@ -66,7 +72,11 @@ pub(super) async fn all(access: &Access, secrets: &SecretManager, region: &str) 
         .await
         .map_err(|error| untold("cloudtrail:DescribeTrails", &Failure::of(&error)))?;
     let mut trails = Vec::new();
-    for found in answer.trail_list.unwrap_or_default().into_iter().take(TRAILS_MAX) {
+    let is_new = |found: &aws_sdk_cloudtrail::types::Trail| {
+        !known.iter().any(|trail| Some(trail.arn.as_str()) == found.trail_arn.as_deref())
+    };
+    let found = answer.trail_list.unwrap_or_default().into_iter();
+    for found in found.filter(is_new).take(TRAILS_MAX) {
         let home = found.home_region.clone().unwrap_or_else(|| region.to_owned());
         // A trail is asked where it lives: elsewhere only its shadow is known.
         let client = if home == region {

@@ -1,7 +1,7 @@
 //! How a group gives memory back: what can no longer be judged again is sealed, what no window
 //! reaches goes, and when memory is short the oldest entries go whatever windows see.
 
-use super::{Act, Group, Window, forget};
+use super::{Act, Group, Window};
 use crate::engine::incident::Incident;
 use crate::rule::Count;
 use keywatch_event::EventTime;
@@ -35,16 +35,7 @@ impl Group {
         self.sealed -= excess.min(self.sealed);
         for at in 0..self.entries.len() {
             if self.entries.get(at).is_some_and(|entry| entry.counted) {
-                let expired = window.forward(&self.entries, at, count.timespan_secs);
-                if let Some(step) = at.checked_sub(self.sealed).and_then(|at| self.steps.get_mut(at)) {
-                    step.expired = expired;
-                }
-            }
-        }
-        for step in &mut self.steps {
-            if let Act::Opened(taken) = &mut step.act {
-                *taken =
-                    taken.iter().filter_map(|(at, owner)| Some((at.checked_sub(excess)?, *owner))).collect();
+                window.forward(&self.entries, at, count.timespan_secs);
             }
         }
         self.window = window;
@@ -60,34 +51,16 @@ impl Group {
         if count == 0 {
             return;
         }
-        self.forget_expired(count);
+        // No entry that may still come has them in its window.
         self.entries.drain(..count);
         self.sealed -= count;
         self.window.first -= count;
-        for step in &mut self.steps {
-            if let Act::Opened(taken) = &mut step.act {
-                *taken =
-                    taken.iter().filter_map(|(at, owner)| Some((at.checked_sub(count)?, *owner))).collect();
-            }
-        }
-    }
-
-    /// The oldest `count` entries go: steps that would bring them back into the window when they
-    /// are wound back do so no more. No entry that may still come has them in its window.
-    fn forget_expired(&mut self, count: usize) {
-        let expired: usize = self.steps.iter().filter_map(|step| usize::try_from(step.expired).ok()).sum();
-        let mut lacking = count.saturating_sub(self.window.first.saturating_sub(expired));
-        for step in &mut self.steps {
-            let less = lacking.min(usize::try_from(step.expired).unwrap_or(0));
-            step.expired -= u32::try_from(less).unwrap_or(0);
-            lacking -= less;
-        }
     }
 
     /// Forgets incidents at the front that are over before `floor` and were made by entries that
     /// are sealed.
     fn drop_closed(&mut self, floor: EventTime, count: &Count) {
-        let opened_since = self.steps.iter().filter(|step| matches!(step.act, Act::Opened(_))).count();
+        let opened_since = self.steps.iter().filter(|step| matches!(step, Act::Opened(_))).count();
         let settled = self.incidents.len().saturating_sub(opened_since);
         let is_over = |incident: &&Incident| {
             !incident.takes(floor, count)
@@ -96,8 +69,8 @@ impl Group {
         let over = self.incidents.iter().take(settled).take_while(is_over).count();
         for (at, incident) in self.incidents.drain(..over).enumerate() {
             let serial = self.serial + u32::try_from(at).unwrap_or(u32::MAX);
-            forget(&mut self.full, incident.full_keys.into_iter(), serial);
-            forget(&mut self.base, incident.base_keys.into_iter(), serial);
+            self.full.forget(incident.full_keys.into_iter(), serial);
+            self.base.forget(incident.base_keys.into_iter(), serial);
         }
         self.serial += u32::try_from(over).unwrap_or(u32::MAX);
     }

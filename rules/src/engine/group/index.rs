@@ -1,0 +1,53 @@
+//! Which incidents took a key, and by which event they did.
+
+use crate::engine::brief::Brief;
+use crate::engine::entry::Entry;
+use hashbrown::HashMap;
+use std::sync::Arc;
+
+/// Incidents by the keys they took.
+#[derive(Debug, Default, PartialEq)]
+pub(super) struct Index(HashMap<u128, Vec<Took>>);
+
+/// An incident that took a key.
+#[derive(Debug, PartialEq)]
+struct Took {
+    serial: u32,
+    /// The first of its events that has the key.
+    by: Arc<Brief>,
+}
+
+impl Index {
+    /// Serial numbers of the incidents that took a key, in order.
+    pub(super) fn of(&self, key: u128) -> impl Iterator<Item = u32> {
+        self.0.get(&key).into_iter().flatten().map(|took| took.serial)
+    }
+
+    /// As [`Self::of`], of those that took it by an event before the entry.
+    pub(super) fn before(&self, key: u128, entry: &Entry) -> impl Iterator<Item = u32> {
+        let took = self.0.get(&key).into_iter().flatten();
+        took.filter(|took| took.by.order() < entry.order()).map(|took| took.serial)
+    }
+
+    /// An incident has a key by an event; a key it did not have joins `keys`.
+    pub(super) fn remember(&mut self, key: u128, (serial, by): (u32, &Arc<Brief>), keys: &mut Vec<u128>) {
+        let took = self.0.entry(key).or_default();
+        if let Err(at) = took.binary_search_by_key(&serial, |took| took.serial) {
+            took.insert(at, Took { serial, by: Arc::clone(by) });
+            keys.push(key);
+        }
+    }
+
+    /// The incident has these keys no more.
+    pub(super) fn forget(&mut self, keys: impl Iterator<Item = u128>, serial: u32) {
+        for key in keys {
+            let Some(took) = self.0.get_mut(&key) else { continue };
+            if let Ok(at) = took.binary_search_by_key(&serial, |took| took.serial) {
+                took.remove(at);
+            }
+            if took.is_empty() {
+                self.0.remove(&key);
+            }
+        }
+    }
+}
