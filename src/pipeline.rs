@@ -9,17 +9,29 @@ mod past;
 
 use bench::{Bench, Said, Tally};
 use chrono::{DateTime, Utc};
+use keywatch_event::scrubbed::marks;
 use keywatch_event::{Evaluation, EventTime, Level, Provider, Reject};
 use keywatch_ingest::provider::Normalizer;
 use keywatch_ingest::{Batch, scrub};
 use keywatch_rules::{Engine, Gauges, RuleSet, Settings};
 use keywatch_store::{Committed, Incoming, IncomingEvent, PositionChange, Routing, Store, StoreError};
 use past::Past;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 /// Most stored events that windows are rebuilt from at a start: as many as the engine keeps.
 const SIGNALS_MAX: u32 = 100_000;
+
+/// How many of what could not be read held secret values, and of which kinds.
+fn leaks(rejects: &[Reject]) -> (u64, BTreeSet<&'static str>) {
+    let (mut count, mut kinds) = (0, BTreeSet::new());
+    for reject in rejects {
+        let found = marks(&reject.bytes);
+        count += u64::from(!found.is_empty());
+        kinds.extend(found);
+    }
+    (count, kinds)
+}
 
 /// Normaliser, rules and store, in a row.
 pub(crate) struct Pipeline {
@@ -42,6 +54,8 @@ pub(crate) struct Stepped {
     pub(crate) levels: HashMap<(Provider, Level), u64>,
     /// Records that could not be read, by kind.
     pub(crate) rejects: BTreeMap<&'static str, u64>,
+    /// How many of those held secret values, and of which kinds.
+    pub(crate) leaks: (u64, BTreeSet<&'static str>),
 }
 
 impl Pipeline {
@@ -127,7 +141,7 @@ impl Pipeline {
         for reject in &rejects {
             *kinds.entry(reject.reason.kind()).or_insert(0) += 1;
         }
-        Ok(Stepped { committed, newest, levels: judge.said.levels, rejects: kinds })
+        Ok(Stepped { committed, newest, levels: judge.said.levels, rejects: kinds, leaks: leaks(&rejects) })
     }
 
     /// Asks the rules that wait for something that does not happen; what they say is to be

@@ -189,6 +189,7 @@ impl Watched {
     }
 
     fn heard(&mut self, stepped: &Stepped, now: i64) {
+        self.tell_leaks(stepped);
         let committed = stepped.committed;
         let events = committed.fresh + committed.duplicates;
         self.recent.count(now, events + committed.rejects, committed.rejects);
@@ -201,6 +202,21 @@ impl Watched {
         self.late.least_secs = Some(self.late.least_secs.map_or(delay, |least| least.min(delay)));
         if self.habits.heard(now, delay, self.patience) {
             self.has_changed = true;
+        }
+    }
+
+    /// Secret values in records raise KW-138; here are those in what is no record.
+    fn tell_leaks(&self, stepped: &Stepped) {
+        let (count, kinds) = &stepped.leaks;
+        if *count > 0 {
+            let kinds: Vec<&str> = kinds.iter().copied().collect();
+            let text = format!(
+                "{count} record(s) of {} that cannot be read held secret values ({}), which were replaced; the page of \
+                 rejects has them",
+                self.name,
+                kinds.join(", ")
+            );
+            self.health.noticed(Observed::Leak, "", text);
         }
     }
 

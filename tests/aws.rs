@@ -4,6 +4,9 @@
 //! they did nothing.
 #![expect(clippy::print_stdout, reason = "a test that does nothing must say so")]
 
+mod door;
+mod roles;
+
 use crate::harness::browser::Browser;
 use crate::harness::{Receiver, SECRET, Service, Site, wait_until};
 use std::net::{TcpListener, TcpStream};
@@ -63,7 +66,7 @@ impl Drop for Moto {
     }
 }
 
-fn configure(site: &Site, receiver: &Receiver, source: &str) {
+pub(crate) fn configure(site: &Site, receiver: &Receiver, source: &str) {
     let folder = site.folder.path().display();
     std::fs::write(site.path("key-id"), "AKIAEXAMPLE").expect("a key");
     std::fs::write(site.path("key"), SECRET).expect("a key");

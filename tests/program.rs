@@ -21,5 +21,6 @@ mod peers;
 mod push;
 mod reload;
 mod rules;
+mod scrub;
 mod secrets;
 mod watch;

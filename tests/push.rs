@@ -1,5 +1,7 @@
 //! A real OpenBao that pushes to Keywatch, and a sender that Keywatch is killed under.
 
+mod full;
+
 use crate::harness::logs::vault_line;
 use crate::harness::{Receiver, Service, Site, program, run, text, wait_until};
 use crate::peers::installed;
@@ -104,16 +106,47 @@ fn stored(site: &Site) -> (u64, u64) {
 
 fn site() -> (Receiver, Site, (u16, u16)) {
     let receiver = Receiver::start(true);
-    let site = Site::new(&receiver);
+    let (site, ports) = site_of(&receiver, "1GiB");
+    (receiver, site, ports)
+}
+
+/// A device and an address for requests, with spools of this size.
+fn site_of(receiver: &Receiver, spool: &str) -> (Site, (u16, u16)) {
+    let site = Site::new(receiver);
     let (socket, http) = (free_port(), free_port());
     let folder = site.folder.path().display();
     std::fs::write(site.path("token"), "open-sesame\n").expect("a token");
     let yaml = std::fs::read_to_string(site.config()).expect("a configuration");
     let sources = format!(
-        "sources:\n  - name: device\n    vault: {{tcp: \"127.0.0.1:{socket}\"}}\n  - name: requests\n    http: {{listen: \"127.0.0.1:{http}\", tokens: [\"file:{folder}/token\"]}}\n"
+        "sources:\n  - name: device\n    vault: {{tcp: \"127.0.0.1:{socket}\", spool: {{size: {spool}}}}}\n  - name: requests\n    http: {{listen: \"127.0.0.1:{http}\", tokens: [\"file:{folder}/token\"], spool: {{size: {spool}}}}}\n"
     );
     std::fs::write(site.config(), yaml.replace("sources:\n", &sources)).expect("a configuration");
-    (receiver, site, (socket, http))
+    (site, (socket, http))
+}
+
+/// Holds the database until it is dropped.
+struct Lock(Child);
+
+impl Lock {
+    fn take(setup: &Path, site: &Site) -> Self {
+        let mut lock = Command::new(setup.join("venv/bin/python"))
+            .args(["-c", LOCK])
+            .arg(site.database())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("Python starts");
+        let mut held = [0; 5];
+        lock.stdout.as_mut().expect("a pipe").read_exact(&mut held).expect("the database is held");
+        Self(lock)
+    }
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        drop(self.0.stdin.take());
+        let _reaped = self.0.wait();
+    }
 }
 
 #[test]
@@ -213,15 +246,7 @@ fn while_the_database_is_locked_senders_are_answered_and_nothing_is_lost() {
     let (_receiver, site, (_, http)) = site();
     let service = Service::start(&site.config());
     wait_until("Keywatch listens", LIMIT, || listens(http));
-    let mut lock = Command::new(setup.join("venv/bin/python"))
-        .args(["-c", LOCK])
-        .arg(site.database())
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .expect("Python starts");
-    let mut held = [0; 5];
-    lock.stdout.as_mut().expect("a pipe").read_exact(&mut held).expect("the database is held");
+    let lock = Lock::take(&setup, &site);
     let mut number = 0;
     // Longer than a connection waits for the lock.
     wait_until("Keywatch says that the database is busy", LIMIT, || {
@@ -230,8 +255,7 @@ fn while_the_database_is_locked_senders_are_answered_and_nothing_is_lost() {
         number += 1;
         service.said().contains("was busy for too long")
     });
-    drop(lock.stdin.take());
-    assert!(lock.wait().expect("it ends").success());
+    drop(lock);
     wait_until("all is stored", LIMIT, || metric(&service, "keywatch_stored_events") >= number);
     assert_eq!(service.stop(), Some(0));
     assert_eq!(stored(&site), (number, 0));

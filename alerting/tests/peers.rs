@@ -369,7 +369,9 @@ async fn a_topic_of_another_account_is_reached_through_a_role_and_its_external_i
         let reply = send(&through(wrong), &notification("msg_1")).await;
         assert_eq!(reply.verdict, Verdict::TryAgain, "{reply:?}");
         let error = reply.error.expect("an error");
-        assert!(error.contains("AssumeRole"), "{error}");
+        assert!(error.contains("AssumeRole") && error.contains("in the role's trust policy"), "{error}");
+        let word = if wrong.is_some() { "see that `external_id`" } else { "write `external_id` if" };
+        assert!(error.contains(word), "{error}");
         let refused = cloud.says();
         assert_eq!((&refused["action"], &refused["status"]), (&json!("AssumeRole"), &json!(403)));
     }

@@ -20,14 +20,27 @@ pub enum Observed {
     GivenUp,
     /// What proves that a log is whole proves the opposite: a digest, a signature, a hash.
     Integrity,
+    /// There is no room for what is pushed to a source: it is refused, or dropped and counted.
+    Full,
+    /// What a source brought and could not be read held secret values; they were replaced.
+    Leak,
 }
 
 impl Observed {
     /// Every one, in the order of their declaration.
-    pub const ALL: &'static [Self] =
-        &[Self::Silence, Self::Lag, Self::Rejects, Self::Gap, Self::GivenUp, Self::Integrity];
+    pub const ALL: &'static [Self] = &[
+        Self::Silence,
+        Self::Lag,
+        Self::Rejects,
+        Self::Gap,
+        Self::GivenUp,
+        Self::Integrity,
+        Self::Full,
+        Self::Leak,
+    ];
     /// Their names, in the same order.
-    pub const NAMES: &'static [&'static str] = &["silence", "lag", "rejects", "gap", "given_up", "integrity"];
+    pub const NAMES: &'static [&'static str] =
+        &["silence", "lag", "rejects", "gap", "given_up", "integrity", "full", "leak"];
 
     /// Its name, as rules write it.
     #[must_use]
@@ -39,6 +52,8 @@ impl Observed {
             Self::Gap => "gap",
             Self::GivenUp => "given_up",
             Self::Integrity => "integrity",
+            Self::Full => "full",
+            Self::Leak => "leak",
         }
     }
 }

@@ -3,6 +3,9 @@
 aws.py ENDPOINT setup         makes buckets, topics, a queue with a dead-letter queue; prints its URL
 aws.py ENDPOINT write N       writes N records by each way
 aws.py ENDPOINT lost          tells the queue of an object that is not there
+aws.py ENDPOINT account A N   makes a queue in the account A and sends it N events; prints its URL, and the id and secret
+                              of a key that belongs to a user there
+aws.py ENDPOINT secret K N V  puts the value V into a secret N of the account the key K belongs to
 aws.py ENDPOINT left          prints how many messages are in the queue, and in the dead-letter queue
 """
 
@@ -99,6 +102,27 @@ def lost():
     client("sqs").send_message(QueueUrl=queue_url("keywatch"), MessageBody=json.dumps(notice))
 
 
+def account(name, count):
+    role = f"arn:aws:iam::{name}:role/keywatch"
+    taken = client("sts").assume_role(RoleArn=role, RoleSessionName="test")["Credentials"]
+    keys = {"aws_access_key_id": taken["AccessKeyId"], "aws_secret_access_key": taken["SecretAccessKey"],
+            "aws_session_token": taken["SessionToken"]}
+    sqs, iam = (boto3.client(service, endpoint_url=sys.argv[1], region_name=REGION, **keys) for service in ("sqs", "iam"))
+    url = sqs.create_queue(QueueName="keywatch")["QueueUrl"]
+    for n in range(count):
+        event = {"version": "0", "detail-type": "AWS API Call via CloudTrail", "source": "aws.secretsmanager",
+                 "account": name, "region": REGION, "resources": [], "detail": record(name, n + 1)}
+        sqs.send_message(QueueUrl=url, MessageBody=json.dumps(event))
+    iam.create_user(UserName="keywatch")
+    key = iam.create_access_key(UserName="keywatch")["AccessKey"]
+    print(url, key["AccessKeyId"], key["SecretAccessKey"])
+
+
+def secret(key, name, value):
+    boto3.client("secretsmanager", endpoint_url=sys.argv[1], region_name=REGION, aws_access_key_id=key,
+                 aws_secret_access_key="secret").create_secret(Name=name, SecretString=value)
+
+
 def left():
     names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
     found = []
@@ -112,6 +136,10 @@ if sys.argv[2] == "setup":
     setup()
 elif sys.argv[2] == "write":
     write(int(sys.argv[3]))
+elif sys.argv[2] == "account":
+    account(sys.argv[3], int(sys.argv[4]))
+elif sys.argv[2] == "secret":
+    secret(*sys.argv[3:6])
 elif sys.argv[2] == "lost":
     lost()
 else:

@@ -173,6 +173,14 @@ impl Topic {
         Ok(bounded::bounded(client))
     }
 
+    /// What mends credentials that are not to be had; nothing when it is not known.
+    fn remedy(&self, chain: &str) -> String {
+        if chain.contains("ExpiredToken") {
+            return "; the AWS session has ended: sign in again, or give Keywatch a role".to_owned();
+        }
+        self.sns.role.as_ref().map(|role| remedy_of_role(role, chain)).unwrap_or_default()
+    }
+
     fn judged(&self, error: &SdkError<PublishError>) -> Reply {
         let status = error.raw_response().map(|response| response.status().as_u16());
         let code = error.code().unwrap_or_default().to_owned();
@@ -181,7 +189,7 @@ impl Topic {
         let Some(status) = status else {
             let chain = readable(DisplayErrorContext(error).to_string().as_bytes()).unwrap_or_default();
             let root: String = chain.chars().take(400).collect();
-            return Reply::failed(format!("could not publish to {topic}: {root}"));
+            return Reply::failed(format!("could not publish to {topic}: {root}{}", self.remedy(&chain)));
         };
         let answer = format!("answered {status} {code}");
         let asked = error.raw_response().and_then(|response| response.headers().get("retry-after"));
@@ -194,6 +202,8 @@ impl Topic {
             ..Reply::failed(format!("{answer}{remedy}"))
         };
         if CREDENTIALS.contains(&code.as_str()) || matches!(status, 401 | 403) {
+            // Another client reads the shared files anew, in case somebody has signed in again.
+            *self.client.lock().unwrap_or_else(PoisonError::into_inner) = None;
             let remedy = format!(
                 "; grant sns:Publish on {topic} (and kms:GenerateDataKey* and kms:Decrypt on its key, if it has one)"
             );
@@ -215,6 +225,22 @@ impl Topic {
             _ => reply(Verdict::TryAgain, ""),
         }
     }
+}
+
+/// What mends a role that AWS does not let Keywatch take on, as far as AWS says.
+fn remedy_of_role(role: &Role, chain: &str) -> String {
+    let arn = &role.arn;
+    if !chain.contains("AccessDenied") {
+        return String::new();
+    }
+    let id = if role.external_id.is_some() {
+        "see that `external_id` is the one it asks for in sts:ExternalId"
+    } else {
+        "write `external_id` if it asks for sts:ExternalId"
+    };
+    format!(
+        "; grant sts:AssumeRole on {arn} to the identity Keywatch has, name that identity in the role's trust policy, and {id}"
+    )
 }
 
 /// Resolves one endpoint's host, through the policy.

@@ -3,6 +3,8 @@
 //! One cache of credentials per source serves every client, so that a refusal can throw away what
 //! was refused, and the next request asks for new ones.
 
+use crate::identity::{Handle, Own, Stored, TakenOn};
+use crate::refusal::Refusal;
 use aws_config::{BehaviorVersion, SdkConfig};
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::error::CredentialsError;
@@ -10,10 +12,9 @@ use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvid
 use aws_sdk_sqs::config::retry::RetryConfig;
 use aws_sdk_sqs::config::timeout::TimeoutConfig;
 use aws_sdk_sqs::config::{IdentityCache, Region};
-use keywatch_secrets::{SecretManager, SecretRef, SecretValue};
+use keywatch_secrets::{SecretManager, SecretRef};
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 use tokio::sync::Mutex;
 
@@ -25,8 +26,6 @@ const ASK_AGAIN: Duration = Duration::from_mins(5);
 /// A request's time: a long poll takes 20 seconds.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(40);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// What CloudTrail shows as the session's name in Keywatch's own calls.
-const SESSION_NAME: &str = "keywatch";
 
 /// How a source reaches AWS.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -39,8 +38,9 @@ pub struct Access {
     pub profile: Option<String>,
     /// Keys instead of the chain or a profile.
     pub keys: Option<Keys>,
-    /// A role to take on with those credentials.
-    pub role: Option<Role>,
+    /// Roles to take on, one after the other: the first with those credentials, each other with the
+    /// one before. AWS ends the session of a role taken on with a role after an hour at most.
+    pub roles: Vec<Role>,
 }
 
 /// Keys of an IAM user, each a reference to a secret.
@@ -79,15 +79,15 @@ pub(crate) struct Way {
 impl Access {
     /// Prepares clients. Credentials are asked for when they are needed.
     pub(crate) async fn open(&self, secrets: &SecretManager) -> Way {
+        let timeouts = TimeoutConfig::builder()
+            .connect_timeout(CONNECT_TIMEOUT)
+            .operation_attempt_timeout(REQUEST_TIMEOUT)
+            .build();
         let mut loader = aws_config::defaults(BehaviorVersion::latest())
             .retry_config(RetryConfig::disabled())
-            .timeout_config(
-                TimeoutConfig::builder()
-                    .connect_timeout(CONNECT_TIMEOUT)
-                    .operation_attempt_timeout(REQUEST_TIMEOUT)
-                    .build(),
-            )
-            .identity_cache(IdentityCache::no_cache());
+            .timeout_config(timeouts)
+            .identity_cache(IdentityCache::no_cache())
+            .no_credentials();
         if let Some(region) = &self.region {
             loader = loader.region(Region::new(region.clone()));
         }
@@ -97,89 +97,26 @@ impl Access {
         if let Some(profile) = &self.profile {
             loader = loader.profile_name(profile);
         }
-        let stored = self.keys.clone().map(|keys| {
-            let (secrets, is_refused) = (secrets.clone(), AtomicBool::new(false));
-            Arc::new(Stored { keys, secrets, last: Mutex::new(None), is_refused })
-        });
-        if let Some(stored) = &stored {
-            loader = loader.credentials_provider(Handle(Arc::clone(stored)));
-        }
-        let base = loader.load().await;
-        let inner = match &self.role {
-            Some(role) => Some(SharedCredentialsProvider::new(taken_on(role, &base).await)),
-            None => base.credentials_provider(),
+        let mut config = loader.load().await;
+        let stored = self.keys.clone().map(|keys| Arc::new(Stored::new(keys, secrets.clone())));
+        let mut inner = match &stored {
+            Some(stored) => SharedCredentialsProvider::new(Handle(Arc::clone(stored))),
+            None => SharedCredentialsProvider::new(Own::new(self.profile.clone(), &config)),
         };
+        for role in &self.roles {
+            config = config.into_builder().credentials_provider(inner).build();
+            inner = SharedCredentialsProvider::new(TakenOn::new(role, &config).await);
+        }
         let wallet = Wallet(Arc::new(Purse { inner, stored, held: Mutex::new(None) }));
-        let config =
-            base.into_builder().credentials_provider(SharedCredentialsProvider::new(wallet.clone())).build();
-        Way { config, wallet }
+        let signer = SharedCredentialsProvider::new(wallet.clone());
+        Way { config: config.into_builder().credentials_provider(signer).build(), wallet }
     }
 
-    /// The same access to another account, region or both.
+    /// The same access to another region, with one more role when another account is meant.
     #[must_use]
     pub fn elsewhere(&self, role: Option<&Role>, region: &str) -> Self {
-        Self {
-            region: Some(region.to_owned()),
-            role: role.cloned().or_else(|| self.role.clone()),
-            ..self.clone()
-        }
-    }
-}
-
-async fn taken_on(role: &Role, base: &SdkConfig) -> aws_config::sts::AssumeRoleProvider {
-    let mut builder =
-        aws_config::sts::AssumeRoleProvider::builder(&role.arn).session_name(SESSION_NAME).configure(base);
-    if let Some(id) = &role.external_id {
-        builder = builder.external_id(id);
-    }
-    builder.build().await
-}
-
-/// Keys that lie in a secret store.
-struct Stored {
-    keys: Keys,
-    secrets: SecretManager,
-    /// What was handed out last: the id and the secret.
-    last: Mutex<Option<(SecretValue, SecretValue)>>,
-    is_refused: AtomicBool,
-}
-
-impl Stored {
-    /// The keys; asked for anew when AWS has refused the last ones.
-    async fn fetch(&self) -> Result<Credentials, CredentialsError> {
-        let mut last = self.last.lock().await;
-        let refused = last.take().filter(|_| self.is_refused.swap(false, Ordering::Relaxed));
-        let (id, secret) = match &refused {
-            Some((id, secret)) => (
-                self.secrets.refused(&self.keys.id, id).await,
-                self.secrets.refused(&self.keys.secret, secret).await,
-            ),
-            None => (self.secrets.get(&self.keys.id).await, self.secrets.get(&self.keys.secret).await),
-        };
-        let id = id.map_err(CredentialsError::provider_error)?;
-        let secret = secret.map_err(CredentialsError::provider_error)?;
-        let found = Credentials::new(id.expose(), secret.expose(), None, None, "keywatch secret references");
-        *last = Some((id, secret));
-        Ok(found)
-    }
-}
-
-/// [`Stored`] as AWS's clients take it.
-#[derive(Clone)]
-struct Handle(Arc<Stored>);
-
-impl ProvideCredentials for Handle {
-    fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
-    where
-        Self: 'a,
-    {
-        future::ProvideCredentials::new(self.0.fetch())
-    }
-}
-
-impl fmt::Debug for Handle {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.debug_struct("Handle").field("keys", &self.0.keys).finish_non_exhaustive()
+        let roles = self.roles.iter().chain(role).cloned().collect();
+        Self { region: Some(region.to_owned()), roles, ..self.clone() }
     }
 }
 
@@ -188,7 +125,7 @@ impl fmt::Debug for Handle {
 pub(crate) struct Wallet(Arc<Purse>);
 
 struct Purse {
-    inner: Option<SharedCredentialsProvider>,
+    inner: SharedCredentialsProvider,
     stored: Option<Arc<Stored>>,
     held: Mutex<Option<(Credentials, Instant)>>,
 }
@@ -202,10 +139,7 @@ impl Wallet {
         {
             return Ok(credentials.clone());
         }
-        let inner = self.0.inner.as_ref().ok_or_else(|| {
-            CredentialsError::not_loaded("no credentials; give the service a role, a profile or keys")
-        })?;
-        let credentials = inner.provide_credentials().await?;
+        let credentials = self.0.inner.provide_credentials().await?;
         *held = Some((credentials.clone(), Instant::now()));
         Ok(credentials)
     }
@@ -213,7 +147,7 @@ impl Wallet {
     /// Throws away what was refused.
     pub(crate) async fn forget(&self) {
         if let Some(stored) = &self.0.stored {
-            stored.is_refused.store(true, Ordering::Relaxed);
+            stored.refuse();
         }
         *self.0.held.lock().await = None;
     }
@@ -247,7 +181,8 @@ impl object_store::CredentialProvider for Wallet {
     async fn get_credential(&self) -> object_store::Result<Arc<Self::Credential>> {
         let found = self.credentials().await.map_err(|error| object_store::Error::Unauthenticated {
             path: "credentials".to_owned(),
-            source: error.into(),
+            // The cause alone, so that whoever reads the error finds it.
+            source: Refusal::among(&error).cloned().map_or_else(|| error.into(), Into::into),
         })?;
         Ok(Arc::new(object_store::aws::AwsCredential {
             key_id: found.access_key_id().to_owned(),

@@ -1,5 +1,6 @@
 //! Why AWS did not do what it was asked, by what follows from it.
 
+use crate::refusal::{Refusal, remedy_for};
 use aws_sdk_sqs::error::{ProvideErrorMetadata, SdkError};
 use object_store::Error as Unread;
 use std::error::Error;
@@ -25,6 +26,8 @@ pub(crate) enum Trouble {
 pub(crate) struct Failure {
     pub(crate) trouble: Trouble,
     pub(crate) said: String,
+    /// What mends it, when that is known.
+    pub(crate) remedy: Option<String>,
 }
 
 /// Longest answer that is passed on.
@@ -67,27 +70,50 @@ const MISSING: &[&str] = &[
     "NoSuchBucket",
 ];
 
+/// An error and its causes, from the outside in.
+pub(crate) fn causes<'e>(
+    error: &'e (dyn Error + 'static),
+) -> impl Iterator<Item = &'e (dyn Error + 'static)> {
+    std::iter::successors(Some(error), |error| (*error).source())
+}
+
 /// An error with its causes, each once.
-fn chain(error: &dyn Error) -> String {
-    let mut said = vec![error.to_string()];
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let text = error.to_string();
+pub(crate) fn chain(error: &(dyn Error + 'static)) -> String {
+    let mut said: Vec<String> = Vec::new();
+    for text in causes(error).map(ToString::to_string) {
         if !said.iter().any(|known| known.contains(&text)) {
             said.push(text);
         }
-        cause = error.source();
     }
     said.join(": ")
 }
 
 impl Failure {
+    /// A failure that AWS has no part in.
+    pub(crate) fn new(trouble: Trouble, said: impl Into<String>) -> Self {
+        Self { trouble, said: said.into(), remedy: None }
+    }
+
+    /// What mends it, when that is known; else what usually does.
+    pub(crate) fn remedy_or<'f>(&'f self, usual: &'f str) -> &'f str {
+        self.remedy.as_deref().unwrap_or(usual)
+    }
+
+    /// The request could not be signed.
+    fn unsigned(refusal: &Refusal) -> Self {
+        let Refusal { trouble, said, remedy } = refusal;
+        Self { trouble: *trouble, said: short(said), remedy: Some(remedy.clone()) }
+    }
+
     /// Reads what an AWS client says.
     pub(crate) fn of<E, R>(error: &SdkError<E, R>) -> Self
     where
         E: ProvideErrorMetadata + Error + Send + Sync + 'static,
         R: Debug + Send + Sync + 'static,
     {
+        if let Some(refusal) = Refusal::among(error) {
+            return Self::unsigned(refusal);
+        }
         let said = match (error.code(), error.message()) {
             (Some(code), Some(message)) => format!("{code}: {message}"),
             (Some(code), None) => code.to_owned(),
@@ -102,20 +128,15 @@ impl Failure {
             }
             _ => Trouble::Unavailable,
         };
-        Self { trouble, said: short(&said) }
+        Self { trouble, said: short(&said), remedy: error.code().and_then(remedy_for).map(str::to_owned) }
     }
 
     /// Reads what the store of objects says.
     pub(crate) fn of_object(error: &Unread) -> Self {
-        let mut said = error.to_string();
-        let mut source = error.source();
-        while let Some(inner) = source {
-            let text = inner.to_string();
-            if !said.contains(&text) {
-                said = format!("{said}: {text}");
-            }
-            source = inner.source();
+        if let Some(refusal) = Refusal::among(error) {
+            return Self::unsigned(refusal);
         }
+        let said = chain(error);
         let has = |codes: &[&str]| codes.iter().any(|code| said.contains(code));
         let trouble = if matches!(error, Unread::NotFound { .. } | Unread::InvalidPath { .. }) {
             Trouble::Missing
@@ -128,11 +149,16 @@ impl Failure {
         } else {
             Trouble::Unavailable
         };
-        Self { trouble, said: short(&said) }
+        let code = CREDENTIALS.iter().find(|code| said.contains(**code));
+        Self {
+            trouble,
+            said: short(&said),
+            remedy: code.and_then(|code| remedy_for(code)).map(str::to_owned),
+        }
     }
 }
 
-fn trouble_of(code: &str) -> Trouble {
+pub(crate) fn trouble_of(code: &str) -> Trouble {
     let is = |codes: &[&str]| codes.contains(&code);
     if is(CREDENTIALS) {
         Trouble::Credentials

@@ -8,7 +8,9 @@
 mod access;
 mod failure;
 mod feed;
+mod identity;
 pub mod lookup;
+mod refusal;
 pub mod survey;
 pub mod trail;
 

@@ -28,6 +28,9 @@ pub struct Access {
     pub quota_project: Option<String>,
     /// Another address for every service: a private endpoint, or a test's.
     pub endpoint: Option<String>,
+    /// Another address than Google's where an account impersonated with `credentials` gets its
+    /// tokens.
+    pub issuer: Option<String>,
     /// Whether to send no credentials at all, as servers that only play Google want it.
     pub anonymous: bool,
 }
@@ -91,10 +94,11 @@ impl Purse {
         if self.access.anonymous {
             return Ok(anonymous::Builder::new().build());
         }
-        let own = match &self.access.credentials {
-            Some(reference) => self.stored(reference).await?,
-            None => self.default()?,
-        };
+        // What is stored impersonates by itself, see `impersonating`.
+        if let Some(reference) = &self.access.credentials {
+            return self.stored(reference).await;
+        }
+        let own = self.default()?;
         let Some(principal) = &self.access.impersonate else { return Ok(own) };
         let mut builder =
             impersonated::Builder::from_source_credentials(own).with_target_principal(principal.clone());
@@ -128,6 +132,20 @@ impl Purse {
         Ok(credentials)
     }
 
+    /// The stored credentials as those of the account they impersonate.
+    fn impersonating(&self, json: serde_json::Value) -> serde_json::Value {
+        let Some(principal) = &self.access.impersonate else { return json };
+        let universe = json.get("universe_domain").and_then(serde_json::Value::as_str);
+        let usual = || format!("https://iamcredentials.{}", universe.unwrap_or("googleapis.com"));
+        let issuer = self.access.issuer.clone().unwrap_or_else(usual);
+        serde_json::json!({
+            "type": "impersonated_service_account",
+            "service_account_impersonation_url":
+                format!("{issuer}/v1/projects/-/serviceAccounts/{principal}:generateAccessToken"),
+            "source_credentials": json,
+        })
+    }
+
     fn parse(&self, reference: &SecretRef, text: &str) -> Result<Credentials, Failure> {
         let unread = || {
             unusable(&format!(
@@ -135,6 +153,7 @@ impl Purse {
             ))
         };
         let json: serde_json::Value = serde_json::from_str(text).map_err(|_quotes_the_secret| unread())?;
+        let json = self.impersonating(json);
         let kind = json.get("type").and_then(serde_json::Value::as_str).unwrap_or_default().to_owned();
         let quota = self.access.quota_project.clone();
         macro_rules! built {
@@ -159,7 +178,7 @@ impl Purse {
 }
 
 fn unusable(said: &str) -> Failure {
-    Failure { trouble: Trouble::Credentials, said: said.to_owned() }
+    Failure { trouble: Trouble::Credentials, said: said.to_owned(), remedy: None }
 }
 
 impl fmt::Debug for Wallet {

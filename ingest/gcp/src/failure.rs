@@ -26,7 +26,13 @@ pub(crate) enum Trouble {
 pub(crate) struct Failure {
     pub(crate) trouble: Trouble,
     pub(crate) said: String,
+    /// What mends it, where what was said tells more than its trouble.
+    pub(crate) remedy: Option<&'static str>,
 }
+
+/// What iamcredentials refuses names this permission.
+const IMPERSONATION: &str = "grant roles/iam.serviceAccountTokenCreator on the account that is impersonated to the identity that \
+                             impersonates it, and see that iamcredentials.googleapis.com is enabled";
 
 /// Longest answer that is passed on.
 const SAID_CHARS_MAX: usize = 300;
@@ -47,7 +53,7 @@ struct Told {
 
 impl Failure {
     pub(crate) fn new(trouble: Trouble, said: &str) -> Self {
-        Self { trouble, said: short(said) }
+        Self { trouble, said: short(said), remedy: None }
     }
 
     /// Reads an answer over HTTP that is an error.
@@ -105,11 +111,16 @@ impl Failure {
     /// Reads why there is no token.
     pub(crate) fn of_credentials(error: &CredentialsError) -> Self {
         let trouble = if error.is_transient() { Trouble::Unavailable } else { Trouble::Credentials };
-        Self::new(trouble, &format!("Google issues no token: {}", chain(error)))
+        let said = chain(error);
+        let remedy = said.contains("iam.serviceAccounts.getAccessToken").then_some(IMPERSONATION);
+        Self { remedy, ..Self::new(trouble, &format!("Google issues no token: {said}")) }
     }
 
     /// What mends it, where that does not depend on what was asked.
     pub(crate) const fn remedy(&self) -> &'static str {
+        if let Some(remedy) = self.remedy {
+            return remedy;
+        }
         match self.trouble {
             Trouble::Credentials => {
                 "give Keywatch credentials that Google accepts: check that the service account, its key and the federation still exist"

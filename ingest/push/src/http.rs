@@ -7,6 +7,7 @@
 mod admission;
 mod answer;
 mod body;
+mod certificate;
 mod event_grid;
 mod fetch;
 mod pubsub;

@@ -3,7 +3,7 @@
 //! Tells the source's health of what was dropped, once a second.
 
 use crate::spool::{Door, Kind, Lost, Parcel, Refusal};
-use keywatch_event::Place;
+use keywatch_event::{Observed, Place};
 use keywatch_ingest::source::{Clock, Health};
 use keywatch_ingest::{Batch, carrier, scrub};
 use std::sync::Arc;
@@ -11,6 +11,9 @@ use std::time::Duration;
 
 /// How often what was dropped is told.
 const TELL: Duration = Duration::from_secs(1);
+/// How often in a row nothing must have been refused until there is said to be room: a spool that is
+/// emptied as fast as it fills is full and not full from second to second.
+const CALM: u32 = 10;
 /// The part of a source's health that the spool is.
 const SPOOL: &str = "spool";
 
@@ -58,14 +61,16 @@ impl Intake {
 
     /// Tells what was dropped, until the source ends.
     pub(crate) async fn keep_telling(self) {
+        let mut calm = 0;
         loop {
             tokio::time::sleep(TELL).await;
-            self.tell_of_spool();
+            self.tell_of_spool(&mut calm);
         }
     }
 
-    pub(crate) fn tell_of_spool(&self) {
-        if let Some(Lost { count, why }) = self.door.take_lost() {
+    /// `calm` is for how many times nothing was refused.
+    fn tell_of_spool(&self, calm: &mut u32) {
+        for Lost { count, why } in self.door.take_lost() {
             self.health.drops(count);
             self.health.misses(format!("{count} record(s) were dropped: {why}"));
         }
@@ -73,6 +78,16 @@ impl Intake {
             None => self.health.works(SPOOL),
             Some(Refusal::Closed) => {}
             Some(why) => self.health.fails(SPOOL, why.to_string(), (self.clock)()),
+        }
+        match self.door.take_refusal() {
+            Some(Refusal::Closed) => {}
+            Some(why) => {
+                *calm = 0;
+                let text = format!("{} has no room for what is pushed to it: {why}", self.name);
+                self.health.stands(Observed::Full, "", Some(text));
+            }
+            None if *calm < CALM => *calm += 1,
+            None => self.health.stands(Observed::Full, "", None),
         }
     }
 }

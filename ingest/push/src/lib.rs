@@ -11,6 +11,7 @@ mod device;
 mod framer;
 mod http;
 mod intake;
+mod probe;
 mod pushed;
 mod spool;
 mod tls;

@@ -135,9 +135,14 @@ impl Door {
         self.0.lose(count, why);
     }
 
-    /// What was dropped since this was last asked.
-    pub(crate) fn take_lost(&self) -> Option<Lost> {
+    /// What was dropped since this was last asked, by reason.
+    pub(crate) fn take_lost(&self) -> Vec<Lost> {
         self.0.take_lost()
+    }
+
+    /// Why something was refused since this was last asked, or would be now.
+    pub(crate) fn take_refusal(&self) -> Option<Refusal> {
+        self.0.take_refusal()
     }
 
     /// Why the last write was refused; `None` when it was not.
@@ -150,6 +155,13 @@ impl Door {
 fn make_folder(folder: &Path) -> io::Result<()> {
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
     std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o700))
+}
+
+/// Whether a process has the spool in this folder open. Takes nothing away from it, and makes nothing.
+pub(crate) fn is_held(folder: &Path) -> bool {
+    let Ok(file) = File::open(folder.join("lock")) else { return false };
+    // A shared lock is refused as long as somebody has it alone, and is given back at once.
+    matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock))
 }
 
 /// Two processes in one spool would give one number to two records.

@@ -1,5 +1,6 @@
 //! TLS towards those who push: rustls with aws-lc-rs, TLS 1.2 and 1.3.
 
+use chrono::{DateTime, Utc};
 use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -7,9 +8,10 @@ use std::time::{Duration, Instant};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::crypto::aws_lc_rs;
 use tokio_rustls::rustls::pki_types::pem::PemObject;
-use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
 use tokio_rustls::rustls::server::WebPkiClientVerifier;
 use tokio_rustls::rustls::{RootCertStore, ServerConfig};
+use webpki::{ALL_VERIFICATION_ALGS, EndEntityCert, Error as Invalid, KeyUsage};
 
 /// How old what was read from the files may be when a connection comes: a renewed certificate
 /// takes over by itself.
@@ -76,6 +78,29 @@ fn open(tls: &Tls) -> Result<TlsAcceptor, String> {
     };
     let config = builder.with_single_cert(certificates, key);
     Ok(TlsAcceptor::from(Arc::new(config.map_err(|error| told(&tls.key, error.to_string()))?)))
+}
+
+/// Whether the files can be used, and the certificate is valid at this time.
+pub(crate) fn check(tls: &Tls, now: DateTime<Utc>) -> Result<(), String> {
+    open(tls)?;
+    let shown = tls.certificate.display();
+    let certificates = certificates(&tls.certificate)?;
+    let Some(own) = certificates.first() else { return Ok(()) };
+    let own = EndEntityCert::try_from(own).map_err(|error| format!("cannot use {shown}: {error}"))?;
+    let secs = u64::try_from(now.timestamp()).unwrap_or(0);
+    let now = UnixTime::since_unix_epoch(Duration::from_secs(secs));
+    let usage = KeyUsage::server_auth();
+    // Its times are looked at first; that nobody here knows who signed it is the senders' concern.
+    match own.verify_for_usage(ALL_VERIFICATION_ALGS, &[], &[], now, usage, None, None).map(drop) {
+        Err(Invalid::CertExpired { .. }) => Err(format!("the certificate in {shown} has expired; renew it")),
+        Err(Invalid::CertNotValidYet { .. }) => Err(format!(
+            "the certificate in {shown} is not valid yet; see whether this machine's clock is right"
+        )),
+        Err(Invalid::RequiredEkuNotFoundContext(_)) => {
+            Err(format!("the certificate in {shown} is not one for a server; have one made with serverAuth"))
+        }
+        Ok(()) | Err(_) => Ok(()),
+    }
 }
 
 fn certificates(path: &PathBuf) -> Result<Vec<CertificateDer<'static>>, String> {
@@ -159,6 +184,16 @@ mod tests {
         let strict = Tls { client_ca: Some(tls.certificate.clone()), ..tls };
         assert_eq!(heard(strict.clone(), false).await, None);
         assert_eq!(heard(strict, true).await.as_deref(), Some("word"));
+    }
+
+    #[test]
+    fn a_certificate_that_is_not_valid_now_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let tls = files(folder.path());
+        let at = |secs| DateTime::from_timestamp(secs, 0).unwrap();
+        assert_eq!(check(&tls, at(1_800_000_000)), Ok(()));
+        assert!(check(&tls, at(0)).unwrap_err().contains("is not valid yet"));
+        assert!(check(&tls, at(100_000_000_000)).unwrap_err().contains("has expired; renew it"));
     }
 
     #[test]

@@ -177,6 +177,12 @@ impl Health {
         self.keep_gap(text);
     }
 
+    /// Something was noticed in what this source brought that is no gap. Raises an alert, or adds to
+    /// the one that stands about the same `subject`.
+    pub fn noticed(&self, observed: Observed, subject: &str, text: String) {
+        self.states(observed, subject, text, Stated::Happened(1));
+    }
+
     /// Something about this source stands, or with `None` is over: a consumer that falls behind.
     /// Raises an alert once, which is withdrawn when it is over.
     pub fn stands(&self, observed: Observed, subject: &str, text: Option<String>) {

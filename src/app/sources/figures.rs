@@ -72,7 +72,13 @@ mod tests {
     fn stepped(fresh: usize, newest: i64) -> Stepped {
         let committed = keywatch_store::Committed { fresh, ..keywatch_store::Committed::default() };
         let newest = Some(EventTime::from_secs(newest));
-        Stepped { committed, newest, levels: HashMap::new(), rejects: BTreeMap::new() }
+        Stepped {
+            committed,
+            newest,
+            levels: HashMap::new(),
+            rejects: BTreeMap::new(),
+            leaks: Default::default(),
+        }
     }
 
     #[test]

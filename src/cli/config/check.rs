@@ -16,6 +16,7 @@ use keywatch_azure::Container;
 use keywatch_gcp::logging::Logging;
 use keywatch_gcp::objects::Bucket;
 use keywatch_gcp::pubsub::Subscription;
+use keywatch_push::Storage;
 use keywatch_store::History;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -88,8 +89,13 @@ async fn look(config: &Config) -> anyhow::Result<Vec<Finding>> {
         }
     }
     for source in &config.live {
-        let said = probe(source, config).await;
-        findings.push(Finding { what: format!("source {}", source.name), said });
+        let finding = |said| Finding { what: format!("source {}", source.name), said };
+        if let Way::Push(settings) = &source.way {
+            findings.push(finding(spool(&settings.storage)));
+            findings.extend(settings.probe(clock::now()).into_iter().map(finding));
+            continue;
+        }
+        findings.push(finding(probe(source, config).await));
     }
     findings.extend(secrets(config).await);
     findings.extend(receivers(config).await);
@@ -121,6 +127,24 @@ fn chain(error: &dyn std::error::Error) -> String {
 /// Whether the folder of the database can be written to and has room.
 fn disk(database: &Path) -> Result<String, String> {
     let folder = database.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    room(folder, FREE_BYTES_MIN, "make room, the history grows by what is read")
+}
+
+/// Whether a spool can be written, and all of it finds room beside what it holds already.
+fn spool(storage: &Storage) -> Result<String, String> {
+    let holds = std::fs::read_dir(&storage.folder).map_or(0, |files| {
+        files.flatten().filter_map(|file| file.metadata().ok()).map(|file| file.len()).sum()
+    });
+    // The folder is made at the start: what is there of its path must let it be.
+    let there = storage.folder.ancestors().find(|folder| folder.as_os_str().is_empty() || folder.exists());
+    let there = there.filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let needed = storage.bytes_max.saturating_sub(holds);
+    let told = room(there, needed, "make room, lower `spool.size`, or move `spool.folder`")?;
+    Ok(format!("spool of {} MiB, {} MiB in use: {told}", storage.bytes_max >> 20, holds >> 20))
+}
+
+/// Whether a folder can be written to and has so many bytes free.
+fn room(folder: &Path, bytes_min: u64, remedy: &str) -> Result<String, String> {
     let shown = folder.display();
     let room = rustix::fs::statvfs(folder)
         .map_err(|error| format!("the folder {shown} cannot be looked at: {error}; create it"))?;
@@ -129,8 +153,8 @@ fn disk(database: &Path) -> Result<String, String> {
     })?;
     let free = room.f_bavail.saturating_mul(room.f_frsize);
     let told = format!("{} MiB free in {shown}", free >> 20);
-    if free < FREE_BYTES_MIN {
-        return Err(format!("{told}; make room, the history grows by what is read"));
+    if free < bytes_min {
+        return Err(format!("{told}, and {} are needed; {remedy}", bytes_min >> 20));
     }
     Ok(told)
 }
@@ -170,7 +194,7 @@ async fn probe(source: &LiveSource, config: &Config) -> Result<String, String> {
             keywatch_objects::probe(&Container::new(access, secrets), settings).await
         }
         Way::Kafka(access, settings) => keywatch_kafka::probe(access, secrets, &settings.topics).await,
-        Way::Push(settings) => Ok(format!("{}; `keywatch serve` opens it", settings.way.told())),
+        Way::Push(settings) => Ok(settings.way.told()),
         Way::Lookup(access, settings) => Lookup::probe(access, secrets, settings, clock::now()).await,
     }
 }

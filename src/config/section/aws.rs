@@ -115,7 +115,8 @@ section! {
     pub(crate) struct AwsLookup {
         /// Regions to ask. Global services (IAM, STS without a region) are told of in us-east-1.
         regions: Vec<At<String>> = need("list the regions, such as [eu-central-1, us-east-1]"),
-        /// Accounts to ask, each by a role there. Without it: the account of the credentials.
+        /// Accounts to ask, each by a role there, taken on with what `access` gives: its role included.
+        /// Without it: the account of the credentials.
         accounts: Vec<AwsRole>,
         /// Event sources to ask for, one query each, when all events are too many.
         event_sources: Vec<String>,
@@ -187,7 +188,7 @@ impl AwsAccess {
             endpoint,
             profile: self.profile.clone(),
             keys,
-            role: self.role.as_ref().map(AwsRole::meaning),
+            roles: self.role.iter().map(AwsRole::meaning).collect(),
         }
     }
 }

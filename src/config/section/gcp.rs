@@ -170,6 +170,7 @@ impl GcpAccess {
             quota_project: self.quota_project.clone(),
             endpoint: endpoint.map(|url| url.value.as_str().trim_end_matches('/').to_owned()),
             anonymous: self.anonymous,
+            issuer: None,
         }
     }
 }

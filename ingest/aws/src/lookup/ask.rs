@@ -53,7 +53,7 @@ pub(super) async fn ask(
             .attribute_value(source)
             .build();
         let unbuilt = |error: aws_sdk_cloudtrail::error::BuildError| {
-            Unanswered::Failed(Failure { trouble: Trouble::Unavailable, said: error.to_string() })
+            Unanswered::Failed(Failure::new(Trouble::Unavailable, error.to_string()))
         };
         request = request.lookup_attributes(attribute.map_err(unbuilt)?);
     }
@@ -83,7 +83,7 @@ pub(super) fn explain(lane: &str, failure: &Failure) -> String {
         Trouble::Throttled => "somebody else asks as well; it is tried again, more slowly",
         Trouble::Missing | Trouble::Unavailable => "it is tried again; check the network and the endpoint",
     };
-    format!("cloudtrail:LookupEvents failed for {lane}: {}; {remedy}", failure.said)
+    format!("cloudtrail:LookupEvents failed for {lane}: {}; {}", failure.said, failure.remedy_or(remedy))
 }
 
 /// A client for one account and region.

@@ -105,9 +105,9 @@ impl Lookup {
             clock: Arc::clone(&clock),
         });
         let mut lanes = JoinSet::new();
-        for (role, region) in self::lanes(access, &shared.settings) {
-            let account = role.as_ref().map_or("own", Role::account);
-            let way = access.elsewhere(role.as_ref(), region).open(secrets).await;
+        for (role, region) in self::lanes(&shared.settings) {
+            let account = account(access, role);
+            let way = access.elsewhere(role, region).open(secrets).await;
             let position = position_name(name, account, region);
             let committed = positions.get(&position).cloned();
             lanes.spawn(Lane::new(Arc::clone(&shared), way, (account, region), (position, committed)).run());
@@ -125,14 +125,14 @@ impl Lookup {
         settings: &Settings,
         now: DateTime<Utc>,
     ) -> Result<String, String> {
-        let lanes = lanes(access, settings);
+        let lanes = lanes(settings);
         let asked = lanes.len();
         for (role, region) in lanes {
-            let way = access.elsewhere(role.as_ref(), region).open(secrets).await;
+            let way = access.elsewhere(role, region).open(secrets).await;
             let (from, to) = (now - TimeDelta::minutes(1), now);
             let question = ask::Question { from, to, event_source: None, token: None };
             if let Err(ask::Unanswered::Failed(failure)) = ask::ask(&ask::client(&way), &question).await {
-                let account = role.as_ref().map_or("own", Role::account);
+                let account = account(access, role);
                 return Err(ask::explain(&format!("account {account} in {region}"), &failure));
             }
         }
@@ -141,13 +141,18 @@ impl Lookup {
 }
 
 /// Every account, by the role to take on there, with every region.
-pub(crate) fn lanes<'s>(access: &Access, settings: &'s Settings) -> Vec<(Option<Role>, &'s str)> {
-    let roles: Vec<Option<Role>> = match settings.roles.as_slice() {
-        [] => vec![access.role.clone()],
-        roles => roles.iter().cloned().map(Some).collect(),
+pub(crate) fn lanes(settings: &Settings) -> Vec<(Option<&Role>, &str)> {
+    let roles: Vec<Option<&Role>> = match settings.roles.as_slice() {
+        [] => vec![None],
+        roles => roles.iter().map(Some).collect(),
     };
     let regions = || settings.regions.iter().map(String::as_str);
-    roles.into_iter().flat_map(|role| regions().map(move |region| (role.clone(), region))).collect()
+    roles.into_iter().flat_map(|role| regions().map(move |region| (role, region))).collect()
+}
+
+/// What an account is called: by the last role that is taken on to reach it.
+pub(crate) fn account<'r>(access: &'r Access, role: Option<&'r Role>) -> &'r str {
+    role.or(access.roles.last()).map_or("own", Role::account)
 }
 
 impl Live for Lookup {

@@ -68,9 +68,9 @@ pub async fn of_lookup(
     settings: &lookup::Settings,
 ) -> Vec<AccountSurvey> {
     let mut surveys: Vec<AccountSurvey> = Vec::new();
-    for (role, region) in lookup::lanes(access, settings) {
-        let account = role.as_ref().map_or("own", |role| role.account()).to_owned();
-        let there = access.elsewhere(role.as_ref(), region);
+    for (role, region) in lookup::lanes(settings) {
+        let account = lookup::account(access, role).to_owned();
+        let there = access.elsewhere(role, region);
         let known = surveys.iter_mut().find(|survey| survey.account == account);
         let Some(survey) = known else {
             let trails = trails::all(&there, secrets, region, &[]).await;
@@ -91,7 +91,8 @@ pub async fn of_lookup(
 fn untold(needs: &str, failure: &Failure) -> Untold {
     let said = match failure.trouble {
         Trouble::Credentials => {
-            format!("AWS accepts no credentials of this source: {}", failure.said)
+            let remedy = failure.remedy.as_ref().map(|remedy| format!("; {remedy}")).unwrap_or_default();
+            format!("AWS accepts no credentials of this source: {}{remedy}", failure.said)
         }
         Trouble::Denied | Trouble::Throttled | Trouble::Missing | Trouble::Unavailable => {
             failure.said.clone()

@@ -217,8 +217,10 @@ impl Walk {
             self.desk.buckets.refused().await;
         }
         let text = format!(
-            "s3:ListBucket failed on {}: {}; grant it on the bucket to the identity Keywatch has",
-            self.backfill.bucket, failure.said
+            "s3:ListBucket failed on {}: {}; {}",
+            self.backfill.bucket,
+            failure.said,
+            failure.remedy_or("grant it on the bucket to the identity Keywatch has")
         );
         self.desk.health.fails(PART, text, (self.desk.clock)());
     }
@@ -235,8 +237,7 @@ impl Walk {
 }
 
 fn path(folder: &str) -> Result<Path, Failure> {
-    let unusable =
-        |error: object_store::path::Error| Failure { trouble: Trouble::Missing, said: error.to_string() };
+    let unusable = |error: object_store::path::Error| Failure::new(Trouble::Missing, error.to_string());
     Path::parse(folder).map_err(unusable)
 }
 

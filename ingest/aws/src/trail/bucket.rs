@@ -91,7 +91,7 @@ impl Buckets {
         }
         if bytes.len() as u64 != size {
             let said = format!("{} of {size} bytes came", bytes.len());
-            return Err(Unfetched::Failed(Failure { trouble: Trouble::Unavailable, said }));
+            return Err(Unfetched::Failed(Failure::new(Trouble::Unavailable, said)));
         }
         self.worked(&object.bucket);
         Ok(Fetched { bytes, signature })
@@ -164,5 +164,5 @@ pub(super) fn explain(object: &str, failure: &Failure) -> String {
         Trouble::Throttled => "it is tried again, more slowly",
         Trouble::Unavailable => "it is tried again; check the network, the region and the endpoint",
     };
-    format!("s3:GetObject failed on {object}: {}; {remedy}", failure.said)
+    format!("s3:GetObject failed on {object}: {}; {}", failure.said, failure.remedy_or(remedy))
 }

@@ -135,7 +135,7 @@ impl Queue {
             Trouble::Throttled => "it is tried again, more slowly".to_owned(),
             Trouble::Unavailable => "it is tried again; check the network and the endpoint".to_owned(),
         };
-        format!("{action} failed on {}: {}; {remedy}", self.url, failure.said)
+        format!("{action} failed on {}: {}; {}", self.url, failure.said, failure.remedy_or(&remedy))
     }
 }
 
@@ -151,7 +151,7 @@ fn secs(duration: Duration) -> i32 {
 }
 
 fn unbuilt(error: impl std::fmt::Display) -> Failure {
-    Failure { trouble: Trouble::Unavailable, said: error.to_string() }
+    Failure::new(Trouble::Unavailable, error.to_string())
 }
 
 #[cfg(test)]

@@ -24,6 +24,9 @@ const ERRAND_TRIES: u32 = 6;
 /// How often the queue's set-up is looked at again.
 const SETUP_EVERY: Duration = Duration::from_mins(10);
 
+/// How soon, when it was not to be had.
+const SETUP_AGAIN: Duration = Duration::from_secs(30);
+
 /// Receives messages as long as there is room for them.
 pub(super) async fn receive(desk: Arc<Desk>, slots: Arc<Semaphore>) {
     let mut running = JoinSet::new();
@@ -71,7 +74,9 @@ pub(super) async fn keep(desk: Arc<Desk>) {
     loop {
         tokio::select! {
             _ = beat.tick() => hide_all(&desk).await,
-            _ = setup.tick() => look(&desk).await,
+            _ = setup.tick() => if !look(&desk).await {
+                setup.reset_after(SETUP_AGAIN);
+            },
             _ = digests.tick() => desk.digests.iter().for_each(|digests| digest::look(&desk, digests)),
         }
     }
@@ -90,17 +95,23 @@ async fn hide_all(desk: &Desk) {
     }
 }
 
-async fn look(desk: &Desk) {
+/// Looks at the queue's set-up; whether it was to be had. What keeps everything from the queue is
+/// told by those who receive, for as long as it lasts.
+async fn look(desk: &Desk) -> bool {
     let text = match desk.queue.setup().await {
         Ok(setup) => {
             desk.redrive_tries.store(setup.tries_max.unwrap_or(0), Ordering::Relaxed);
             setup.tries_max.is_none().then(|| no_dead_letters(&desk.queue))
+        }
+        Err(failure) if matches!(failure.trouble, Trouble::Credentials | Trouble::Unavailable) => {
+            return false;
         }
         Err(failure) => Some(desk.queue.explain(&failure, "sqs:GetQueueAttributes")),
     };
     desk.health.warns("dead-letter queue", text);
     let is_blind = desk.settings.carries == Carries::Events && !desk.has_seen_read.load(Ordering::Relaxed);
     desk.health.warns("reads", is_blind.then(|| NO_READS.to_owned()));
+    true
 }
 
 const NO_READS: &str = "no read has come through this queue yet: an EventBridge rule in state ENABLED delivers none, so \

@@ -56,6 +56,13 @@ pub enum Door {
     Token(String),
     /// Who signs with this key.
     Key(Key),
+    /// Who has this token, which is issued to whoever impersonates the account.
+    Account {
+        /// The account's e-mail address.
+        email: String,
+        /// Its token.
+        token: String,
+    },
 }
 
 /// Everything the stand-in knows.
@@ -81,6 +88,8 @@ pub struct State {
     pub throttled: usize,
     /// Requests that were not let in.
     pub refused: usize,
+    /// Requests for the token of an account that is impersonated.
+    pub impersonated: usize,
     /// The one subscription there is; `None` when it is not there.
     pub subscription: Option<String>,
     /// Whether it has a dead-letter topic.
@@ -127,6 +136,7 @@ impl Google {
             lists: 0,
             throttled: 0,
             refused: 0,
+            impersonated: 0,
             subscription: None,
             has_dead_letters: true,
             messages: Vec::new(),
@@ -173,7 +183,7 @@ impl State {
         let token = said.strip_prefix("Bearer ").unwrap_or_default();
         let is_known = match &self.door {
             Door::Open => true,
-            Door::Token(wanted) => wanted == token,
+            Door::Token(wanted) | Door::Account { token: wanted, .. } => wanted == token,
             Door::Key(key) => key.has_signed(token),
         };
         let is_in = is_known && !self.revoked;

@@ -1,8 +1,11 @@
 //! The source against librdkafka's own mock of a cluster: everyday reading, and what goes wrong.
 //!
-//! The mock speaks the real protocol on loopback. It has no logins and no transactions: what it
-//! cannot show is not shown here.
+//! The mock speaks the real protocol on loopback. It has no logins, which a door in front of it has,
+//! and no transactions: what it cannot show is not shown here.
 
+mod door;
+mod logins;
+mod scram;
 mod speed;
 mod stage;
 

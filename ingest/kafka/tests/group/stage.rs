@@ -11,6 +11,7 @@ use rdkafka::mocking::MockCluster;
 use rdkafka::producer::{BaseProducer, BaseRecord, DefaultProducerContext, Producer};
 use std::collections::{BTreeSet, HashMap};
 use std::future::Future;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -116,13 +117,25 @@ pub(super) fn access(cluster: &Cluster) -> Access {
     Access { brokers: vec![cluster.mock.bootstrap_servers()], tls: None, sasl: None }
 }
 
+/// Where the cluster's broker listens.
+pub(super) fn broker(cluster: &Cluster) -> SocketAddr {
+    cluster.mock.bootstrap_servers().parse().expect("an address")
+}
+
 pub(super) fn source(cluster: &Cluster, settings: Settings, store: &Store) -> Reading {
-    let health = Health::default();
     let secrets = SecretManager::new(keywatch_secrets::Settings::new(Arc::new(|_| None)));
-    let access = access(cluster);
+    source_of(&(access(cluster), secrets), settings, store)
+}
+
+pub(super) fn source_of(
+    (access, secrets): &(Access, SecretManager),
+    settings: Settings,
+    store: &Store,
+) -> Reading {
+    let health = Health::default();
     let clock: Clock = Arc::new(|| chrono::DateTime::UNIX_EPOCH);
     let told = (clock, health.clone());
-    let group = Group::start("k", (&access, &secrets), settings, &store.positions, told);
+    let group = Group::start("k", (access, secrets), settings, &store.positions, told);
     Reading { group, health }
 }
 

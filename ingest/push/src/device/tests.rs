@@ -1,7 +1,7 @@
 //! Senders as Vault is one, against a device whose records nobody takes.
 
 use super::*;
-use crate::spool::{Spool, Storage};
+use crate::spool::{Lost, Refusal, Spool, Storage};
 use chrono::DateTime;
 use keywatch_ingest::source::{Clock, Health};
 use keywatch_secrets::Settings;
@@ -107,7 +107,7 @@ async fn while_nobody_takes_records_and_the_spool_is_full_no_write_waits() {
     let each = (line(0).trim_end().len() + 9) as u64;
     // Numbers of different lengths: an estimate of how many are kept is enough to know when to stop.
     while lost + kept() / (each + 5) < sent * 99 / 100 && lost + kept() / each < sent {
-        lost += stand.spool.door().take_lost().map_or(0, |lost| lost.count);
+        lost += stand.spool.door().take_lost().iter().map(|lost| lost.count).sum::<u64>();
         assert!(Instant::now() < deadline, "{lost} lost, {} bytes kept of {sent}", kept());
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
@@ -146,6 +146,32 @@ async fn a_datagram_is_a_message() {
         socket.send_to(message.as_bytes(), stand.address).unwrap();
     }
     assert_eq!(records(&mut stand, 3).await, [short(0), short(1), short(2)]);
+}
+
+/// One thread: nothing is taken while the test sends, so the socket's buffer overflows for certain.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn datagrams_that_the_system_dropped_are_counted_to_the_last_one() {
+    const SENT: u64 = 3_000;
+    let device = Device { udp: Some(([127, 0, 0, 1], 0).into()), ..Device::default() };
+    let mut stand = stand(64 << 20, device).await;
+    let socket = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    for number in 0..SENT {
+        let message = format!("<86>Nov 27 10:00:00 host vault[7]: {}", line(u32::try_from(number).unwrap()));
+        socket.send_to(message.as_bytes(), stand.address).unwrap();
+    }
+    let (mut taken, mut lost) = (0, Vec::new());
+    let deadline = Instant::now() + PATIENCE;
+    let sum = |lost: &Vec<Lost>| lost.iter().map(|lost| lost.count).sum::<u64>();
+    while taken + sum(&lost) < SENT {
+        assert!(Instant::now() < deadline, "{taken} taken, {lost:?} lost of {SENT}");
+        if let Ok(next) = tokio::time::timeout(Duration::from_millis(5), stand.spool.next()).await {
+            taken += next.unwrap().0.records.len() as u64;
+        }
+        lost.extend(stand.spool.door().take_lost());
+    }
+    assert_eq!(taken + sum(&lost), SENT);
+    assert!(taken > 0 && lost.iter().all(|lost| lost.why == Refusal::Kernel && lost.count > 0), "{lost:?}");
 }
 
 #[tokio::test]

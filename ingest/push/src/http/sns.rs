@@ -1,10 +1,12 @@
 //! SNS over HTTPS: every message carries a signature, and the first asks for consent.
 //!
 //! AWS's page "Verifying the signatures of Amazon SNS messages" says what is signed. Certificates
-//! are fetched from SNS's own hosts alone, and consent is given there alone: both addresses come
-//! with the message, from anybody.
+//! are fetched from SNS's own host in the topic's region alone, and consent is given there alone:
+//! both addresses come with the message, from anybody. What a certificate must be is checked for
+//! every message (`certificate.rs`), so one that expires while it is kept ends with its time.
 
 use super::answer::{Answer, Refused};
+use super::certificate::Chain;
 use super::{Desk, Sns, body, fetch};
 use aws_lc_rs::signature::{
     RSA_PKCS1_1024_8192_SHA1_FOR_LEGACY_USE_ONLY, RSA_PKCS1_2048_8192_SHA256, UnparsedPublicKey,
@@ -16,10 +18,7 @@ use std::collections::HashMap;
 use std::fmt::Write;
 use std::sync::Arc;
 use tokio::sync::Mutex;
-use tokio_rustls::rustls::pki_types::CertificateDer;
-use tokio_rustls::rustls::pki_types::pem::PemObject;
 use url::Url;
-use webpki::EndEntityCert;
 
 /// Certificates kept: one per region, and those before them.
 const CERTIFICATES_MAX: usize = 64;
@@ -31,9 +30,9 @@ const AGE_SECS_MAX: i64 = 24 * 3600;
 pub(super) struct Checker {
     wanted: Sns,
     client: reqwest::Client,
-    /// Public keys by the address of their certificate. A certificate never changes under its
-    /// address.
-    keys: Mutex<HashMap<String, Vec<u8>>>,
+    /// Certificates by their address. One never changes under its address, so one that is no good
+    /// is kept as well: nobody makes Keywatch fetch it again and again.
+    chains: Mutex<HashMap<String, Chain>>,
 }
 
 #[derive(Debug, serde::Deserialize)]
@@ -87,7 +86,7 @@ pub(super) async fn receive(State(desk): State<Arc<Desk>>, request: Request) -> 
 
 impl Checker {
     pub(super) fn new(wanted: Sns) -> Self {
-        Self { wanted, client: fetch::client(), keys: Mutex::default() }
+        Self { wanted, client: fetch::client(), chains: Mutex::default() }
     }
 
     async fn check(&self, message: &Posted, desk: &Desk) -> Result<(), Refused> {
@@ -100,7 +99,9 @@ impl Checker {
             return Err(Refused::Unknown("the message is more than a day old"));
         }
         let signature = STANDARD.decode(&message.signature).unwrap_or_default();
-        let key = self.key(&message.signing_cert_url, desk).await?;
+        let region = region_of(&message.topic_arn);
+        let chain = self.chain(&message.signing_cert_url, region, desk).await?;
+        let key = chain.key(region, u64::try_from(now).unwrap_or(0)).map_err(Refused::Unknown)?;
         let text = signed_text(message);
         let checked = match message.signature_version.as_str() {
             "1" => UnparsedPublicKey::new(&RSA_PKCS1_1024_8192_SHA1_FOR_LEGACY_USE_ONLY, &key)
@@ -113,12 +114,13 @@ impl Checker {
         checked.map_err(|_wrong| Refused::Unknown("the message's signature does not check out"))
     }
 
-    async fn key(&self, address: &str, desk: &Desk) -> Result<Vec<u8>, Refused> {
+    async fn chain(&self, address: &str, region: &str, desk: &Desk) -> Result<Chain, Refused> {
+        let url = self.own(address, region).filter(|url| url.path().strip_suffix(".pem").is_some());
         let url =
-            self.own(address, ".pem").ok_or(Refused::Forbidden("`SigningCertURL` is no address of SNS"))?;
-        let mut keys = self.keys.lock().await;
-        if let Some(key) = keys.get(address) {
-            return Ok(key.clone());
+            url.ok_or(Refused::Forbidden("`SigningCertURL` is no address of SNS in the topic's region"))?;
+        let mut chains = self.chains.lock().await;
+        if let Some(chain) = chains.get(address) {
+            return Ok(chain.clone());
         }
         let pem = match fetch::get(&self.client, &url).await {
             Ok(pem) => pem,
@@ -127,19 +129,21 @@ impl Checker {
                 return Err(Refused::NoKeys);
             }
         };
-        let key = public_key(&pem).ok_or(Refused::Unknown("the certificate cannot be read"))?;
+        let chain = Chain::read(&pem).ok_or(Refused::Unknown("the certificate cannot be read"))?;
         desk.intake.health.works("SNS's certificate");
-        if keys.len() >= CERTIFICATES_MAX {
-            keys.clear();
+        if chains.len() >= CERTIFICATES_MAX {
+            chains.clear();
         }
-        keys.insert(address.to_owned(), key.clone());
-        Ok(key)
+        chains.insert(address.to_owned(), chain.clone());
+        Ok(chain)
     }
 
     /// Visits the address that confirms the subscription.
     async fn confirm(&self, message: &Posted, desk: &Desk) -> Result<Answer, Refused> {
         let address = message.subscribe_url.as_deref().unwrap_or_default();
-        let url = self.own(address, "").ok_or(Refused::Forbidden("`SubscribeURL` is no address of SNS"))?;
+        let url = self.own(address, region_of(&message.topic_arn));
+        let url =
+            url.ok_or(Refused::Forbidden("`SubscribeURL` is no address of SNS in the topic's region"))?;
         match fetch::get(&self.client, &url).await {
             Ok(_) => {
                 tracing::info!(topic = message.topic_arn, "subscription confirmed");
@@ -154,8 +158,8 @@ impl Checker {
         }
     }
 
-    /// The address, when it is one of SNS's own, or of what stands in for it on this machine.
-    fn own(&self, address: &str, ending: &str) -> Option<Url> {
+    /// The address, when it is SNS's own in this region, or of what stands in for it on this machine.
+    fn own(&self, address: &str, region: &str) -> Option<Url> {
         let url = Url::parse(address).ok()?;
         if let Some(endpoint) = self.wanted.endpoint.as_ref().filter(|endpoint| fetch::is_loopback(endpoint))
             && url.origin() == endpoint.origin()
@@ -163,19 +167,19 @@ impl Checker {
             return Some(url);
         }
         let is_plain = url.username().is_empty() && url.password().is_none() && url.port().is_none();
-        let host = url.host_str()?.to_ascii_lowercase();
-        let labels: Vec<&str> = host.split('.').collect();
-        let is_region = |label: &str| {
-            label.len() >= 3 && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
-        };
-        let is_sns = match labels.as_slice() {
-            ["sns", region, "amazonaws", "com"] | ["sns", region, "amazonaws", "com", "cn"] => {
-                is_region(region)
-            }
-            _ => false,
-        };
-        (url.scheme() == "https" && is_plain && is_sns && url.path().ends_with(ending)).then_some(url)
+        let ending = if region.starts_with("cn-") { ".cn" } else { "" };
+        let is_sns =
+            !region.is_empty() && url.host_str() == Some(&format!("sns.{region}.amazonaws.com{ending}"));
+        (url.scheme() == "https" && is_plain && is_sns).then_some(url)
     }
+}
+
+/// The region of a topic: the fourth part of its ARN.
+fn region_of(topic: &str) -> &str {
+    let region = topic.split(':').nth(3).unwrap_or_default();
+    let is_region =
+        region.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
+    if is_region { region } else { "" }
 }
 
 /// What was signed: keys and values in this order, a line each.
@@ -202,12 +206,4 @@ fn signed_text(message: &Posted) -> String {
         let _written = write!(text, "{key}\n{value}\n");
     }
     text
-}
-
-/// The public key of a certificate in PEM, as SubjectPublicKeyInfo. That it is SNS's own is known
-/// by where it was fetched, over TLS.
-fn public_key(pem: &[u8]) -> Option<Vec<u8>> {
-    let certificate = CertificateDer::from_pem_slice(pem).ok()?;
-    let certificate = EndEntityCert::try_from(&certificate).ok()?;
-    Some(certificate.subject_public_key_info().to_vec())
 }

@@ -4,11 +4,13 @@ use super::*;
 use crate::spool::{Spool, Storage};
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{RSA_PKCS1_SHA256, RsaKeyPair};
+use axum::extract::Path;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use chrono::DateTime;
 use keywatch_ingest::source::{Clock, Health};
 use keywatch_secrets::Settings;
+use std::collections::HashMap;
 use std::io::Write;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -20,24 +22,27 @@ const PATIENCE: Duration = Duration::from_secs(20);
 const NOW: i64 = 1_795_737_600;
 const TOKENS: &str = include_str!("fixtures/tokens.json");
 const MESSAGES: &str = include_str!("fixtures/messages.json");
-const CERTIFICATE: &[u8] = include_bytes!("fixtures/certificate.pem");
+const CERTIFICATES: &str = include_str!("fixtures/certificates.json");
 const KEYS: &str = include_str!("fixtures/keys.json");
 const KEY: &[u8] = include_bytes!("fixtures/key.der");
 
-/// What stands in for Google and SNS: keys, a certificate, and confirmations that are counted.
+/// What stands in for Google and SNS: keys, certificates, and confirmations that are counted.
 async fn cloud(tasks: &mut JoinSet<()>) -> (Url, Arc<AtomicU32>) {
     let (confirmed, listener) =
         (Arc::new(AtomicU32::new(0)), TcpListener::bind("127.0.0.1:0").await.unwrap());
     let address = Url::parse(&format!("http://{}", listener.local_addr().unwrap())).unwrap();
     let count = Arc::clone(&confirmed);
-    let router =
-        Router::new().route("/keys", get(async || KEYS)).route("/cert.pem", get(async || CERTIFICATE)).route(
-            "/",
-            get(async move || {
-                count.fetch_add(1, Ordering::AcqRel);
-                "ok"
-            }),
-        );
+    let certificate = async |Path(name): Path<String>| {
+        let all: HashMap<String, String> = serde_json::from_str(CERTIFICATES).unwrap();
+        all.get(name.trim_end_matches(".pem")).cloned().unwrap_or_default()
+    };
+    let router = Router::new().route("/keys", get(async || KEYS)).route("/c/{name}", get(certificate)).route(
+        "/",
+        get(async move || {
+            count.fetch_add(1, Ordering::AcqRel);
+            "ok"
+        }),
+    );
     tasks.spawn(async move { axum::serve(listener, router).await.unwrap() });
     (address, confirmed)
 }
@@ -205,8 +210,8 @@ async fn a_full_spool_is_503_for_senders_who_come_again_and_silence_for_those_wh
     assert!(answer.text().await.unwrap().contains("the spool is full"));
     assert_eq!(told(stand.known("/v1/vault").body(many.join("\n"))).await.0, 204);
     assert_eq!(told(stand.known("/v1/vault").body(record(1))).await.0, 200);
-    let lost = stand.spool.door().take_lost().unwrap();
-    assert_eq!(lost.count, 20);
+    let lost: u64 = stand.spool.door().take_lost().iter().map(|lost| lost.count).sum();
+    assert_eq!(lost, 20);
 }
 
 #[tokio::test]
@@ -272,7 +277,7 @@ async fn pub_sub_is_believed_by_googles_signature_alone() {
 fn sns(stand: &Stand, name: &str) -> serde_json::Value {
     let mut all: serde_json::Value = serde_json::from_str(MESSAGES).unwrap();
     let mut message = all[name].take();
-    message["SigningCertURL"] = stand.cloud.join("cert.pem").unwrap().as_str().into();
+    message["SigningCertURL"] = stand.cloud.join("c/good.pem").unwrap().as_str().into();
     message
 }
 
@@ -306,6 +311,10 @@ async fn sns_is_believed_by_its_signature_alone() {
     assert_eq!(told(post_sns(&stand, &foreign)).await.0, 403);
     for host in [
         "https://sns.eu-central-1.amazonaws.com.evil.example/c.pem",
+        "https://sns.us-east-1.amazonaws.com/c.pem",
+        "https://sns.eu-central-1.amazonaws.com.cn/c.pem",
+        "https://sns-signing.eu-central-1.amazonaws.com/c.pem",
+        "https://sns.eu-central-1.amazonaws.com/c",
         "https://s3.amazonaws.com/b/c.pem",
         "http://sns.eu-central-1.amazonaws.com/c.pem",
         "https://sns.eu-central-1.amazonaws.com:8443/c.pem",
@@ -317,6 +326,31 @@ async fn sns_is_believed_by_its_signature_alone() {
         assert_eq!(told(post_sns(&stand, &elsewhere)).await.0, 403, "{host}");
     }
     assert_eq!(stand.records(2).await.len(), 2);
+}
+
+#[tokio::test]
+async fn a_certificate_is_sns_s_own_valid_now_and_signed_by_those_that_come_with_it() {
+    let stand = Stand::new().await;
+    for (name, wanted) in [
+        ("good", None),
+        ("regional", None),
+        ("chain", None),
+        ("expired", Some("the certificate has expired")),
+        ("early", Some("the certificate is not valid yet")),
+        ("name", Some("the certificate is not made out to SNS in the topic's region")),
+        ("region", Some("the certificate is not made out to SNS in the topic's region")),
+        ("stranger", Some("the certificate's chain does not hold")),
+        ("authority", Some("the certificate's chain does not hold")),
+        ("none", Some("the certificate cannot be read")),
+    ] {
+        let mut message = sns(&stand, "two");
+        message["SigningCertURL"] = stand.cloud.join(&format!("c/{name}.pem")).unwrap().as_str().into();
+        let (status, said) = told(post_sns(&stand, &message)).await;
+        match wanted {
+            None => assert_eq!((status, said.as_str()), (200, r#"{"records":1,"rejects":0}"#), "{name}"),
+            Some(why) => assert!(status == 401 && said.contains(why), "{name}: {status} {said}"),
+        }
+    }
 }
 
 #[tokio::test]
@@ -333,7 +367,7 @@ async fn a_subscription_is_confirmed_at_sns_and_nowhere_else() {
         serde_json::json!({
             "Type": "SubscriptionConfirmation", "MessageId": "i", "TopicArn": topic, "Token": "t", "Message": "m",
             "SubscribeURL": url, "Timestamp": at, "SignatureVersion": "2", "Signature": STANDARD.encode(signature),
-            "SigningCertURL": stand.cloud.join("cert.pem").unwrap().as_str(),
+            "SigningCertURL": stand.cloud.join("c/good.pem").unwrap().as_str(),
         })
     };
     let elsewhere = format!("http://{}/healthz", stand.address);

@@ -61,7 +61,7 @@ impl Reader {
     fn wait(&self) -> Option<u64> {
         let mut state = self.shared.lock();
         loop {
-            let spent = state.take_spent();
+            let spent = state.take_spent(self.shared.segment_bytes);
             if !spent.is_empty() {
                 drop(state);
                 for segment in spent {

@@ -25,6 +25,8 @@ pub(crate) enum Refusal {
     Disk(String),
     /// It is longer than a record may be, or than what is left for long ones.
     Long(u64),
+    /// The system dropped datagrams that waited to be taken.
+    Kernel,
     /// The source is ending.
     Closed,
 }
@@ -51,17 +53,33 @@ impl std::fmt::Display for Refusal {
                 "a message of {} MiB and more is too long; set `elide_list_responses=true` on the device",
                 bytes >> 20
             ),
+            Self::Kernel => write!(
+                out,
+                "datagrams came faster than they could be taken, and the system dropped them; raise net.core.rmem_default \
+                 with sysctl and restart Keywatch, or send over TCP"
+            ),
             Self::Closed => write!(out, "the source is ending"),
         }
     }
 }
 
-/// Records that nobody could be told of.
+/// Records that nobody could be told of, for one kind of reason.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Lost {
     pub(crate) count: u64,
     /// Why the last of them were.
     pub(crate) why: Refusal,
+}
+
+impl Refusal {
+    fn is_of_kind(&self, other: &Self) -> bool {
+        std::mem::discriminant(self) == std::mem::discriminant(other)
+    }
+
+    /// Whether it says something about the spool, which lasts, and not about a message.
+    const fn is_of_spool(&self) -> bool {
+        matches!(self, Self::Full(_) | Self::Slow | Self::Disk(_) | Self::Closed)
+    }
 }
 
 /// A parcel on its way to the disk.
@@ -86,7 +104,10 @@ pub(super) struct State {
     pub(super) end: u64,
     committed: u64,
     trouble: Option<Refusal>,
-    lost: Option<Lost>,
+    /// The last trouble, until somebody has asked.
+    refused: Option<Refusal>,
+    /// One for each kind of [`Refusal`].
+    lost: Vec<Lost>,
     pub(super) closed: bool,
 }
 
@@ -124,10 +145,15 @@ impl State {
             end,
             committed: start,
             trouble: None,
-            lost: None,
+            refused: None,
+            lost: Vec::new(),
             closed: false,
         };
         (state, damage)
+    }
+
+    fn refuses(&mut self, why: &Refusal) {
+        (self.trouble, self.refused) = (Some(why.clone()), Some(why.clone()));
     }
 
     fn held_bytes(&self) -> u64 {
@@ -140,12 +166,21 @@ impl State {
         std::mem::take(&mut self.queue)
     }
 
-    /// Files of which everything is committed, except the last. They are no longer counted.
-    pub(super) fn take_spent(&mut self) -> Vec<Segment> {
+    /// Files of which everything is committed, except one that may still be written to. They are no
+    /// longer counted.
+    ///
+    /// One write may fill the whole spool and is one file: were the last file kept, nothing could
+    /// ever be written behind it.
+    pub(super) fn take_spent(&mut self, segment_bytes: u64) -> Vec<Segment> {
         let mut spent = Vec::new();
-        while let (Some(front), Some(next)) = (self.segments.front(), self.segments.get(1))
-            && next.first.max(front.end()) <= self.committed
-        {
+        while let Some(front) = self.segments.front() {
+            let is_closed = front.bytes >= segment_bytes;
+            let Some(next) = self.segments.get(1).map(|next| next.first).or(is_closed.then_some(0)) else {
+                break;
+            };
+            if next.max(front.end()) > self.committed {
+                break;
+            }
             spent.extend(self.segments.pop_front());
         }
         spent
@@ -200,7 +235,7 @@ impl Shared {
             None
         };
         if let Some(why) = why {
-            state.trouble = Some(why.clone());
+            state.refuses(&why);
             return Err(why);
         }
         state.queued_bytes += parcel.len();
@@ -215,7 +250,10 @@ impl Shared {
         let mut state = self.lock();
         state.writing_bytes = 0;
         let told = outcome.as_ref().map(|_| ()).map_err(Clone::clone);
-        state.trouble = told.clone().err();
+        state.trouble = None;
+        if let Err(why) = &told {
+            state.refuses(why);
+        }
         if let Ok(changed) = outcome {
             for segment in changed {
                 if state.segments.back().is_some_and(|last| last.first == segment.first) {
@@ -241,15 +279,17 @@ impl Shared {
 
     pub(super) fn lose(&self, count: u64, why: Refusal) {
         let mut state = self.lock();
-        let before = state.lost.take().map_or(0, |lost| lost.count);
-        if !matches!(why, Refusal::Long(_)) {
-            state.trouble = Some(why.clone());
+        if why.is_of_spool() {
+            state.refuses(&why);
         }
-        state.lost = Some(Lost { count: before + count, why });
+        match state.lost.iter_mut().find(|lost| lost.why.is_of_kind(&why)) {
+            Some(lost) => *lost = Lost { count: lost.count + count, why },
+            None => state.lost.push(Lost { count, why }),
+        }
     }
 
-    pub(super) fn take_lost(&self) -> Option<Lost> {
-        self.lock().lost.take()
+    pub(super) fn take_lost(&self) -> Vec<Lost> {
+        std::mem::take(&mut self.lock().lost)
     }
 
     /// Being full ends when there is room again, without anybody having tried.
@@ -260,6 +300,12 @@ impl Shared {
             state.trouble = None;
         }
         state.trouble.clone()
+    }
+
+    pub(super) fn take_refusal(&self) -> Option<Refusal> {
+        let now = self.trouble();
+        let refused = self.lock().refused.take();
+        now.or(refused)
     }
 
     pub(super) fn committed(&self, number: u64) {

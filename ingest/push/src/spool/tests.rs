@@ -1,5 +1,5 @@
 use super::segment::{self, MAGIC};
-use super::{Kind, Parcel, Refusal, Spool, Storage};
+use super::{Kind, Lost, Parcel, Refusal, Spool, Storage};
 use std::fs::OpenOptions;
 use std::io::Write;
 use std::path::Path;
@@ -110,17 +110,39 @@ async fn files_go_once_all_of_them_is_committed_and_make_room() {
 }
 
 #[tokio::test]
+async fn a_write_that_fills_the_spool_leaves_room_once_it_is_committed() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut spool, _) = Spool::open("s", &storage(folder.path(), 1 << 20), None).unwrap();
+    let door = spool.door();
+    let is_much = |count: &u64| parcel(0..*count).len() > (1 << 20) * 9 / 10;
+    let count = (1..1_000).map(|hundreds| hundreds * 100).find(is_much).unwrap();
+    door.write(parcel(0..count)).await.unwrap();
+    assert!(matches!(door.write(parcel(count..2 * count)).await, Err(Refusal::Full(_))));
+    read(&mut spool, count).await;
+    spool.committed(count);
+    tokio::time::timeout(PATIENCE, async {
+        while door.write(parcel(count..2 * count)).await.is_err() {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await
+    .unwrap();
+    assert_eq!(read(&mut spool, 2 * count).await.0, records(count..2 * count));
+}
+
+#[tokio::test]
 async fn what_nobody_can_be_told_of_is_counted_when_it_is_dropped() {
     let folder = tempfile::tempdir().unwrap();
     let (spool, _) = Spool::open("s", &storage(folder.path(), 10_000), None).unwrap();
     let door = spool.door();
     door.write(parcel(0..100)).await.unwrap();
-    assert_eq!(door.take_lost(), None);
+    assert_eq!(door.take_lost(), []);
     door.post(parcel(100..200));
     door.post(parcel(200..201 + 99));
-    let lost = door.take_lost().unwrap();
-    assert_eq!((lost.count, lost.why), (200, Refusal::Full(10_000)));
-    assert_eq!(door.take_lost(), None);
+    door.lose(3, Refusal::Kernel);
+    let lost = |count, why| Lost { count, why };
+    assert_eq!(door.take_lost(), [lost(200, Refusal::Full(10_000)), lost(3, Refusal::Kernel)]);
+    assert_eq!(door.take_lost(), []);
 }
 
 /// A cut anywhere in the last write takes the records behind it, none before it.
@@ -201,7 +223,7 @@ async fn a_disk_that_does_not_take_it_refuses_and_works_again_later() {
     assert!(matches!(door.write(parcel(0..1)).await, Err(Refusal::Disk(_))));
     door.post(parcel(0..3));
     tokio::time::timeout(PATIENCE, async {
-        while door.take_lost().is_none_or(|lost| lost.count != 3) {
+        while door.take_lost().iter().all(|lost| lost.count != 3) {
             tokio::task::yield_now().await;
         }
     })

@@ -17,6 +17,8 @@ use crate::document::Document;
 use crate::failure::Failure;
 use crate::settings::{AssumeRole, AwsSettings, is_private, shown};
 use async_trait::async_trait;
+use aws_config::profile::ProfileFileCredentialsProvider;
+use aws_config::provider_config::ProviderConfig;
 use aws_config::retry::RetryConfig;
 use aws_config::sts::AssumeRoleProvider;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
@@ -80,7 +82,12 @@ impl SecretsManager {
                 "keywatch",
             ));
         }
-        Ok(Base { config: loader.load().await, clients: Mutex::default() })
+        let mut config = loader.load().await;
+        if let Some(profile) = self.settings.profile.as_ref().filter(|_| self.settings.access_key.is_none()) {
+            let provider = of_profile(profile, &config);
+            config = config.into_builder().credentials_provider(provider).build();
+        }
+        Ok(Base { config, clients: Mutex::default() })
     }
 
     async fn client(&self, base: &Base, name: &Name) -> Result<Client, Failure> {
@@ -133,6 +140,18 @@ impl SecretsManager {
         }
         SharedCredentialsProvider::new(builder.build().await)
     }
+}
+
+/// The profile and nothing else: named to the SDK's chain alone, it would only come after keys in
+/// the environment.
+fn of_profile(name: &str, config: &SdkConfig) -> SharedCredentialsProvider {
+    let provider = ProviderConfig::without_region()
+        .with_region(config.region().cloned())
+        .with_use_fips(config.use_fips())
+        .with_use_dual_stack(config.use_dual_stack())
+        .with_retry_config(RetryConfig::disabled());
+    let profile = ProfileFileCredentialsProvider::builder().configure(&provider).profile_name(name);
+    SharedCredentialsProvider::new(profile.build())
 }
 
 #[async_trait]

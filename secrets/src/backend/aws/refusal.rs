@@ -128,7 +128,17 @@ fn unsent(error: &Answer, role: Option<&AssumeRole>) -> (Failure, bool) {
         );
         return (Failure::denied(format!("AWS refuses to let Keywatch take on {}", role.arn), remedy), false);
     }
-    if holds(&["InvalidClientTokenId", "ExpiredToken", "SignatureDoesNotMatch"]) {
+    if holds(&["ExpiredToken"]) {
+        let remedy = "sign in again (`aws sso login`) or put new keys into the profile; give Keywatch a role, and sessions \
+                      renew themselves";
+        return (Failure::denied("the AWS session Keywatch runs with has ended", remedy), true);
+    }
+    if holds(&["was not defined", "No profiles were defined", "did not contain credential information"]) {
+        let remedy = "define it with credentials in ~/.aws/config or ~/.aws/credentials of the user Keywatch runs as, or where \
+                      AWS_CONFIG_FILE and AWS_SHARED_CREDENTIALS_FILE point";
+        return (Failure::denied("the AWS profile gives no credentials", remedy), true);
+    }
+    if holds(&["InvalidClientTokenId", "SignatureDoesNotMatch"]) {
         let remedy = "see which credentials Keywatch runs with: `aws sts get-caller-identity`";
         return (Failure::denied("AWS refuses the credentials Keywatch runs with", remedy), true);
     }

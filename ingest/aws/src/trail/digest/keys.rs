@@ -84,5 +84,5 @@ pub(super) fn explain(region: &str, failure: &Failure) -> String {
             "it is tried again; check the network and the endpoint"
         }
     };
-    format!("cloudtrail:ListPublicKeys failed in {region}: {}; {remedy}", failure.said)
+    format!("cloudtrail:ListPublicKeys failed in {region}: {}; {}", failure.said, failure.remedy_or(remedy))
 }
