@@ -19,6 +19,21 @@ pub(crate) fn problems(text: &str) -> Vec<String> {
     problems.into_sorted().iter().map(ToString::to_string).collect()
 }
 
+/// Holds what is wrong with a configuration, without the places, to `wanted`.
+#[track_caller]
+pub(crate) fn check_problems(text: &str, wanted: &[&str]) {
+    let found = problems(text);
+    let texts: Vec<&str> =
+        found.iter().map(|text| text.split_once(": ").map_or(text.as_str(), |(_, text)| text)).collect();
+    assert_eq!(texts, wanted);
+}
+
+/// Holds what is wrong with one source to `wanted`.
+#[track_caller]
+pub(crate) fn check_source(yaml: &str, wanted: &[&str]) {
+    check_problems(&format!("sources:\n  - name: a\n    {yaml}\n"), wanted);
+}
+
 pub(crate) fn texts(found: &ConfigProblems) -> Vec<String> {
     found.0.iter().map(ToString::to_string).collect()
 }

@@ -41,6 +41,15 @@ struct Row {
     operations: &'static [&'static str],
 }
 
+const fn row(
+    service: &'static str,
+    log: &'static str,
+    class: &'static str,
+    operations: &'static [&'static str],
+) -> Row {
+    Row { service, log, class, operations }
+}
+
 /// Every kind of one provider.
 pub(crate) fn of(provider: Provider) -> &'static [Kind] {
     static AWS: LazyLock<Vec<Kind>> = LazyLock::new(aws::kinds);

@@ -2,6 +2,7 @@
 
 use crate::refusal::{Refusal, remedy_for};
 use aws_sdk_sqs::error::{ProvideErrorMetadata, SdkError};
+use keywatch_ingest::source::short;
 use object_store::Error as Unread;
 use std::error::Error;
 use std::fmt::Debug;
@@ -29,9 +30,6 @@ pub(crate) struct Failure {
     /// What mends it, when that is known.
     pub(crate) remedy: Option<String>,
 }
-
-/// Longest answer that is passed on.
-const SAID_CHARS_MAX: usize = 300;
 
 const CREDENTIALS: &[&str] = &[
     "ExpiredToken",
@@ -173,16 +171,6 @@ pub(crate) fn trouble_of(code: &str) -> Trouble {
     }
 }
 
-/// One line of bounded length: answers may hold whole pages.
-fn short(said: &str) -> String {
-    let line: Vec<&str> = said.split_whitespace().collect();
-    let line = line.join(" ");
-    match line.char_indices().nth(SAID_CHARS_MAX) {
-        Some((at, _)) => format!("{}…", line.get(..at).unwrap_or_default()),
-        None => line,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -198,11 +186,5 @@ mod tests {
         ] {
             assert_eq!(trouble_of(code), trouble, "{code}");
         }
-    }
-
-    #[test]
-    fn an_answer_of_many_lines_becomes_one_of_bounded_length() {
-        assert_eq!(short("<html>\n  <p>no</p>"), "<html> <p>no</p>");
-        assert_eq!(short(&"é".repeat(1000)).chars().count(), SAID_CHARS_MAX + 1);
     }
 }

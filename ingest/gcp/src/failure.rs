@@ -1,6 +1,7 @@
 //! Why Google did not do what it was asked, by what follows from it.
 
 use google_cloud_gax::error::{CredentialsError, Error, rpc::Code};
+use keywatch_ingest::source::{chain, short};
 use serde::Deserialize;
 use std::error::Error as _;
 
@@ -33,9 +34,6 @@ pub(crate) struct Failure {
 /// What iamcredentials refuses names this permission.
 const IMPERSONATION: &str = "grant roles/iam.serviceAccountTokenCreator on the account that is impersonated to the identity that \
                              impersonates it, and see that iamcredentials.googleapis.com is enabled";
-
-/// Longest answer that is passed on.
-const SAID_CHARS_MAX: usize = 300;
 
 /// The body of an error (cloud.google.com/apis/design/errors, "HTTP mapping").
 #[derive(Deserialize)]
@@ -134,33 +132,10 @@ impl Failure {
     }
 }
 
-/// An error and what it stems from.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut said = error.to_string();
-    let mut source = error.source();
-    while let Some(inner) = source {
-        let text = inner.to_string();
-        if !said.contains(&text) {
-            said = format!("{said}: {text}");
-        }
-        source = inner.source();
-    }
-    said
-}
-
-/// One line of bounded length: answers may hold whole pages.
-fn short(said: &str) -> String {
-    let line: Vec<&str> = said.split_whitespace().collect();
-    let line = line.join(" ");
-    match line.char_indices().nth(SAID_CHARS_MAX) {
-        Some((at, _)) => format!("{}…", line.get(..at).unwrap_or_default()),
-        None => line,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use keywatch_ingest::source::SAID_CHARS_MAX;
 
     #[track_caller]
     fn check(status: u16, body: &str, trouble: Trouble, said: &str) {

@@ -3,8 +3,8 @@
 //! <https://learn.microsoft.com/en-us/rest/api/storageservices/blob-service-error-codes>,
 //! <https://cloud.google.com/storage/docs/xml-api/reference-status>
 
+use keywatch_ingest::source::{chain, short};
 use object_store::Error as Unread;
-use std::error::Error;
 
 /// What kind of trouble a request met.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,9 +35,6 @@ pub struct Failure {
     /// What the store said, on one line of bounded length.
     pub said: String,
 }
-
-/// Longest answer that is passed on.
-const SAID_CHARS_MAX: usize = 300;
 
 const CREDENTIALS: &[&str] = &[
     "AuthenticationFailed",
@@ -75,21 +72,13 @@ impl Failure {
     /// A failure of this kind.
     #[must_use]
     pub fn new(trouble: Trouble, said: &str) -> Self {
-        Self { trouble, said: short(said) }
+        Self { trouble, said: short(&without_queries(said)) }
     }
 
     /// Reads what the store's client says.
     #[must_use]
     pub fn of(error: &Unread) -> Self {
-        let mut said = error.to_string();
-        let mut source = error.source();
-        while let Some(inner) = source {
-            let text = inner.to_string();
-            if !said.contains(&text) {
-                said = format!("{said}: {text}");
-            }
-            source = inner.source();
-        }
+        let said = chain(error);
         // The codes first: Azure refuses credentials with 403 as it refuses what they may not do.
         let has = |codes: &[&str]| codes.iter().any(|code| said.contains(code));
         let trouble = if has(ARCHIVED) {
@@ -117,21 +106,18 @@ impl Failure {
     }
 }
 
-/// One line of bounded length: answers may hold whole pages, and what a URL asks for is long.
-fn short(said: &str) -> String {
+/// What was said, word by word, without what URLs ask for: that is long.
+fn without_queries(said: &str) -> String {
     let address = |word: &str| if word.starts_with("http") { word.find('?') } else { None };
     let without = |word| str::get(word, ..address(word).unwrap_or(word.len())).unwrap_or_default();
-    let line: Vec<&str> = said.split_whitespace().map(without).collect();
-    let line = line.join(" ");
-    match line.char_indices().nth(SAID_CHARS_MAX) {
-        Some((at, _)) => format!("{}…", line.get(..at).unwrap_or_default()),
-        None => line,
-    }
+    let words: Vec<&str> = said.split_whitespace().map(without).collect();
+    words.join(" ")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use keywatch_ingest::source::SAID_CHARS_MAX;
 
     #[test]
     fn what_a_store_says_decides_what_follows() {
@@ -154,8 +140,9 @@ mod tests {
 
     #[test]
     fn an_answer_of_many_lines_becomes_one_of_bounded_length() {
-        assert_eq!(short("<a>\n  <b>"), "<a> <b>");
-        assert_eq!(short("GET https://x/y?prefix=z: no"), "GET https://x/y no");
-        assert_eq!(short(&"é".repeat(1000)).chars().count(), SAID_CHARS_MAX + 1);
+        let said = |text: &str| Failure::unavailable(text).said;
+        assert_eq!(said("<a>\n  <b>"), "<a> <b>");
+        assert_eq!(said("GET https://x/y?prefix=z: no"), "GET https://x/y no");
+        assert_eq!(said(&"é".repeat(1000)).chars().count(), SAID_CHARS_MAX + 1);
     }
 }

@@ -129,15 +129,12 @@ impl DoctorAzure {
 
 #[cfg(test)]
 mod tests {
-    use crate::config::testing::problems;
+    use crate::config::testing::check_problems;
     use crate::config::{self, Layers};
 
     #[track_caller]
     fn check(yaml: &str, wanted: &[&str]) {
-        let found = problems(&format!("sources:\n  - name: a\n    files: [/a]\ndoctor:\n  {yaml}\n"));
-        let texts: Vec<&str> =
-            found.iter().map(|text| text.split_once(": ").map_or(text.as_str(), |(_, text)| text)).collect();
-        assert_eq!(texts, wanted);
+        check_problems(&format!("sources:\n  - name: a\n    files: [/a]\ndoctor:\n  {yaml}\n"), wanted);
     }
 
     #[test]

@@ -221,15 +221,7 @@ impl GcpPubsub {
 
 #[cfg(test)]
 mod tests {
-    use crate::config::testing::problems;
-
-    #[track_caller]
-    fn check(yaml: &str, wanted: &[&str]) {
-        let found = problems(&format!("sources:\n  - name: a\n    {yaml}\n"));
-        let texts: Vec<&str> =
-            found.iter().map(|text| text.split_once(": ").map_or(text.as_str(), |(_, text)| text)).collect();
-        assert_eq!(texts, wanted);
-    }
+    use crate::config::testing::check_source as check;
 
     #[test]
     fn google_sources_are_read_and_their_mistakes_named() {

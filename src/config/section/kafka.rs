@@ -218,15 +218,7 @@ impl EventHubs {
 #[cfg(test)]
 mod tests {
     use crate::config::live::{LiveSource, Way};
-    use crate::config::testing::{problems, read_root};
-
-    #[track_caller]
-    fn check(yaml: &str, wanted: &[&str]) {
-        let found = problems(&format!("sources:\n  - name: a\n    {yaml}\n"));
-        let texts: Vec<&str> =
-            found.iter().map(|text| text.split_once(": ").map_or(text.as_str(), |(_, text)| text)).collect();
-        assert_eq!(texts, wanted);
-    }
+    use crate::config::testing::{check_source as check, read_root};
 
     #[test]
     fn kafka_sources_are_read_and_their_mistakes_named() {

@@ -3,7 +3,7 @@
 //! `readOnly` is CloudTrail's own word: taking on a role and decrypting are reads, signing in is not.
 //! <https://docs.aws.amazon.com/awscloudtrail/latest/userguide/logging-management-events-with-cloudtrail.html>
 
-use super::{Kind, Row, expanded};
+use super::{Kind, Row, expanded, row};
 use keywatch_event::Provider;
 use keywatch_rules::Known;
 
@@ -25,15 +25,6 @@ pub(super) fn kinds() -> Vec<Kind> {
     expanded(Provider::Aws, ROWS, |row| {
         vec![("readOnly", Known::Is(if row.log == READ { "true" } else { "false" }))]
     })
-}
-
-const fn row(
-    service: &'static str,
-    log: &'static str,
-    class: &'static str,
-    operations: &'static [&'static str],
-) -> Row {
-    Row { service, log, class, operations }
 }
 
 pub(super) const ROWS: &[Row] = &[

@@ -4,7 +4,7 @@
 //! <https://cloud.google.com/secret-manager/docs/audit-logging>,
 //! <https://cloud.google.com/kms/docs/audit-logging>, <https://cloud.google.com/iam/docs/audit-logging>.
 
-use super::{Kind, Row, expanded};
+use super::{Kind, Row, expanded, row};
 use keywatch_event::Provider;
 
 /// The services the table names.
@@ -24,15 +24,6 @@ const WRITE: &str = "ADMIN_WRITE";
 
 pub(super) fn kinds() -> Vec<Kind> {
     expanded(Provider::Gcp, ROWS, |_row| Vec::new())
-}
-
-const fn row(
-    service: &'static str,
-    log: &'static str,
-    class: &'static str,
-    operations: &'static [&'static str],
-) -> Row {
-    Row { service, log, class, operations }
 }
 
 pub(super) const ROWS: &[Row] = &[
