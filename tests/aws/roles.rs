@@ -176,7 +176,7 @@ fn whoever_cannot_be_had_is_told_with_a_remedy_and_a_renewed_session_is_taken_wi
     sign_in(&fourth.id);
     wait_until("the renewed session reads", Duration::from_mins(1), || {
         page = browser.page("/sources");
-        !page.contains("the session has ended")
+        !page.contains("the session has ended") && page.contains("<a href=\"/events\">3</a>")
     });
     assert_eq!(service.stop(), Some(0));
     let totals =
