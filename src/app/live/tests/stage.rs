@@ -159,7 +159,7 @@ impl Stage {
 
     pub(super) async fn take(&mut self, batch: &Batch) {
         self.batches += 1;
-        self.pipeline.step(batch, Evaluation::default(), self.hand.now()).await.unwrap();
+        self.pipeline.step(batch, Evaluation::default(), &mut |_| Vec::new(), self.hand.now()).await.unwrap();
     }
 
     /// Positions the store holds.
