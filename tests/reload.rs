@@ -224,7 +224,14 @@ fn a_mistake_changes_nothing_and_the_page_says_what_it_is_until_the_button_reloa
     delete(&site, 0, 1);
     wait_until("the old receiver is told", LIMIT, || told(&receiver) == 1);
 
-    // A secret that is gone is a mistake as well.
+    // So is a file that is just being written over.
+    std::fs::write(site.config(), "\n").expect("written");
+    service.reload();
+    wait_until("the page tells of the empty file", LIMIT, || {
+        get(&address, "/", &cookie).contains("the file is empty")
+    });
+
+    // And a secret that is gone.
     std::fs::write(site.config(), good.replace("/secret}", "/secret-that-is-gone}")).expect("written");
     service.reload();
     wait_until("the page tells of the secret", LIMIT, || {

@@ -64,9 +64,12 @@ impl Layers {
         Self { paths, files, unreadable, variables: variables::all(), flags: Vec::new() }
     }
 
-    /// The same, with the files as they are now.
+    /// The same, with the files as they are now. One that is empty now is a mistake: to believe it
+    /// would drop everything that is configured.
     pub(crate) fn again(&self) -> Self {
-        Self { flags: self.flags.clone(), ..Self::of_files(&self.paths) }
+        let mut layers = Self { flags: self.flags.clone(), ..Self::of_files(&self.paths) };
+        layers.unreadable.extend(layers.files.iter().filter_map(File::emptied));
+        layers
     }
 
     /// A text, in an empty environment.

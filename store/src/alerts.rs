@@ -1,7 +1,8 @@
 //! What a batch did to alerts, and who is to be told.
 //!
 //! Invariant: an alert stays one row however often it changes or is renamed; every change worth
-//! telling has one outbox row per receiver, written with the change itself.
+//! telling has one outbox row per receiver, written with the change itself. Receivers know an alert
+//! by one id for ever, and no two alerts by the same.
 
 use crate::bulk::Bulk;
 use crate::codes::Coded;
@@ -9,7 +10,9 @@ use crate::key::{self, Hash, hash_of};
 use crate::tell;
 use crate::{AlertStatus, Choice, DeliveryKind, Resolution, Routing, decisions};
 use chrono::{DateTime, SecondsFormat, Utc};
-use keywatch_event::{Alert, AlertChange, Level, Subject};
+use hashbrown::{HashMap, HashSet};
+use keywatch_event::{Alert, AlertChange, EventTime, Level, Subject};
+use sqlx::sqlite::SqliteArguments;
 use sqlx::{Arguments, SqliteConnection};
 use std::sync::LazyLock;
 
@@ -17,6 +20,11 @@ static EVIDENCE: LazyLock<Bulk> =
     LazyLock::new(|| Bulk::insert("OR IGNORE INTO alert_events (alert, hash, event)", 3, ""));
 static TOUCHED: LazyLock<Bulk> =
     LazyLock::new(|| Bulk::insert("OR IGNORE INTO alert_secrets (alert, secret)", 2, ""));
+
+static NO_EVIDENCE: LazyLock<Bulk> =
+    LazyLock::new(|| Bulk::new("DELETE FROM alert_events WHERE (alert, hash) IN (VALUES", "(?,?)", ")"));
+static UNTOUCHED: LazyLock<Bulk> =
+    LazyLock::new(|| Bulk::new("DELETE FROM alert_secrets WHERE (alert, secret) IN (VALUES", "(?,?)", ")"));
 
 /// Applies alert changes within a transaction.
 pub(crate) struct Telling<'t> {
@@ -33,6 +41,8 @@ pub(crate) struct Telling<'t> {
 pub(crate) struct Known {
     pub(crate) seq: i64,
     pub(crate) id: String,
+    /// The id receivers know it by, when it is another one.
+    told_as: Option<String>,
     pub(crate) revision: i64,
     pub(crate) status: i64,
     pub(crate) level: i64,
@@ -51,10 +61,58 @@ pub(crate) struct Known {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct News<'n> {
     pub(crate) seq: i64,
+    /// Its present id, as `body` has it.
     pub(crate) id: &'n str,
+    /// The id receivers know it by, when it is another one.
+    pub(crate) told_as: Option<&'n str>,
     pub(crate) revision: i64,
     pub(crate) level: Level,
     pub(crate) body: &'n str,
+}
+
+/// An alert as it was just stored.
+struct Stored {
+    seq: i64,
+    id: String,
+    told_as: Option<String>,
+    revision: i64,
+    level: Level,
+    body: String,
+}
+
+impl Stored {
+    fn news(&self) -> News<'_> {
+        News {
+            seq: self.seq,
+            id: &self.id,
+            told_as: self.told_as.as_deref(),
+            revision: self.revision,
+            level: self.level,
+            body: &self.body,
+        }
+    }
+}
+
+/// `id`: the row of the alert a person means.
+macro_rules! named {
+    () => {
+        "coalesce((SELECT seq FROM alerts WHERE id = ?1), (SELECT seq FROM alerts WHERE told_as = ?1),
+            (SELECT alert FROM alert_aliases WHERE id = ?1))"
+    };
+}
+pub(crate) use named;
+
+/// Selects a [`Known`] by its row.
+macro_rules! known_at {
+    ($place:expr) => {
+        concat!(
+            "SELECT seq, id, told_as, revision, status, level, body,
+                coalesce(body ->> '$.events', 0) AS events, resolved_at, resolved_by, resolution,
+                body ->> '$.first_event_at' AS first_event_at, body ->> '$.last_event_at' AS last_event_at
+             FROM alerts WHERE seq = ",
+            $place
+        )
+    };
 }
 
 impl Telling<'_> {
@@ -98,9 +156,11 @@ impl Telling<'_> {
     async fn create(&mut self, alert: &Alert, hold_secs: u32) -> Result<bool, sqlx::Error> {
         let body = body_of(alert)?;
         self.forget_alias(&alert.id.0).await?;
+        let told_as = self.another_name(&alert.id.0).await?;
         let seq = sqlx::query(
             "INSERT INTO alerts (id, rule, level, provider, principal, opened_at, status, revision,
-                received_at, changed_at, body, open_since) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 1, ?8, ?9, ?10, ?8)",
+                received_at, changed_at, body, open_since, told_as)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 1, ?8, ?9, ?10, ?8, ?11)",
         )
         .bind(&alert.id.0)
         .bind(&alert.rule)
@@ -112,20 +172,23 @@ impl Telling<'_> {
         .bind(self.now)
         .bind(self.now)
         .bind(&body)
+        .bind(&told_as)
         .execute(&mut *self.conn)
         .await?
         .last_insert_rowid();
         self.store_links(seq, alert).await?;
         self.note(seq, "opened", "").await?;
-        let news = News { seq, id: &alert.id.0, revision: 1, level: alert.level, body: &body };
+        let told_as = told_as.as_deref();
+        let (id, level) = (alert.id.0.as_str(), alert.level);
+        let news = News { seq, id, told_as, revision: 1, level, body: &body };
         self.tell(&news, DeliveryKind::AlertOpened, hold_secs, None).await?;
         Ok(true)
     }
 
     async fn reopen(&mut self, known: &Known, alert: &Alert, hold_secs: u32) -> Result<bool, sqlx::Error> {
-        let (revision, body) = self.store(known, alert, AlertStatus::Open.code()).await?;
+        let stored = self.store(known, alert, AlertStatus::Open.code()).await?;
         self.note(known.seq, "reopened", "").await?;
-        let news = News { seq: known.seq, id: &alert.id.0, revision, level: alert.level, body: &body };
+        let news = stored.news();
         self.tell(&news, DeliveryKind::AlertOpened, hold_secs, None).await?;
         Ok(true)
     }
@@ -133,14 +196,14 @@ impl Telling<'_> {
     /// Opens an alert again that somebody was done with: new evidence came, and everybody is told,
     /// with the name of who had resolved it.
     async fn regress(&mut self, known: &Known, alert: &Alert) -> Result<(), sqlx::Error> {
-        let (revision, body) = self.store(known, alert, AlertStatus::Open.code()).await?;
+        let stored = self.store(known, alert, AlertStatus::Open.code()).await?;
         sqlx::query("UPDATE alerts SET regressed = 1 WHERE seq = ?")
             .bind(known.seq)
             .execute(&mut *self.conn)
             .await?;
         let note = known.resolved_words()?;
         self.note(known.seq, "regressed", &note).await?;
-        let news = News { seq: known.seq, id: &alert.id.0, revision, level: alert.level, body: &body };
+        let news = stored.news();
         tell::refresh(self.conn, &news).await?;
         self.tell(&news, DeliveryKind::AlertRegressed, 0, Some(&note)).await
     }
@@ -164,8 +227,8 @@ impl Telling<'_> {
             self.regress(&known, alert).await?;
             return Ok(false);
         }
-        let (revision, body) = self.store(&known, alert, known.status).await?;
-        let told = News { seq: known.seq, id: &alert.id.0, revision, level: alert.level, body: &body };
+        let stored = self.store(&known, alert, known.status).await?;
+        let told = stored.news();
         tell::refresh(self.conn, &told).await?;
         if news {
             self.note(known.seq, "updated", &alert.why.text).await?;
@@ -211,13 +274,25 @@ impl Telling<'_> {
         tell::follow(self.conn, self.routing, news, following, times).await
     }
 
-    pub(crate) async fn find(&mut self, id: &str) -> Result<Option<Known>, sqlx::Error> {
-        sqlx::query_as(
-            "SELECT seq, id, revision, status, level, body, coalesce(body ->> '$.events', 0) AS events,
-                resolved_at, resolved_by, resolution,
-                body ->> '$.first_event_at' AS first_event_at, body ->> '$.last_event_at' AS last_event_at
-             FROM alerts WHERE seq = coalesce((SELECT seq FROM alerts WHERE id = ?1),
-                                  (SELECT alert FROM alert_aliases WHERE id = ?1))",
+    /// The alert the rules mean: by its present id, or one it had.
+    async fn find(&mut self, id: &str) -> Result<Option<Known>, sqlx::Error> {
+        let sql = known_at!(
+            "coalesce((SELECT seq FROM alerts WHERE id = ?1),
+                (SELECT alert FROM alert_aliases WHERE id = ?1))"
+        );
+        sqlx::query_as(sql).bind(id).fetch_optional(&mut *self.conn).await
+    }
+
+    /// The alert a person means: by its present id, the one receivers know it by, or one it had.
+    pub(crate) async fn find_named(&mut self, id: &str) -> Result<Option<Known>, sqlx::Error> {
+        sqlx::query_as(known_at!(named!())).bind(id).fetch_optional(&mut *self.conn).await
+    }
+
+    /// A name for an alert that opens under an id by which receivers know another one. Numbers of
+    /// rows only grow, so no two are alike.
+    async fn another_name(&mut self, id: &str) -> Result<Option<String>, sqlx::Error> {
+        sqlx::query_scalar(
+            "SELECT ?1 || '.' || ((SELECT max(seq) FROM alerts) + 1) FROM alerts WHERE told_as = ?1",
         )
         .bind(id)
         .fetch_optional(&mut *self.conn)
@@ -232,13 +307,8 @@ impl Telling<'_> {
         Ok(known.filter(|known| known.id == alert.id.0 || known.spans(alert)))
     }
 
-    /// Writes the alert as it now is, in this status; returns its new revision and body.
-    async fn store(
-        &mut self,
-        known: &Known,
-        alert: &Alert,
-        status: i64,
-    ) -> Result<(i64, String), sqlx::Error> {
+    /// Writes the alert as it now is, in this status.
+    async fn store(&mut self, known: &Known, alert: &Alert, status: i64) -> Result<Stored, sqlx::Error> {
         let (revision, body) = (known.revision + 1, body_of(alert)?);
         if known.id != alert.id.0 {
             self.rename(known, &alert.id.0).await?;
@@ -259,12 +329,13 @@ impl Telling<'_> {
         .execute(&mut *self.conn)
         .await?;
         self.store_links(known.seq, alert).await?;
-        Ok((revision, body))
+        let told_as = Some(known.told_as()).filter(|name| *name != alert.id.0).map(str::to_owned);
+        Ok(Stored { seq: known.seq, id: alert.id.0.clone(), told_as, revision, level: alert.level, body })
     }
 
     async fn rename(&mut self, known: &Known, id: &str) -> Result<(), sqlx::Error> {
         self.forget_alias(id).await?;
-        sqlx::query("UPDATE alerts SET id = ? WHERE seq = ?")
+        sqlx::query("UPDATE alerts SET id = ?, told_as = coalesce(told_as, id) WHERE seq = ?")
             .bind(id)
             .bind(known.seq)
             .execute(&mut *self.conn)
@@ -283,49 +354,52 @@ impl Telling<'_> {
         Ok(())
     }
 
-    /// Evidence and secrets as the alert names them now.
+    /// Evidence and secrets as the alert names them now. Only what differs is written: most of it
+    /// stands already.
     async fn store_links(&mut self, seq: i64, alert: &Alert) -> Result<(), sqlx::Error> {
-        let links = self.evidence(seq, alert).await?;
-        for sql in ["DELETE FROM alert_events WHERE alert = ?", "DELETE FROM alert_secrets WHERE alert = ?"] {
-            sqlx::query(sql).bind(seq).execute(&mut *self.conn).await?;
-        }
+        self.store_evidence(seq, alert).await?;
+        let linked: Vec<String> = sqlx::query_scalar("SELECT secret FROM alert_secrets WHERE alert = ?")
+            .bind(seq)
+            .fetch_all(&mut *self.conn)
+            .await?;
+        let named = alert.secrets.iter().map(|secret| &*secret.id);
+        let (new, gone) = difference(linked.iter().map(String::as_str), named);
+        let bind = |secret: &&str, to: &mut SqliteArguments| {
+            to.add(seq)?;
+            to.add(*secret)
+        };
+        UNTOUCHED.execute(self.conn, &gone, bind).await?;
+        TOUCHED.execute(self.conn, &new, bind).await?;
+        Ok(())
+    }
+
+    /// Evidence that is not stored is left out. What was linked before is not searched again.
+    async fn store_evidence(&mut self, seq: i64, alert: &Alert) -> Result<(), sqlx::Error> {
+        let linked: Vec<Vec<u8>> = sqlx::query_scalar("SELECT hash FROM alert_events WHERE alert = ?")
+            .bind(seq)
+            .fetch_all(&mut *self.conn)
+            .await?;
+        let linked = linked.iter().filter_map(|hash| Hash::try_from(hash.as_slice()).ok());
+        let times: HashMap<Hash, EventTime> =
+            alert.evidence.iter().map(|evidence| (hash_of(&evidence.event), evidence.time)).collect();
+        let (new, gone) = difference(linked, times.keys().copied());
+        let wanted: Vec<(Hash, EventTime)> =
+            new.into_iter().filter_map(|hash| Some((hash, *times.get(&hash)?))).collect();
+        let found: Vec<(Hash, i64)> = key::locate(self.conn, &wanted).await?.into_iter().collect();
+        NO_EVIDENCE
+            .execute(self.conn, &gone, |hash, to| {
+                to.add(seq)?;
+                to.add(hash.as_slice())
+            })
+            .await?;
         EVIDENCE
-            .execute(self.conn, &links, |(hash, event), to| {
+            .execute(self.conn, &found, |(hash, event), to| {
                 to.add(seq)?;
                 to.add(hash.as_slice())?;
                 to.add(*event)
             })
             .await?;
-        TOUCHED
-            .execute(self.conn, &alert.secrets, |secret, to| {
-                to.add(seq)?;
-                to.add(&*secret.id)
-            })
-            .await?;
         Ok(())
-    }
-
-    /// The stored events that are the alert's evidence. Those linked before are not searched again.
-    async fn evidence(&mut self, seq: i64, alert: &Alert) -> Result<Vec<(Hash, i64)>, sqlx::Error> {
-        let linked: Vec<(Vec<u8>, i64)> =
-            sqlx::query_as("SELECT hash, event FROM alert_events WHERE alert = ?")
-                .bind(seq)
-                .fetch_all(&mut *self.conn)
-                .await?;
-        let mut links = Vec::with_capacity(alert.evidence.len());
-        for evidence in &alert.evidence {
-            let hash = hash_of(&evidence.event);
-            let known = linked.iter().find(|(known, _)| known.as_slice() == hash.as_slice());
-            let mut event = known.map(|(_, event)| *event);
-            if event.is_none() {
-                event = key::find_near(self.conn, &hash, evidence.time).await?;
-            }
-            if event.is_none() {
-                event = key::find_anywhere(self.conn, &hash).await?;
-            }
-            links.extend(event.map(|event| (hash, event)));
-        }
-        Ok(links)
     }
 
     async fn note(&mut self, seq: i64, what: &str, detail: &str) -> Result<(), sqlx::Error> {
@@ -393,7 +467,14 @@ impl Known {
     /// What is stored, as something to tell.
     pub(crate) fn news(&self) -> Result<News<'_>, sqlx::Error> {
         let level = Level::from_code(self.level)?;
-        Ok(News { seq: self.seq, id: &self.id, revision: self.revision, level, body: &self.body })
+        let told_as = self.told_as.as_deref();
+        let (id, revision) = (self.id.as_str(), self.revision);
+        Ok(News { seq: self.seq, id, told_as, revision, level, body: &self.body })
+    }
+
+    /// The id receivers know it by.
+    fn told_as(&self) -> &str {
+        self.told_as.as_deref().unwrap_or(&self.id)
     }
 
     /// Whether somebody was done with it and `alert` has evidence nobody has seen yet.
@@ -419,6 +500,15 @@ impl Known {
         let why = self.resolution.map(Resolution::from_code).transpose()?.unwrap_or(Resolution::Other);
         Ok(format!("resolved by {who} at {at} as {}; new evidence came since", why.as_str()))
     }
+}
+
+/// What is new in `now`, each once, and what of `before` is gone.
+fn difference<T: Copy + Eq + std::hash::Hash>(
+    before: impl Iterator<Item = T>,
+    now: impl Iterator<Item = T>,
+) -> (Vec<T>, Vec<T>) {
+    let (before, now): (HashSet<T>, HashSet<T>) = (before.collect(), now.collect());
+    (now.difference(&before).copied().collect(), before.difference(&now).copied().collect())
 }
 
 fn body_of(alert: &Alert) -> Result<String, sqlx::Error> {

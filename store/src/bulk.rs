@@ -44,14 +44,15 @@ impl Bulk {
         let mut changed = 0;
         let mut rest = rows;
         while let Some((sql, run, after)) = self.next_run(rest) {
-            let arguments = self.arguments(run, &bind)?;
+            let arguments = self.arguments(run.iter(), &bind)?;
             changed += sqlx::query_with(sql, arguments).execute(&mut *conn).await?.rows_affected();
             rest = after;
         }
         Ok(changed)
     }
 
-    /// Queries with all of `rows`; returns every row the database answered.
+    /// Queries with all of `rows`, which are members of a set: the last of them is asked about again
+    /// to fill a run. Returns every row the database answered.
     pub(crate) async fn fetch<T: Sync>(
         &'static self,
         conn: &mut SqliteConnection,
@@ -59,11 +60,13 @@ impl Bulk {
         bind: impl Fn(&T, &mut SqliteArguments) -> Result<(), BoxDynError> + Send,
     ) -> Result<Vec<SqliteRow>, sqlx::Error> {
         let mut found = Vec::new();
-        let mut rest = rows;
-        while let Some((sql, run, after)) = self.next_run(rest) {
-            let arguments = self.arguments(run, &bind)?;
-            found.extend(sqlx::query_with(sql, arguments).fetch_all(&mut *conn).await?);
-            rest = after;
+        let longest = self.runs.first().map_or(1, |(rows, _)| *rows);
+        for part in rows.chunks(longest) {
+            let fits = self.runs.iter().rev().find(|(rows, _)| *rows >= part.len());
+            let Some(((rows, sql), last)) = fits.zip(part.last()) else { continue };
+            let filling = std::iter::repeat_n(last, rows - part.len());
+            let arguments = self.arguments(part.iter().chain(filling), &bind)?;
+            found.extend(sqlx::query_with(sql.as_str(), arguments).fetch_all(&mut *conn).await?);
         }
         Ok(found)
     }
@@ -74,17 +77,17 @@ impl Bulk {
         Some((sql.as_str(), run, after))
     }
 
-    fn arguments<T>(
+    fn arguments<'r, T: 'r>(
         &self,
-        run: &[T],
+        rows: impl Iterator<Item = &'r T>,
         bind: impl Fn(&T, &mut SqliteArguments) -> Result<(), BoxDynError>,
     ) -> Result<SqliteArguments, sqlx::Error> {
         let mut arguments = SqliteArguments::default();
-        arguments.reserve(run.len() * self.columns, 0);
-        for row in run {
+        arguments.reserve(rows.size_hint().0 * self.columns, 0);
+        for row in rows {
             bind(row, &mut arguments).map_err(sqlx::Error::Encode)?;
         }
-        debug_assert_eq!(arguments.len(), run.len() * self.columns, "values per row");
+        debug_assert_eq!(arguments.len() % self.columns, 0, "values per row");
         Ok(arguments)
     }
 }

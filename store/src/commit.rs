@@ -5,14 +5,14 @@
 
 use crate::alerts::Telling;
 use crate::bulk::Bulk;
-use crate::key::{self, Identity};
+use crate::key::{self, Hash, Identity};
 use crate::raw::{self, Layout, Packed};
 use crate::rows::{self, Fresh};
 use crate::store::Memory;
 use crate::{Committed, Incoming, Judge, PositionChange, Routing, Store, StoreError, rejects};
 use chrono::{DateTime, Utc};
-use hashbrown::HashSet;
-use keywatch_event::{Evaluation, Kept, Learned};
+use hashbrown::{HashMap, HashSet};
+use keywatch_event::{Evaluation, EventTime, Kept, Learned};
 use sqlx::{Arguments, SqliteConnection};
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
@@ -22,6 +22,11 @@ pub(crate) const SCRUBBED: &str = "scrubbed/";
 
 static PUT_LEARNED: LazyLock<Bulk> = LazyLock::new(|| {
     Bulk::insert("INTO learned (key, state)", 2, "ON CONFLICT (key) DO UPDATE SET state = excluded.state")
+});
+static KEEP: LazyLock<Bulk> = LazyLock::new(|| {
+    let update = ") UPDATE events SET signal = 1, matters_until = until FROM longer
+        WHERE events.id = longer.event AND matters_until < until";
+    Bulk::new("WITH longer (event, until) AS (VALUES", "(?,?)", update)
 });
 static DROP_LEARNED: LazyLock<Bulk> =
     LazyLock::new(|| Bulk::new("DELETE FROM learned WHERE key IN (", "?", ")"));
@@ -235,19 +240,22 @@ async fn write_learned(conn: &mut SqliteConnection, learned: &[Learned]) -> Resu
 /// Events of earlier batches that matter longer than was said of them then. One that is not
 /// stored is left alone.
 async fn keep(conn: &mut SqliteConnection, kept: &[Kept]) -> Result<(), sqlx::Error> {
+    let mut longest: HashMap<Hash, (EventTime, i64)> = HashMap::new();
     for one in kept {
-        let hash = key::hash_of(&one.event);
-        let mut event = key::find_near(conn, &hash, one.time).await?;
-        if event.is_none() {
-            event = key::find_anywhere(conn, &hash).await?;
-        }
         let until = one.time.plus_secs(i64::from(one.matters_secs)).unix_nanos();
-        sqlx::query("UPDATE events SET signal = 1, matters_until = ?1 WHERE id = ?2 AND matters_until < ?1")
-            .bind(until)
-            .bind(event)
-            .execute(&mut *conn)
-            .await?;
+        let known = longest.entry(key::hash_of(&one.event)).or_insert((one.time, until));
+        known.1 = known.1.max(until);
     }
+    let wanted: Vec<(Hash, EventTime)> = longest.iter().map(|(hash, (time, _))| (*hash, *time)).collect();
+    let located = key::locate(conn, &wanted).await?;
+    let until = |(hash, event): (Hash, i64)| Some((event, longest.get(&hash)?.1));
+    let mut rows: Vec<(i64, i64)> = located.into_iter().filter_map(until).collect();
+    rows.sort_unstable();
+    KEEP.execute(conn, &rows, |(event, until), to| {
+        to.add(*event)?;
+        to.add(*until)
+    })
+    .await?;
     Ok(())
 }
 

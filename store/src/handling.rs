@@ -116,7 +116,7 @@ impl Store {
         let mut answers = Vec::with_capacity(alerts.len());
         for (id, revision) in alerts.iter().take(HANDLED_MAX) {
             let mut telling = Telling { conn: &mut work.desk.conn, routing, now, decided_at: now };
-            let found = telling.find(id).await.map_err(failed)?;
+            let found = telling.find_named(id).await.map_err(failed)?;
             answers.push(match found {
                 None => Handled::Unknown,
                 Some(known) => telling.handle(&known, *revision, handling).await.map_err(failed)?,

@@ -8,7 +8,7 @@
 //! one record has one key whenever and however often it comes.
 
 use crate::bulk::Bulk;
-use hashbrown::HashSet;
+use hashbrown::{HashMap, HashSet};
 use keywatch_event::{AuditEvent, EventTime};
 use sha2::{Digest, Sha256};
 use sqlx::error::BoxDynError;
@@ -125,7 +125,27 @@ pub(crate) async fn remember_hours(
     Ok(())
 }
 
-/// The stored event with this id, wherever in time it stands: its row id.
+/// Row ids of stored events, each by its hash and its event time. What is not stored is left out.
+pub(crate) async fn locate(
+    conn: &mut SqliteConnection,
+    wanted: &[(Hash, EventTime)],
+) -> Result<HashMap<Hash, i64>, sqlx::Error> {
+    let near = |(hash, time): &(Hash, EventTime)| {
+        let (hash, (hour, neighbour)) = (*hash, hours_near(*time));
+        neighbour.into_iter().chain([hour]).map(move |hour| key(hour, &hash))
+    };
+    let keys: Vec<Key> = wanted.iter().flat_map(near).collect();
+    let mut found: HashMap<Hash, i64> = find(conn, &keys).await?.into_iter().collect();
+    for (hash, _) in wanted {
+        if !found.contains_key(hash) {
+            found.extend(find_anywhere(conn, hash).await?.map(|id| (*hash, id)));
+        }
+    }
+    Ok(found)
+}
+
+/// The stored event with this id, wherever in time it stands. A record whose own time was not
+/// believed does not stand in the hour of its event time.
 pub(crate) async fn find_anywhere(
     conn: &mut SqliteConnection,
     hash: &Hash,
@@ -139,18 +159,6 @@ pub(crate) async fn find_anywhere(
         }
     }
     Ok(None)
-}
-
-/// The stored event with this id, when its event time is this: its row id. A record whose own
-/// time was not believed stands elsewhere and is found by [`find_anywhere`].
-pub(crate) async fn find_near(
-    conn: &mut SqliteConnection,
-    hash: &Hash,
-    time: EventTime,
-) -> Result<Option<i64>, sqlx::Error> {
-    let (hour, neighbour) = hours_near(time);
-    let keys: Vec<Key> = neighbour.into_iter().chain([hour, NO_HOUR]).map(|hour| key(hour, hash)).collect();
-    Ok(find(conn, &keys).await?.pop().map(|(_, id)| id))
 }
 
 async fn find(conn: &mut SqliteConnection, keys: &[Key]) -> Result<Vec<(Hash, i64)>, sqlx::Error> {

@@ -1,13 +1,15 @@
 //! Outbox rows as a batch writes them: who is to be told, refreshed, or taken back.
 //!
 //! Invariant: the body of a row that was ever leased never changes, because a receiver may have
-//! seen it under the same message id.
+//! seen it under the same message id. It names the alert by the id receivers know it by.
 
 use crate::alerts::News;
 use crate::codes::Coded;
 use crate::key::short_hash;
 use crate::{Choice, DeliveryKind, DeliveryState, Gathering, Routing, UNDO_SECS, decisions};
+use serde_json::{Map, Value};
 use sqlx::SqliteConnection;
+use std::borrow::Cow;
 
 /// One row to write.
 #[derive(Clone, Copy, Debug)]
@@ -42,7 +44,7 @@ pub(crate) async fn write(
     .bind(told.receiver)
     .bind(told.kind.code())
     .bind(news.level.code())
-    .bind(news.body)
+    .bind(body_of(news)?)
     .bind(told.created_at)
     .bind(told.due_at)
     .bind(told.note)
@@ -60,7 +62,7 @@ pub(crate) async fn refresh(conn: &mut SqliteConnection, news: &News<'_>) -> Res
     sqlx::query(
         "UPDATE outbox SET body = ?, level = ? WHERE alert = ? AND state = 0 AND leases = 0 AND kind <> ?",
     )
-    .bind(news.body)
+    .bind(body_of(news)?)
     .bind(news.level.code())
     .bind(news.seq)
     .bind(DeliveryKind::AlertWithdrawn.code())
@@ -176,6 +178,15 @@ async fn decide(
     decisions::write(conn, &decisions::Decided { alert, receiver, at, choice, reason, delivery }).await
 }
 
+/// The alert's public JSON form, with the id receivers know it by.
+fn body_of<'n>(news: &News<'n>) -> Result<Cow<'n, str>, sqlx::Error> {
+    let Some(told_as) = news.told_as else { return Ok(news.body.into()) };
+    let encoded = |error: serde_json::Error| sqlx::Error::Encode(error.into());
+    let mut body: Map<String, Value> = serde_json::from_str(news.body).map_err(encoded)?;
+    body.insert("id".to_owned(), told_as.into());
+    Ok(serde_json::to_string(&body).map_err(encoded)?.into())
+}
+
 /// The same alert, receiver, kind and revision give the same id; what is said again and again of
 /// one revision differs by when.
 fn message_id(news: &News<'_>, told: &Told<'_>) -> String {
@@ -186,7 +197,7 @@ fn message_id(news: &News<'_>, told: &Told<'_>) -> String {
         DeliveryKind::AlertReminder | DeliveryKind::AlertEscalated | DeliveryKind::AlertRefreshed
     );
     let when = if repeats { told.created_at.to_string() } else { String::new() };
-    let parts = [news.id, told.receiver, kind, &revision, &when].map(str::as_bytes);
+    let parts = [news.told_as.unwrap_or(news.id), told.receiver, kind, &revision, &when].map(str::as_bytes);
     let hash = if repeats { short_hash(&parts) } else { short_hash(parts.get(..4).unwrap_or(&parts)) };
     // The first 13 of its 16 bytes.
     format!("msg_{:026x}", u128::from_be_bytes(hash) >> 24)

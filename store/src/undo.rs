@@ -216,7 +216,7 @@ impl Telling<'_> {
         .bind(before.alert)
         .fetch_all(&mut *self.conn)
         .await?;
-        let Some(known) = self.find(&before.id).await? else { return Ok(()) };
+        let Some(known) = self.find_named(&before.id).await? else { return Ok(()) };
         for (receiver, leased_until) in heard.iter().filter(|(name, _)| self.routing.knows(name)) {
             let told = Told {
                 receiver,

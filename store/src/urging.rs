@@ -147,7 +147,7 @@ impl Store {
 
 impl Telling<'_> {
     async fn urge(mut self, urging: &Urging<'_>) -> Result<bool, sqlx::Error> {
-        let Some(known) = self.find(urging.alert).await? else { return Ok(false) };
+        let Some(known) = self.find_named(urging.alert).await? else { return Ok(false) };
         let refreshed = urging.kind == DeliveryKind::AlertRefreshed;
         let stands = match AlertStatus::from_code(known.status)? {
             AlertStatus::Open => true,

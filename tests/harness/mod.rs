@@ -132,9 +132,15 @@ impl Service {
 }
 
 impl Drop for Service {
+    /// A test that fails is told how the service ended, when it did, and what it said.
     fn drop(&mut self) {
+        let ended = self.child.try_wait().ok().flatten();
         let _gone = self.child.kill();
         let _reaped = self.child.wait();
+        if std::thread::panicking() {
+            let ended = ended.map_or_else(|| "it ran".to_owned(), |status| status.to_string());
+            let _shown = writeln!(std::io::stderr(), "the service ({ended}) said:\n{}", self.said());
+        }
     }
 }
 

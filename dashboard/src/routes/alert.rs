@@ -159,6 +159,7 @@ struct AlertPage {
     history: Vec<HistoryLine>,
     tellings: Vec<TellingLine>,
     former_ids: Vec<String>,
+    told_as: Option<String>,
     json: String,
 }
 
@@ -234,6 +235,8 @@ fn view(
             })
             .collect(),
         tellings: detail.deliveries.iter().flat_map(|delivery| tellings(delivery, now)).collect(),
+        // One of its former ids, unless that belongs to another alert now.
+        told_as: detail.told_as,
         former_ids: detail.former_ids,
         json: pretty(row.json.as_bytes()).unwrap_or(row.json),
         id: row.id,

@@ -76,6 +76,13 @@ fn unreadable(path: &Path, error: &std::io::Error) -> Problem {
 }
 
 impl File {
+    /// Why the file cannot be the one a running service is to take over, when it is empty.
+    pub(super) fn emptied(&self) -> Option<Problem> {
+        let origin = Origin::File { file: Arc::clone(&self.name), line: 0, column: 0 };
+        let remedy = "a file is empty while it is being written over: ask again once it is written";
+        self.text.trim().is_empty().then(|| origin.problem("the file is empty".to_owned(), remedy.to_owned()))
+    }
+
     /// The tree of the file; `None` after telling why there is none.
     pub(super) fn parse(&self, problems: &Problems) -> Option<Node> {
         let text = self.text.strip_prefix('\u{feff}').unwrap_or(&self.text);

@@ -161,10 +161,45 @@ async fn a_renamed_alert_is_found_by_both_ids() {
     }
     assert_eq!(stage.store.totals().await.unwrap().alerts, 1);
     assert_eq!(stage.history("A1").await, ["opened", "renamed"]);
-    assert_eq!(stage.lease("ops", 60).await[0].alert_json, stage.alert("A1").await.alert.json);
+    assert_eq!(told_ids(&stage, 60).await, ["A2"], "in messages it keeps the id it was first told under");
+    assert_eq!(stage.alert("A1").await.told_as.as_deref(), Some("A2"));
     stage.change("c", 2, vec![updated(alert("A2", &["a"]), "A1", false)]).await;
     let back = stage.alert("A1").await;
     assert_eq!((back.alert.id.as_str(), back.former_ids), ("A2", vec!["A1".to_owned()]));
+}
+
+/// The ids of alerts in the messages that are due.
+async fn told_ids(stage: &Stage, secs: i64) -> Vec<String> {
+    let leased = stage.lease("ops", secs).await;
+    for one in &leased {
+        assert!(Attempting(secs).delivered(stage, one).await);
+    }
+    let id = |json: &str| serde_json::from_str::<serde_json::Value>(json).unwrap()["id"].clone();
+    leased.iter().map(|one| id(&one.alert_json).as_str().unwrap().to_owned()).collect()
+}
+
+#[tokio::test]
+async fn receivers_know_an_alert_by_one_id_for_ever_and_no_two_by_the_same() {
+    let stage = Stage::open().await;
+    stage.change("a", 0, vec![opened(alert("A2", &["a"]), 0)]).await;
+    assert_eq!(told_ids(&stage, 1).await, ["A2"]);
+    // It is renamed, and the event it was first named after opens another alert.
+    stage.change("b", 2, vec![updated(alert("A1", &["b"]), "A2", true)]).await;
+    let mut another = alert("A2", &["a"]);
+    another.opened_at = EventTime::from_secs(NOON + 90_000);
+    stage.change("c", 3, vec![opened(another, 0)]).await;
+    assert_eq!(told_ids(&stage, 4).await, ["A2", "A2.2"]);
+    let second = stage.alert("A2").await;
+    assert_eq!((second.alert.id.as_str(), second.told_as.as_deref()), ("A2", Some("A2.2")));
+    assert_eq!(stage.alert("A2.2").await.alert.id, "A2");
+    assert_eq!(stage.alert("A1").await.told_as.as_deref(), Some("A2"));
+    stage.change("d", 5, vec![withdrawn("A2"), withdrawn("A1")]).await;
+    let mut both = told_ids(&stage, 6).await;
+    both.sort();
+    assert_eq!(both, ["A2", "A2.2"]);
+    // Back under its first id it is known by what it was always known by.
+    stage.change("e", 7, vec![updated(alert("A0", &["b"]), "A1", true)]).await;
+    assert_eq!(told_ids(&stage, 8).await, ["A2"]);
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@ use super::{
     AlertDetail, AlertFilter, AlertRow, AlertStatus, Cursor, DecisionRow, HistoryEntry, Listed, Page,
     unsigned,
 };
+use crate::alerts::named;
 use crate::codes::Coded;
 use crate::commit::at;
 use crate::{Choice, Resolution, Store, StoreError};
@@ -13,13 +14,17 @@ use sqlx::sqlite::SqliteRow;
 use sqlx::{QueryBuilder, Row, Sqlite};
 
 /// The columns [`alert_from`] reads. What only the JSON form holds is read from there.
-const SELECT: &str = "
-    SELECT a.seq, a.opened_at, a.id, a.rule, a.level, a.status, a.provider, a.principal, a.received_at,
-        a.changed_at, a.revision, a.body, a.body ->> '$.title', a.body ->> '$.opened_at',
-        a.body ->> '$.first_event_at', a.body ->> '$.last_event_at', a.body ->> '$.events', a.regressed,
-        a.acknowledged_by, a.acknowledged_at, a.resolved_by, a.resolved_at, a.resolution,
-        (SELECT held_by FROM outbox WHERE alert = a.seq AND state = 0 AND held_by IS NOT NULL LIMIT 1)
-    FROM alerts a WHERE 1 = 1";
+macro_rules! select {
+    () => {
+        "
+        SELECT a.seq, a.opened_at, a.id, a.rule, a.level, a.status, a.provider, a.principal, a.received_at,
+            a.changed_at, a.revision, a.body, a.body ->> '$.title', a.body ->> '$.opened_at',
+            a.body ->> '$.first_event_at', a.body ->> '$.last_event_at', a.body ->> '$.events', a.regressed,
+            a.acknowledged_by, a.acknowledged_at, a.resolved_by, a.resolved_at, a.resolution,
+            (SELECT held_by FROM outbox WHERE alert = a.seq AND state = 0 AND held_by IS NOT NULL LIMIT 1)
+        FROM alerts a WHERE 1 = 1"
+    };
+}
 
 impl Store {
     /// Alerts, newest first by when they opened (event time).
@@ -34,31 +39,40 @@ impl Store {
         Ok(page.cut(rows.iter().map(paged).collect::<Result<_, _>>().map_err(failed)?))
     }
 
-    /// One alert by its present id or one it had before.
+    /// One alert by its present id, the one receivers know it by, or one it had before.
     ///
     /// # Errors
     /// [`StoreError`] when the database cannot be read.
     pub async fn alert(&self, id: &str) -> Result<Option<AlertDetail>, StoreError> {
         let failed = |source| self.failed("read an alert", source);
-        let mut query = QueryBuilder::<Sqlite>::new(SELECT);
-        query.push(" AND a.seq = coalesce((SELECT seq FROM alerts WHERE id = ").push_bind(id.to_owned());
-        query.push("), (SELECT alert FROM alert_aliases WHERE id = ").push_bind(id.to_owned()).push("))");
-        let row = query.build().fetch_optional(self.readers()).await.map_err(failed)?;
-        let Some(row) = row else { return Ok(None) };
-        let seq: i64 = row.try_get(0).map_err(failed)?;
-        let former_ids = sqlx::query_scalar("SELECT id FROM alert_aliases WHERE alert = ? ORDER BY id")
-            .bind(seq)
-            .fetch_all(self.readers())
+        let row = sqlx::query(concat!(select!(), " AND a.seq = ", named!()))
+            .bind(id)
+            .fetch_optional(self.readers())
             .await
             .map_err(failed)?;
+        let Some(row) = row else { return Ok(None) };
+        let seq: i64 = row.try_get(0).map_err(failed)?;
+        let (former_ids, told_as) = self.names(seq).await.map_err(failed)?;
         Ok(Some(AlertDetail {
             alert: alert_from(&row).map_err(failed)?,
             former_ids,
+            told_as,
             history: self.history(seq).await.map_err(failed)?,
             deliveries: self.deliveries_of(seq).await.map_err(failed)?,
             evidence: self.evidence(seq).await.map_err(failed)?,
             decisions: self.decisions(seq).await.map_err(failed)?,
         }))
+    }
+
+    /// Ids it had before, and the one receivers know it by when that is not its present one.
+    async fn names(&self, seq: i64) -> Result<(Vec<String>, Option<String>), sqlx::Error> {
+        let former = sqlx::query_scalar("SELECT id FROM alert_aliases WHERE alert = ? ORDER BY id")
+            .bind(seq)
+            .fetch_all(self.readers())
+            .await?;
+        let told_as = "SELECT told_as FROM alerts WHERE seq = ? AND told_as <> id";
+        let told_as = sqlx::query_scalar(told_as).bind(seq).fetch_optional(self.readers()).await?;
+        Ok((former, told_as))
     }
 
     async fn history(&self, seq: i64) -> Result<Vec<HistoryEntry>, sqlx::Error> {
@@ -86,7 +100,7 @@ impl Store {
 }
 
 fn select(filter: &AlertFilter, page: Page) -> QueryBuilder<Sqlite> {
-    let mut query = QueryBuilder::new(SELECT);
+    let mut query = QueryBuilder::new(select!());
     for (column, text) in [("rule", &filter.rule), ("principal", &filter.principal)] {
         if let Some(text) = text {
             query.push(format!(" AND a.{column} = ")).push_bind(text.clone());

@@ -55,6 +55,9 @@ pub struct AlertDetail {
     pub alert: AlertRow,
     /// Ids it had before.
     pub former_ids: Vec<String>,
+    /// The id receivers know it by, when that is not its present one: whoever was told of an alert
+    /// hears of it under the same id ever after.
+    pub told_as: Option<String>,
     /// What happened to it, oldest first.
     pub history: Vec<HistoryEntry>,
     /// Who was told, or is to be told, oldest first.

@@ -240,6 +240,7 @@ async fn an_alert_is_stored_soon_after_its_record_was_sent() {
     let folder = tempfile::tempdir().unwrap();
     let socket = folder.path().join("vault.sock");
     let mut stage = Stage::new(NOW).await;
+    stage.hears = false;
     let way = Way::Device(Device { unix: Some(socket.clone()), ..Device::default() });
     let mut running = start(&stage, folder.path(), way).await;
     let total = events();

@@ -4,15 +4,18 @@ use super::super::{Line, drive};
 use super::chance::Chance;
 use crate::app::sources::Fed;
 use crate::pipeline::Pipeline;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use keywatch_event::{Evaluation, EventTime, Level, Place};
 use keywatch_ingest::Batch;
 use keywatch_ingest::provider::Normalizer;
 use keywatch_ingest::source::{Clock, Health, Live};
 use keywatch_rules::rule::Kind;
 use keywatch_rules::{RuleSet, Settings, builtin};
-use keywatch_store::{AlertFilter, EventFilter, Page, Store};
-use std::collections::HashSet;
+use keywatch_store::{
+    AlertFilter, AttemptOutcome, AttemptRecord, DeliveryKind, EventFilter, LeasedDelivery, Page, Store,
+    Subscriber,
+};
+use std::collections::{BTreeMap, HashSet};
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
@@ -23,6 +26,8 @@ use tokio::task::JoinSet;
 pub(super) const START: i64 = 1_780_272_000;
 /// How long something that must happen may take.
 const LIMIT: Duration = Duration::from_mins(1);
+/// Who is told of every alert.
+const TOLD: &str = "soc";
 
 /// Shipped rules whose alerts depend on what happened and not on the order it was heard in, as
 /// `rules/tests/exactness.rs` has them.
@@ -66,6 +71,10 @@ pub(super) struct Stage {
     pub(super) hand: Hand,
     pub(super) health: Health,
     pub(super) batches: usize,
+    /// Whether what is to be told is taken along the way, and not at the end alone.
+    pub(super) hears: bool,
+    /// What somebody who is told of every alert takes to stand: its rule, by the id the messages named.
+    standing: BTreeMap<String, String>,
     _folder: tempfile::TempDir,
 }
 
@@ -98,10 +107,11 @@ impl Stage {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open(&folder.path().join("keywatch.db")).await.unwrap();
         let settings = Settings { late_from_secs: None, ..Settings::default() };
-        let nobody = Arc::new(Vec::<keywatch_store::Subscriber>::new());
-        let pipeline = Pipeline::start(store.clone(), Arc::clone(&RULES), settings, nobody).await.unwrap();
+        let told = Arc::new(vec![Subscriber::new(TOLD, Level::Info)]);
+        let pipeline = Pipeline::start(store.clone(), Arc::clone(&RULES), settings, told).await.unwrap();
         let (hand, health) = (Hand::at(now), Health::default());
-        Self { pipeline, store, hand, health, batches: 0, _folder: folder }
+        let standing = BTreeMap::new();
+        Self { pipeline, store, hand, health, batches: 0, hears: true, standing, _folder: folder }
     }
 
     /// Lets a source run.
@@ -160,6 +170,45 @@ impl Stage {
     pub(super) async fn take(&mut self, batch: &Batch) {
         self.batches += 1;
         self.pipeline.step(batch, Evaluation::default(), &mut |_| Vec::new(), self.hand.now()).await.unwrap();
+        if self.hears && self.batches.is_multiple_of(3) {
+            self.hear(self.hand.now()).await;
+        }
+    }
+
+    /// Takes the messages that are due.
+    async fn hear(&mut self, now: DateTime<Utc>) {
+        loop {
+            let due = self.store.lease_due(TOLD, now, 60, 500).await.unwrap();
+            if due.is_empty() {
+                return;
+            }
+            for message in due {
+                let attempt = AttemptRecord {
+                    started_at: now,
+                    latency_ms: 1,
+                    status: Some(200),
+                    error: None,
+                    response_excerpt: None,
+                };
+                let (id, lease) = (message.id, &message.lease);
+                let delivered = AttemptOutcome::Delivered;
+                assert!(self.store.record_attempt(id, lease, &attempt, delivered).await.unwrap());
+                self.believe(&message);
+            }
+        }
+    }
+
+    fn believe(&mut self, message: &LeasedDelivery) {
+        let alert: serde_json::Value = serde_json::from_str(&message.alert_json).unwrap();
+        let text = |name: &str| alert[name].as_str().unwrap().to_owned();
+        let (id, rule) = (text("id"), text("rule"));
+        let known = self.standing.contains_key(&id);
+        assert_eq!(known, message.kind != DeliveryKind::AlertOpened, "{} of {id}", message.kind.as_str());
+        if message.kind == DeliveryKind::AlertWithdrawn {
+            self.standing.remove(&id);
+        } else {
+            self.standing.insert(id, rule);
+        }
     }
 
     /// Positions the store holds.
@@ -175,7 +224,19 @@ impl Stage {
         self.store.overview(self.hand.now()).await.unwrap().totals.rejects
     }
 
-    pub(super) async fn outcome(&self) -> Outcome {
+    /// What is stored. Whoever was told of it all takes the same to stand.
+    pub(super) async fn outcome(&mut self) -> Outcome {
+        let found = self.stored().await;
+        // Later than any clock of any history.
+        self.hear(self.hand.now() + TimeDelta::days(999)).await;
+        let mut standing: Vec<String> = self.standing.values().cloned().collect();
+        standing.sort();
+        let stored: Vec<_> = found.1.iter().map(|(rule, ..)| rule.clone()).collect();
+        assert_eq!(standing, stored, "what the receiver was told stands, and what does");
+        found
+    }
+
+    async fn stored(&self) -> Outcome {
         let mut events = Vec::new();
         let mut page = Page::first(500);
         loop {
