@@ -62,6 +62,9 @@ enum When {
 #[derive(Debug, Default)]
 pub(crate) struct Asleep {
     entries: Vec<Light>,
+    /// Event times of the oldest and the latest. Each entry's own lies in far memory: whoever goes
+    /// through all groups needs these two alone.
+    span: Option<(EventTime, EventTime)>,
     /// The distinct values that were counted, or the hits that occurred, with the latest time of
     /// each; some perhaps of entries that are gone.
     seen: Vec<(u64, EventTime)>,
@@ -215,12 +218,7 @@ impl Asleep {
         wakes: &Wakes,
         values: impl Iterator<Item = Said<'w>>,
     ) -> Taken {
-        let is_last = self.entries.last().is_none_or(|last| last.order() < light.order());
-        let at = if is_last {
-            self.entries.len()
-        } else {
-            self.entries.partition_point(|known| known.order() < light.order())
-        };
+        let at = self.place_of(&light);
         if self.entries.get(at).is_some_and(|known| known.order() == light.order()) {
             return Taken::Known;
         }
@@ -229,6 +227,7 @@ impl Asleep {
         }
         let (time, hits, counts) = (light.brief.time, light.hits, light.attached.is_none());
         let is_late = self.latest().is_some_and(|latest| time < latest);
+        self.span = Some(self.span.map_or((time, time), |(from, to)| (from.min(time), to.max(time))));
         if self.entries.len() == self.entries.capacity() {
             self.entries.reserve_exact(1 + self.entries.len() / 2);
         }
@@ -246,6 +245,14 @@ impl Asleep {
             When::Events(_) => {}
         }
         self.judge(wakes, (at, time, is_late))
+    }
+
+    /// Where an entry belongs. Nearly every one is the latest.
+    fn place_of(&self, light: &Light) -> usize {
+        if self.latest().is_none_or(|latest| latest < light.brief.time) {
+            return self.entries.len();
+        }
+        self.entries.partition_point(|known| known.order() < light.order())
     }
 
     /// Notes that a value or hit was there at that time.
@@ -319,7 +326,7 @@ impl Asleep {
 
     /// Event time of the latest entry.
     pub(crate) fn latest(&self) -> Option<EventTime> {
-        self.entries.last().map(|light| light.brief.time)
+        self.span.map(|(_, latest)| latest)
     }
 
     /// What it holds, and how many of the oldest are sealed.
@@ -329,10 +336,17 @@ impl Asleep {
 
     /// Gives up judging what lies before `floor` again; what no window reaches any more goes.
     pub(crate) fn seal(&mut self, floor: EventTime, timespan_secs: i64) {
-        let upto = self.entries.partition_point(|light| light.brief.time < floor);
+        let Some((oldest, latest)) = self.span.filter(|(oldest, _)| *oldest < floor) else { return };
+        let upto = if latest < floor {
+            self.entries.len()
+        } else {
+            self.entries.partition_point(|light| light.brief.time < floor)
+        };
         self.sealed = self.sealed.max(upto);
-        let Some(latest) = self.latest() else { return };
         let keep_from = latest.min(floor).plus_secs(-timespan_secs);
+        if oldest >= keep_from {
+            return;
+        }
         let old = self.entries.iter().take(self.sealed).take_while(|light| light.brief.time < keep_from);
         self.drop_oldest(old.count());
     }
@@ -345,6 +359,8 @@ impl Asleep {
     fn drop_oldest(&mut self, count: usize) {
         self.entries.drain(..count);
         self.sealed = self.sealed.saturating_sub(count);
+        let times = |light: &Light| light.brief.time;
+        self.span = self.entries.first().map(times).zip(self.entries.last().map(times));
     }
 }
 
