@@ -8,6 +8,7 @@ mod ask;
 mod aws;
 mod azure;
 mod blind;
+mod clock;
 mod command;
 mod gcp;
 mod kinds;
@@ -16,7 +17,7 @@ mod stored;
 mod testing;
 mod vault;
 
-pub(crate) use ask::examine;
+pub(crate) use ask::{Step, examine};
 pub(crate) use blind::{Cost, cost};
 
 use keywatch_event::{Observed, Provider};

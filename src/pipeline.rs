@@ -10,7 +10,7 @@ mod past;
 use bench::{Bench, Said, Tally};
 use chrono::{DateTime, Utc};
 use keywatch_event::scrubbed::marks;
-use keywatch_event::{Evaluation, EventTime, Level, Provider, Reject};
+use keywatch_event::{AlertChange, Evaluation, EventTime, Level, Provider, Reject};
 use keywatch_ingest::provider::Normalizer;
 use keywatch_ingest::{Batch, scrub};
 use keywatch_rules::{Engine, Gauges, RuleSet, Settings};
@@ -23,7 +23,12 @@ use std::sync::Arc;
 const SIGNALS_MAX: u32 = 100_000;
 
 /// How many of what could not be read held secret values, and of which kinds.
-fn leaks(rejects: &[Reject]) -> (u64, BTreeSet<&'static str>) {
+pub(crate) type Leaks = (u64, BTreeSet<&'static str>);
+
+/// What is to be said of secret values in what could not be read, within the transaction that keeps it.
+pub(crate) type Notice<'n> = &'n mut (dyn FnMut(&Leaks) -> Vec<AlertChange> + Send);
+
+fn leaks(rejects: &[Reject]) -> Leaks {
     let (mut count, mut kinds) = (0, BTreeSet::new());
     for reject in rejects {
         let found = marks(&reject.bytes);
@@ -54,8 +59,6 @@ pub(crate) struct Stepped {
     pub(crate) levels: HashMap<(Provider, Level), u64>,
     /// Records that could not be read, by kind.
     pub(crate) rejects: BTreeMap<&'static str, u64>,
-    /// How many of those held secret values, and of which kinds.
-    pub(crate) leaks: (u64, BTreeSet<&'static str>),
 }
 
 impl Pipeline {
@@ -91,11 +94,13 @@ impl Pipeline {
     }
 
     /// Takes one batch to the end: when this returns, it is on disk with all that follows from it,
-    /// and with `alongside`, what its source said of itself.
+    /// and with `alongside`, what its source said of itself. `notice` is asked once, when the store has
+    /// begun to keep the batch.
     pub(crate) async fn step(
         &mut self,
         batch: &Batch,
         alongside: Evaluation,
+        notice: Notice<'_>,
         now: DateTime<Utc>,
     ) -> Result<Stepped, StoreError> {
         let clean = scrub::clean(batch);
@@ -133,6 +138,8 @@ impl Pipeline {
             floor,
             past,
             alongside,
+            leaks: leaks(&rejects),
+            notice,
             said: Tally::default(),
         };
         let committed = self.store.commit(&incoming, &mut judge, &*self.routing).await?;
@@ -141,7 +148,7 @@ impl Pipeline {
         for reject in &rejects {
             *kinds.entry(reject.reason.kind()).or_insert(0) += 1;
         }
-        Ok(Stepped { committed, newest, levels: judge.said.levels, rejects: kinds, leaks: leaks(&rejects) })
+        Ok(Stepped { committed, newest, levels: judge.said.levels, rejects: kinds })
     }
 
     /// Asks the rules that wait for something that does not happen; what they say is to be

@@ -14,12 +14,12 @@ mod rejects;
 
 pub(crate) use book::standing;
 
-use crate::pipeline::Stepped;
+use crate::pipeline::{Leaks, Stepped};
 use book::{About, Book};
 use chrono::{DateTime, Utc};
 use habits::Habits;
-use keywatch_event::{Evaluation, Learned, Observed, Provider};
-use keywatch_ingest::source::{Health, Stated};
+use keywatch_event::{AlertChange, Evaluation, Learned, Observed, Provider};
+use keywatch_ingest::source::{Health, Stated, Statement};
 use keywatch_rules::RuleSet;
 use keywatch_store::AlertRow;
 use rejects::Recent;
@@ -143,6 +143,27 @@ impl Watch {
         said
     }
 
+    /// Secret values in what a source brought that is no record, to be committed with it: those in
+    /// records raise KW-138.
+    pub(crate) fn leaked(
+        &mut self,
+        number: usize,
+        (count, kinds): &Leaks,
+        now: DateTime<Utc>,
+    ) -> Vec<AlertChange> {
+        let Some(source) = self.sources.get(&number).filter(|_| *count > 0) else { return Vec::new() };
+        let kinds: Vec<&str> = kinds.iter().copied().collect();
+        let text = format!(
+            "{count} record(s) of {} that cannot be read held secret values ({}), which were replaced; the page of rejects \
+             has them",
+            source.name,
+            kinds.join(", ")
+        );
+        let stated = Stated::Happened(1);
+        let statement = Statement { observed: Observed::Leak, subject: String::new(), text, stated };
+        self.book.tell(source.about(), &statement, now).into_iter().collect()
+    }
+
     /// A batch of a source was stored.
     pub(crate) fn heard(&mut self, number: usize, stepped: &Stepped, now: DateTime<Utc>) {
         if let Some(source) = self.sources.get_mut(&number) {
@@ -189,7 +210,6 @@ impl Watched {
     }
 
     fn heard(&mut self, stepped: &Stepped, now: i64) {
-        self.tell_leaks(stepped);
         let committed = stepped.committed;
         let events = committed.fresh + committed.duplicates;
         self.recent.count(now, events + committed.rejects, committed.rejects);
@@ -202,21 +222,6 @@ impl Watched {
         self.late.least_secs = Some(self.late.least_secs.map_or(delay, |least| least.min(delay)));
         if self.habits.heard(now, delay, self.patience) {
             self.has_changed = true;
-        }
-    }
-
-    /// Secret values in records raise KW-138; here are those in what is no record.
-    fn tell_leaks(&self, stepped: &Stepped) {
-        let (count, kinds) = &stepped.leaks;
-        if *count > 0 {
-            let kinds: Vec<&str> = kinds.iter().copied().collect();
-            let text = format!(
-                "{count} record(s) of {} that cannot be read held secret values ({}), which were replaced; the page of \
-                 rejects has them",
-                self.name,
-                kinds.join(", ")
-            );
-            self.health.noticed(Observed::Leak, "", text);
         }
     }
 

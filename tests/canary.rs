@@ -168,6 +168,7 @@ fn a_canary_in_every_credential_and_record_comes_out_nowhere() {
         "database: {folder}/keywatch.db\nlisten: 127.0.0.1:0\nsources:\n  - name: audit\n    files: [{folder}/logs]\n  \
          - name: queue\n    aws_queue: {{url: \"http://127.0.0.1:9/111122223333/q\", region: eu-west-1, access: {{endpoint: \"http://127.0.0.1:9/\", access_key: {{id: \"env:AWS_ACCESS_KEY_ID\", secret: \"env:AWS_SECRET_ACCESS_KEY\"}}}}}}\n  \
          - name: pulled\n    gcp_pubsub: {{subscription: projects/p/subscriptions/s, access: {{endpoint: \"http://127.0.0.1:9\", credentials: \"file:{folder}/google.json\"}}}}\n  \
+         - name: archive\n    gcp_objects: {{bucket: audit, access: {{endpoint: \"http://127.0.0.1:9\", credentials: \"file:{folder}/google.json\"}}}}\n  \
          - name: topics\n    kafka: {{brokers: [\"127.0.0.1:9\"], topics: [audit], sasl: {{mechanism: scram-sha-512, user: \"env:CANARY_WORD\", password: \"env:CANARY_WORD\"}}}}\n  \
          - name: hubs\n    event_hubs: {{namespace: nobody.servicebus.windows.net, hubs: [audit], connection_string: \"env:CANARY_WORD\"}}\n  \
          - name: blobs\n    azure_blob: {{account: examplelogs, endpoint: \"http://127.0.0.1:9\", access: {{key: \"env:CANARY_WORD\"}}}}\n  \

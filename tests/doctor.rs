@@ -3,6 +3,7 @@
 //! What the doctor says mends a blind spot is run, and the doctor must then find it mended.
 
 mod azure;
+mod clock;
 mod google;
 mod history;
 

@@ -1,13 +1,18 @@
 //! Questions to a Vault about itself and to Azure about what a subscription holds, asked with a login of
 //! the kinds secrets are fetched with.
 //!
-//! They change nothing (`GET` alone), are asked once, and take no longer than the settings allow.
+//! They change nothing (`GET` and `HEAD` alone), are asked once, and take no longer than the settings allow.
 
-use crate::backend::{ResourceManager, Vault, resource_manager, vault};
+use crate::backend::{ResourceManager, Vault, head, resource_manager, vault};
 use crate::failure::Failure;
 use crate::{Settings, Trouble};
 use std::fmt;
+use std::path::Path;
+use std::time::Duration;
 use url::Url;
+
+/// How long the time may be waited for: a clock that was asked longer ago says little.
+const DATE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// One Vault or OpenBao that is asked about itself.
 pub struct VaultInquiry {
@@ -72,6 +77,23 @@ impl AzureInquiry {
     ) -> Result<Vec<serde_json::Value>, Unanswered> {
         answered(&self.settings, self.manager.list(path, api_version, needs)).await
     }
+}
+
+/// What time it is for whoever answers at `url`: the date of an answer (RFC 9110, 6.6.1), whatever it says
+/// besides. Nothing is shown: no login is needed. Certificates of `ca_file` are trusted besides the
+/// system's.
+///
+/// # Errors
+/// When there is no answer, or one without a date.
+pub async fn date_of(url: &Url, ca_file: Option<&Path>) -> Result<String, Unanswered> {
+    let asked = tokio::time::timeout(DATE_TIMEOUT, head(url, ca_file)).await;
+    let headers = asked.unwrap_or_else(|_late| {
+        let remedy = "see whether its address is right and reachable from here";
+        Err(Failure::unavailable(format!("no answer within {DATE_TIMEOUT:?}"), remedy))
+    })?;
+    let date = headers.get(reqwest::header::DATE).and_then(|date| date.to_str().ok());
+    let dateless = || Failure::unusable("the answer says no date", "see what stands between it and Keywatch");
+    Ok(date.ok_or_else(dateless)?.to_owned())
 }
 
 /// The answer, within the time a question may take.

@@ -21,7 +21,7 @@ mod value;
 pub use cache::Health;
 pub use clock::Clock;
 pub use error::{SecretError, SecretErrors, Trouble};
-pub use inquiry::{AzureInquiry, Unanswered, VaultInquiry};
+pub use inquiry::{AzureInquiry, Unanswered, VaultInquiry, date_of};
 pub use manager::{Checked, SecretManager};
 pub use reference::{BadReference, SecretRef, Source};
 pub use settings::{

@@ -1,20 +1,27 @@
-//! Asks about every source, one after the other, and changes nothing.
+//! Asks about every source, some at the same time, and changes nothing.
 
 mod azure;
+mod clock;
 mod store;
 mod vault;
 
 use super::azure::Goal;
 use super::vault::Reads;
 use super::{Checkup, Findings, aws, gcp};
-use crate::config::Config;
 use crate::config::live::{LiveSource, Way};
+use crate::config::{Config, FileSource};
+use futures_util::StreamExt as _;
+use futures_util::stream;
 use keywatch_aws::survey;
 use keywatch_event::Provider;
 use keywatch_gcp::survey as google;
 use keywatch_rules::RuleSet;
 use keywatch_secrets::{Trouble, Unanswered};
 use keywatch_store::Picture;
+
+/// Sources asked about at once: one that does not answer holds up no other, and a provider is asked a
+/// few questions at a time. Each holds what was answered about it, a few MiB at most.
+const ASKED_AT_ONCE: usize = 8;
 
 /// What is asked about all sources.
 #[derive(Clone, Copy)]
@@ -24,20 +31,35 @@ struct Round<'r> {
     picture: Option<&'r Picture>,
 }
 
-/// What was found about every source of the configuration, files first, and about what is stored.
-pub(crate) async fn examine(config: &Config, set: &RuleSet) -> Vec<Checkup> {
+/// How far the questions are.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Step<'s> {
+    /// So many sources are to be asked about.
+    Begun(usize),
+    /// This one is being asked about.
+    Asking(&'s str),
+    /// It is done.
+    Done(&'s str),
+}
+
+/// A source to be asked about.
+#[derive(Clone, Copy)]
+enum Subject<'r> {
+    Files(&'r FileSource),
+    Live(&'r LiveSource),
+}
+
+/// What was found about every source of the configuration, files first, about the clock here, and about
+/// what is stored. `told` hears how far it is.
+pub(crate) async fn examine(config: &Config, set: &RuleSet, told: &dyn Fn(Step<'_>)) -> Vec<Checkup> {
     let stored = store::picture(&config.database).await;
     let round = Round { config, picture: stored.as_ref().ok().and_then(Option::as_ref) };
-    let mut checkups = Vec::new();
-    for source in &config.sources {
-        let paths: Vec<String> = source.paths.iter().map(|path| path.display().to_string()).collect();
-        checkups.push(round.about(&source.name, format!("files: {}", paths.join(", ")), None).await);
-    }
-    for source in &config.live {
-        let mut checkup = round.about(&source.name, source.kind(), provider_of(source)).await;
-        round.of_live(source, &mut checkup.findings).await;
-        checkups.push(checkup);
-    }
+    let subjects: Vec<Subject<'_>> =
+        config.sources.iter().map(Subject::Files).chain(config.live.iter().map(Subject::Live)).collect();
+    told(Step::Begun(subjects.len()));
+    let asked = stream::iter(subjects).map(|subject| round.asked(subject, told)).buffered(ASKED_AT_ONCE);
+    let (mut checkups, clock) = tokio::join!(asked.collect::<Vec<Checkup>>(), clock::checkup(config));
+    checkups.extend(clock);
     checkups.extend(store::checkups(&config.database, stored, &checkups, set));
     checkups
 }
@@ -60,6 +82,27 @@ fn provider_of(source: &LiveSource) -> Option<Provider> {
 }
 
 impl Round<'_> {
+    async fn asked(&self, subject: Subject<'_>, told: &dyn Fn(Step<'_>)) -> Checkup {
+        let name = match subject {
+            Subject::Files(source) => &source.name,
+            Subject::Live(source) => &source.name,
+        };
+        told(Step::Asking(name));
+        let checkup = match subject {
+            Subject::Files(source) => {
+                let paths: Vec<String> = source.paths.iter().map(|path| path.display().to_string()).collect();
+                self.about(name, format!("files: {}", paths.join(", ")), None).await
+            }
+            Subject::Live(source) => {
+                let mut checkup = self.about(name, source.kind(), provider_of(source)).await;
+                self.of_live(source, &mut checkup.findings).await;
+                checkup
+            }
+        };
+        told(Step::Done(name));
+        checkup
+    }
+
     /// What those say who are named as feeding a source.
     async fn about(&self, name: &str, kind: String, provider: Option<Provider>) -> Checkup {
         let doctor = &self.config.doctor;

@@ -3,8 +3,8 @@
 use super::kinds::{self, Kind};
 use super::{Findings, Lost, Spot};
 use keywatch_event::{Class, Observed, Provider, SourceKind};
-use keywatch_rules::RuleSet;
 use keywatch_rules::rule::Kind as RuleKind;
+use keywatch_rules::{Rule, RuleSet};
 use keywatch_store::Picture;
 
 /// Events from which on it says something that one kind never came: a site that does anything at all
@@ -120,19 +120,43 @@ pub(super) fn of_all(picture: &Picture, set: &RuleSet, findings: &mut Findings) 
         findings.sound(format!("{} of {records} records could not be read", picture.rejects));
     }
     for rule in &set.rules {
-        let RuleKind::Observed(observed) = &rule.kind else { continue };
-        let is_loss =
-            matches!(observed, Observed::Gap | Observed::GivenUp | Observed::Silence | Observed::Integrity);
         let open = picture.open_alerts.iter().find(|(id, _)| **id == *rule.id);
-        let Some((id, alerts)) = open.filter(|_| is_loss) else { continue };
-        findings.spot(Spot {
-            id: "stored.source-alerts",
-            what: format!("what {alerts} open alert(s) of {id} tell of: {}", rule.title),
-            why: "nobody has resolved them".to_owned(),
-            mend: vec![format!("# see /alerts?rule={id} on the dashboard")],
-            lost: Lost::nothing(),
-        });
+        if let Some((id, alerts)) = open {
+            findings.spots.extend(of_loss(rule, id, *alerts));
+        }
     }
+}
+
+/// What an open alert says is lost.
+fn of_loss(rule: &Rule, id: &str, alerts: u64) -> Option<Spot> {
+    let page = format!("# see /alerts?rule={id} on the dashboard");
+    let (spot, why, mend) = match &rule.kind {
+        RuleKind::Observed(Observed::Gap | Observed::GivenUp | Observed::Silence | Observed::Integrity) => {
+            ("stored.source-alerts", "nobody has resolved them", vec![page])
+        }
+        RuleKind::Silence(silence) if silence.followed_by.is_some() => (
+            "stored.unanswered",
+            "what must follow did not come: a device that loses entries, a record that was cut, a node that died, \
+             or a log that was edited",
+            vec![
+                page,
+                "vault audit list -detailed".to_owned(),
+                "# and the free space of each device: df".to_owned(),
+            ],
+        ),
+        RuleKind::Observed(_)
+        | RuleKind::Silence(_)
+        | RuleKind::Classify(_)
+        | RuleKind::Count(_)
+        | RuleKind::Risk(_) => return None,
+    };
+    Some(Spot {
+        id: spot,
+        what: format!("what {alerts} open alert(s) of {id} tell of: {}", rule.title),
+        why: why.to_owned(),
+        mend,
+        lost: Lost::nothing(),
+    })
 }
 
 #[cfg(test)]
@@ -209,5 +233,6 @@ mod tests {
         assert!(told(10, &[]).is_empty());
         assert_eq!(told(20, &[]), ["stored.rejects"]);
         assert_eq!(told(0, &[("KW-133g", 1), ("KW-004", 3)]), ["stored.source-alerts"]);
+        assert_eq!(told(0, &[("KW-133v", 1), ("KW-133", 1)]), ["stored.unanswered"]);
     }
 }

@@ -5,6 +5,8 @@ use keywatch_ingest::source::Reader;
 use keywatch_store::{AlertFilter, Page};
 use std::fmt::Write as _;
 
+mod unanswered;
+
 /// 2026-06-01T00:00:00Z.
 const START: i64 = 1_780_272_000;
 
@@ -64,7 +66,7 @@ impl Stage {
         std::fs::write(&path, lines).unwrap();
         let batch = Reader::new(vec![path]).next_batch(10_000, 1 << 24).unwrap();
         let now = DateTime::from_timestamp(START + 10_000_000, 0).unwrap();
-        self.pipeline.step(&batch, Evaluation::default(), now).await.unwrap()
+        self.pipeline.step(&batch, Evaluation::default(), &mut |_| Vec::new(), now).await.unwrap()
     }
 
     async fn alerts(&self) -> Vec<keywatch_store::AlertRow> {
@@ -116,4 +118,30 @@ async fn what_does_not_happen_is_told_once_when_its_time_is_over() {
     let again = stage.tick(at(7260)).await;
     assert_eq!(again.map_or(0, |committed| committed.opened), 0);
     assert_eq!(stage.alerts().await.len(), 1);
+}
+
+#[tokio::test]
+async fn secret_values_in_what_cannot_be_read_are_told_with_the_batch_that_keeps_it() {
+    const LEAK: &str = include_str!("../../rules/builtin/kw-138-value-in-log.yml");
+    let mut stage = Stage::new(LEAK, 50).await;
+    let rules = keywatch_rules::compile([("rule.yml", LEAK)]).unwrap();
+    let mut watch = crate::watch::Watch::new(&rules, &[], &[]);
+    let health = keywatch_ingest::source::Health::default();
+    let subject = crate::watch::Subject { number: 3, name: "trail".to_owned(), provider: None, health };
+    watch.attend(vec![subject], &HashMap::new());
+    let path = stage.folder.path().join("audit.log");
+    std::fs::write(&path, "{\"no record of ours\": \"ghp_abcdefghijklmnopqrstuvwxyz0123456789\"}\n").unwrap();
+    let batch = Reader::new(vec![path]).next_batch(10_000, 1 << 24).unwrap();
+    let now = DateTime::from_timestamp(START, 0).unwrap();
+    let mut notice = |leaks: &Leaks| watch.leaked(3, leaks, now);
+    let stepped = stage.pipeline.step(&batch, Evaluation::default(), &mut notice, now).await.unwrap();
+    // Nothing else is asked: a crash right after the commit loses no alert.
+    let alerts = stage.alerts().await;
+    assert_eq!((stepped.committed.rejects, alerts.len()), (1, 1), "{alerts:?}");
+    assert_eq!(alerts[0].rule, "KW-138r");
+    assert!(
+        alerts[0].json.contains("github-token") && !alerts[0].json.contains("ghp_"),
+        "{}",
+        alerts[0].json
+    );
 }

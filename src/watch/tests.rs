@@ -68,13 +68,7 @@ impl World {
         self.hear(said);
         let committed = Committed { fresh: events, duplicates: 0, rejects, opened: 0 };
         let newest = (events > 0).then(|| EventTime::from_secs(self.now - delay));
-        let stepped = Stepped {
-            committed,
-            newest,
-            levels: HashMap::new(),
-            rejects: BTreeMap::new(),
-            leaks: Default::default(),
-        };
+        let stepped = Stepped { committed, newest, levels: HashMap::new(), rejects: BTreeMap::new() };
         self.watch.heard(0, &stepped, at(self.now));
     }
 

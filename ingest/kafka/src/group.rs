@@ -54,7 +54,7 @@ impl Group {
         let keeper =
             Keeper { door: Door::new(access, secrets), settings, told, ledger: Arc::new(Mutex::new(ledger)) };
         let mut keepers = JoinSet::new();
-        keepers.spawn(keeper.keep(Ends { out, done: committed }));
+        keepers.spawn(keeper.keep(Ends { out, done: committed, batch: Batch::default() }));
         Self { taken, done, health, clock, keepers }
     }
 

@@ -53,6 +53,9 @@ pub(crate) enum Ended {
 pub(crate) struct Ends {
     pub(crate) out: mpsc::Sender<Yielded>,
     pub(crate) done: mpsc::UnboundedReceiver<Yielded>,
+    /// What was read and not handed over yet. The ledger has moved past it: the next client goes on
+    /// behind it.
+    pub(crate) batch: Batch,
 }
 
 /// Offsets by topic and partition.
@@ -61,7 +64,6 @@ type Offsets = HashMap<(Arc<str>, i32), i64>;
 struct Session<'e> {
     consumer: BaseConsumer<Context>,
     ends: &'e mut Ends,
-    batch: Batch,
     committed: Offsets,
     told_at: Instant,
 }
@@ -78,8 +80,7 @@ pub(crate) fn run(mut config: ClientConfig, context: Context, ends: &mut Ends) -
     if let Err(error) = consumer.subscribe(&topics) {
         return Ended::Broke(format!("the topics {} could not be asked for: {error}", topics.join(", ")));
     }
-    let (batch, committed) = (Batch::default(), HashMap::new());
-    Session { consumer, ends, batch, committed, told_at: Instant::now() }.read()
+    Session { consumer, ends, committed: HashMap::new(), told_at: Instant::now() }.read()
 }
 
 fn tell(config: &mut ClientConfig, context: &Context) {
@@ -115,10 +116,10 @@ impl Session<'_> {
             {
                 return Ended::Broke(format!("offsets could not be asked for: {error}"));
             }
-            let wait = if self.batch.is_empty() { POLL } else { LINGER };
+            let wait = if self.ends.batch.is_empty() { POLL } else { LINGER };
             let is_idle = match self.consumer.poll(wait) {
                 Some(Ok(message)) => {
-                    take(self.consumer.context(), &mut self.batch, &message);
+                    take(self.consumer.context(), &mut self.ends.batch, &message);
                     false
                 }
                 Some(Err(KafkaError::MessageConsumptionFatal(code))) => {
@@ -139,14 +140,14 @@ impl Session<'_> {
     }
 
     fn is_full(&self) -> bool {
-        let records = self.batch.records.len() + self.batch.rejects.len();
-        let rejected: usize = if self.batch.rejects.is_empty() {
+        let records = self.ends.batch.records.len() + self.ends.batch.rejects.len();
+        let rejected: usize = if self.ends.batch.rejects.is_empty() {
             0
         } else {
-            self.batch.rejects.iter().map(|reject| reject.bytes.len()).sum()
+            self.ends.batch.rejects.iter().map(|reject| reject.bytes.len()).sum()
         };
         records >= self.consumer.context().settings.batch_records
-            || self.batch.bytes.len() + rejected >= BATCH_BYTES
+            || self.ends.batch.bytes.len() + rejected >= BATCH_BYTES
     }
 
     /// Hands the batch over with its positions; one that is not full only when somebody is ready
@@ -169,7 +170,7 @@ impl Session<'_> {
             }
         };
         let (advances, marks) = self.consumer.context().ledger().hand_over();
-        let mut batch = std::mem::take(&mut self.batch);
+        let mut batch = std::mem::take(&mut self.ends.batch);
         batch.advances = advances;
         permit.send(Yielded { batch, marks });
         true
@@ -199,7 +200,7 @@ impl Session<'_> {
                 is_paused = true;
                 self.pause(true);
                 if let Some(Ok(message)) = self.consumer.poll(Duration::ZERO) {
-                    take(self.consumer.context(), &mut self.batch, &message);
+                    take(self.consumer.context(), &mut self.ends.batch, &message);
                 }
             }
         }

@@ -106,11 +106,16 @@ impl Engine {
         let rules = Arc::clone(&self.rules);
         let batch = self.batch;
         for (at, (rule, state)) in rules.rules.iter().zip(&mut self.states).enumerate() {
-            if let (Kind::Count(count), State::Count(state)) = (&rule.kind, state)
-                && let Some(asks) = self.dispatch.asks(at)
-            {
-                let counting = Counting { rule, count, asks };
-                state.changes(counting, &mut |change| verdicts.change(batch, (rule, count), change));
+            match (&rule.kind, state) {
+                (Kind::Count(count), State::Count(state)) => {
+                    let Some(asks) = self.dispatch.asks(at) else { continue };
+                    let counting = Counting { rule, count, asks };
+                    state.changes(counting, &mut |change| verdicts.change(batch, (rule, count), change));
+                }
+                (Kind::Silence(silence), State::Silence(quiet)) => {
+                    verdicts.changes.extend(quiet.changes(rule, silence));
+                }
+                _ => {}
             }
         }
         verdicts.changes = self.parts.settle(std::mem::take(&mut verdicts.changes), self.newest);
@@ -181,6 +186,9 @@ impl Case<'_, '_> {
                 None
             }
             Kind::Count(count) => self.count(hearing, (rule, count), novelties),
+            // What waited was stored as such; of an event that is told again it is not known whether
+            // its follower is told again too.
+            Kind::Silence(silence) if self.said.is_some() && silence.followed_by.is_some() => None,
             Kind::Silence(silence) => {
                 let brief = self.brief();
                 if let Some(State::Silence(quiet)) = self.engine.states.get_mut(hearing.rule) {

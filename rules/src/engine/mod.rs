@@ -22,6 +22,8 @@ mod incident;
 mod judge;
 mod lagged;
 mod lives;
+mod memo;
+mod missing;
 mod parts;
 mod quiet;
 mod risk;
@@ -279,7 +281,7 @@ impl Engine {
                 let lag = if settings.writes_learned { lag } else { lag.unwritten() };
                 State::Count(Box::new(CountState::new(count, lag)))
             }
-            Kind::Silence(_) => State::Silence(Box::new(Quiet::new())),
+            Kind::Silence(_) => State::Silence(Box::new(Quiet::new(settings.writes_learned))),
             Kind::Risk(_) => State::Risk(Box::default()),
         });
         let known = |_: &Baseline| {

@@ -4,22 +4,23 @@ use super::alerts::spoken;
 use super::brief::Brief;
 use super::entry::blanks_combined;
 use super::incident::alert_id;
-use super::silence::pairs::{Pairs, Unfollowed};
+use super::memo::{Memo, Row};
+use super::missing::{Incident, Missing, Told};
+use super::silence::pairs::Pairs;
 use super::silence::rhythm::{Rhythms, Silent};
 use super::{Context, Gauges};
 use crate::rule::{Hit, Rule, Silence};
 use hashbrown::HashMap;
-use keywatch_event::{Alert, AlertChange, EVIDENCE_MAX, EventTime, Evidence, Learned, Provider, Why};
+use keywatch_event::{Alert, AlertChange, EVIDENCE_MAX, EventTime, Evidence, Learned, Why};
 use std::sync::Arc;
 
 /// Most streams with a rhythm: one per provider and account, say.
 const STREAMS_MAX: usize = 10_000;
-/// Most events that wait for their follower: a few seconds of the busiest Vault.
+/// Most events that wait for their follower, and most followers: all requests of four minutes of a
+/// Vault that answers 400 a second. Together at most 60 MB.
 const WAITING_MAX: usize = 100_000;
 /// Seconds the follower may arrive after it is due: what a log shipper takes.
 const FOLLOWER_LATENESS_SECS: i64 = 120;
-/// Seconds for which unfollowed events of one provider are one alert.
-const ONCE_PER_SECS: i64 = 3600;
 
 /// What one rule about silence remembers.
 #[derive(Debug)]
@@ -28,17 +29,17 @@ pub(crate) struct Quiet {
     pairs: Pairs<Arc<Brief>>,
     /// The last event of each stream.
     last: HashMap<Box<str>, Arc<Brief>>,
-    /// The open alert about unfollowed events, by provider.
-    open: HashMap<Provider, (Alert, Vec<Arc<Brief>>)>,
+    missing: Missing,
 }
 
 impl Quiet {
-    pub(crate) fn new() -> Self {
+    /// Nothing yet; `writes` says whether somebody stores what is to survive a restart.
+    pub(crate) fn new(writes: bool) -> Self {
         Self {
             rhythms: Rhythms::new(STREAMS_MAX),
-            pairs: Pairs::new(WAITING_MAX, FOLLOWER_LATENESS_SECS),
+            pairs: Pairs::new(WAITING_MAX, FOLLOWER_LATENESS_SECS, writes),
             last: HashMap::new(),
-            open: HashMap::new(),
+            missing: Missing::new(writes),
         }
     }
 
@@ -50,6 +51,7 @@ impl Quiet {
         {
             for key in keys(follower, context) {
                 self.pairs.follow(spec, &key, secs);
+                self.missing.follow(&key, secs);
             }
         }
         if !context.found.has(spec.hit.matcher) {
@@ -74,8 +76,28 @@ impl Quiet {
         let mut changes: Vec<AlertChange> =
             silent.iter().filter_map(|silent| self.stopped(rule, silent)).collect();
         for unfollowed in self.pairs.tick(spec, now.secs()) {
-            changes.push(self.unfollowed(rule, spec, &unfollowed));
+            self.missing.add(unfollowed, |key, event| alert_id(&rule.id, key, event));
         }
+        changes.extend(self.changes(rule, spec));
+        self.missing.forget(now.secs());
+        changes
+    }
+
+    /// What became of alerts about events nothing followed.
+    pub(crate) fn changes(&mut self, rule: &Rule, spec: &Silence) -> Vec<AlertChange> {
+        let mut changes = Vec::new();
+        self.missing.tell(spec, |told| {
+            changes.push(match told {
+                Told::Opened(incident) => {
+                    AlertChange::Opened { alert: unfollowed(rule, spec, incident), hold_secs: 0 }
+                }
+                Told::Grown(incident) => {
+                    let alert = unfollowed(rule, spec, incident);
+                    AlertChange::Updated { was: alert.id.clone(), alert, news: false }
+                }
+                Told::Over(id, reason) => AlertChange::Withdrawn { id, reason },
+            });
+        });
         changes
     }
 
@@ -101,53 +123,28 @@ impl Quiet {
         Some(AlertChange::Opened { alert, hold_secs: 0 })
     }
 
-    fn unfollowed(&mut self, rule: &Rule, spec: &Silence, one: &Unfollowed<Arc<Brief>>) -> AlertChange {
-        let provider = one.brief.who.provider;
-        let secs = one.time_secs;
-        let open = self
-            .open
-            .remove(&provider)
-            .filter(|(alert, _)| secs - alert.last_event_at.secs() <= ONCE_PER_SECS);
-        let opens = open.is_none();
-        let (mut alert, mut briefs) = open.unwrap_or_else(|| (alert(rule, &one.brief, &one.key), Vec::new()));
-        if briefs.len() < EVIDENCE_MAX {
-            briefs.push(Arc::clone(&one.brief));
-        }
-        alert.events = if opens { 1 } else { alert.events + 1 };
-        alert.last_event_at = alert.last_event_at.max(one.brief.time);
-        alert.evidence = briefs.iter().map(|brief| row(brief)).collect();
-        alert.why = Why {
-            text: format!("{} event(s) were not followed within {}", alert.events, spoken(spec.secs_min)),
-            observed: number(i64::try_from(alert.events).unwrap_or(i64::MAX)),
-            threshold: 1.0,
-            baseline: None,
-        };
-        let was = alert.id.clone();
-        self.open.insert(provider, (alert.clone(), briefs));
-        if opens {
-            AlertChange::Opened { alert, hold_secs: 0 }
-        } else {
-            AlertChange::Updated { alert, was, news: false }
-        }
-    }
-
     /// How much is held, and what had to go.
     pub(crate) fn gauges(&self) -> Gauges {
         Gauges {
             principals: self.rhythms.len() + self.pairs.len(),
             principals_evicted: self.rhythms.evicted() + self.pairs.evicted(),
             beyond_memory: self.pairs.late(),
-            unreadable: self.rhythms.unreadable(),
+            unreadable: self.rhythms.unreadable() + self.pairs.unreadable() + self.missing.unreadable(),
             ..Gauges::default()
         }
     }
 
     pub(crate) fn take_learned(&mut self, rule: &str) -> Vec<Learned> {
-        self.rhythms.take_learned(rule)
+        let mut learned = self.rhythms.take_learned(rule);
+        learned.extend(self.pairs.take_learned(rule, |brief| Memo::of(brief)));
+        learned.extend(self.missing.take_learned(rule));
+        learned
     }
 
     pub(crate) fn restore(&mut self, rule: &str, learned: &Learned) {
         self.rhythms.restore(rule, learned);
+        self.pairs.restore(rule, learned, Memo::brief);
+        self.missing.restore(rule, learned);
     }
 }
 
@@ -157,6 +154,27 @@ fn keys(hit: &Hit, context: &Context<'_, '_>) -> Vec<String> {
 
 fn row(brief: &Brief) -> Evidence {
     Evidence { event: brief.id.to_string(), time: brief.time, place: brief.place.clone() }
+}
+
+/// The alert about events nothing followed.
+fn unfollowed(rule: &Rule, spec: &Silence, incident: &Incident) -> Alert {
+    let mut alert = alert(rule, &incident.first, &incident.key);
+    let times = || incident.rows().map(Row::time);
+    alert.first_event_at = times().next().unwrap_or(alert.opened_at);
+    alert.last_event_at = times().next_back().unwrap_or(alert.opened_at);
+    alert.events = incident.events();
+    alert.evidence = incident.rows().take(EVIDENCE_MAX).map(Row::evidence).collect();
+    let but = match incident.followed() {
+        0 => String::new(),
+        count => format!("; {count} more were followed after all"),
+    };
+    alert.why = Why {
+        text: format!("{} event(s) were not followed within {}{but}", alert.events, spoken(spec.secs_min)),
+        observed: number(i64::try_from(alert.events).unwrap_or(i64::MAX)),
+        threshold: 1.0,
+        baseline: None,
+    };
+    alert
 }
 
 /// An alert about one event, to be told in the rule's own words.

@@ -12,10 +12,14 @@ mod vault;
 
 use crate::document::Document;
 use crate::failure::Failure;
+use crate::settings::is_private;
 use crate::{SecretRef, Settings, Source};
 use async_trait::async_trait;
 pub(crate) use azure::ResourceManager;
+use http::{Http, Reach};
 use own::OwnCredentials;
+use reqwest::header::HeaderMap;
+use std::path::Path;
 use std::time::Duration;
 use url::Url;
 pub(crate) use vault::Vault;
@@ -43,6 +47,13 @@ pub(crate) fn vault(settings: &Settings) -> Vault {
 /// The manager of the cloud the settings name, at this address.
 pub(crate) fn resource_manager(settings: &Settings, base: Url) -> ResourceManager {
     ResourceManager::new(settings.azure.clone(), OwnCredentials::new(&settings.environment), base)
+}
+
+/// The head of an answer, to a question that shows nothing.
+pub(crate) async fn head(url: &Url, ca_file: Option<&Path>) -> Result<HeaderMap, Failure> {
+    let here = url.scheme() == "http" && is_private(url);
+    let http = Http::new(Reach { ca_file, hosts: &[], here })?;
+    Ok(http.send(http.request(reqwest::Method::HEAD, url.clone())).await?.headers)
 }
 
 /// Every place, built once.

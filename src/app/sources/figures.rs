@@ -72,13 +72,7 @@ mod tests {
     fn stepped(fresh: usize, newest: i64) -> Stepped {
         let committed = keywatch_store::Committed { fresh, ..keywatch_store::Committed::default() };
         let newest = Some(EventTime::from_secs(newest));
-        Stepped {
-            committed,
-            newest,
-            levels: HashMap::new(),
-            rejects: BTreeMap::new(),
-            leaks: Default::default(),
-        }
+        Stepped { committed, newest, levels: HashMap::new(), rejects: BTreeMap::new() }
     }
 
     #[test]

@@ -1,15 +1,18 @@
 //! A door in front of the mock cluster, which has no logins and no encryption: it takes a connection
 //! with or without TLS, asks for a password, and lets through who knows it, in Kafka's own protocol
-//! (<https://kafka.apache.org/protocol>: ApiVersions 0, SaslHandshake 1, SaslAuthenticate 0).
+//! (<https://kafka.apache.org/protocol>: ApiVersions 0, SaslHandshake 1, SaslAuthenticate 0). Its lock can
+//! be changed: who got in with the password of before is shut out.
 
 use crate::scram::Exchange;
 use keywatch_brokers::Mechanism;
 use std::io::Error;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
@@ -17,6 +20,7 @@ use tokio_rustls::rustls::crypto::aws_lc_rs;
 use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
+const FETCH: i16 = 1;
 const METADATA: i16 = 3;
 const FIND_COORDINATOR: i16 = 10;
 const HANDSHAKE: i16 = 17;
@@ -29,7 +33,7 @@ const AUTHENTICATION_FAILED: i16 = 58;
 /// Produce, without which the client takes messages to be of an older format.
 const APIS: [[i16; 3]; 14] = [
     [0, 3, 7],
-    [1, 0, 4],
+    [FETCH, 0, 4],
     [2, 0, 1],
     [METADATA, 1, 4],
     [8, 0, 2],
@@ -66,6 +70,9 @@ pub(super) struct Door {
     port: u16,
     /// Whether each login that was tried was let in, in order.
     tried: Arc<Mutex<Vec<bool>>>,
+    /// How often messages were asked for.
+    fetches: Arc<AtomicUsize>,
+    lock: watch::Sender<&'static str>,
     _serving: JoinSet<()>,
 }
 
@@ -74,14 +81,17 @@ impl Door {
     pub(super) async fn before(behind: SocketAddr, login: Login) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let port = listener.local_addr().expect("an address").port();
-        let (tried, mut serving) = (Arc::default(), JoinSet::new());
-        let passage = Passage { login, ports: (behind.port(), port), tried: Arc::clone(&tried) };
+        let (tried, fetches, mut serving) = (Arc::default(), Arc::default(), JoinSet::new());
+        let (lock, fits) = watch::channel(login.password);
+        let counts = (Arc::clone(&tried), Arc::clone(&fetches));
+        let passage = Passage { login, ports: (behind.port(), port), counts, fits };
         let tls = login.is_encrypted.then(acceptor);
         serving.spawn(async move {
             let mut guests = JoinSet::new();
             loop {
                 let (guest, _) = listener.accept().await.expect("a guest");
-                let (passage, tls) = (passage.clone(), tls.clone());
+                let (mut passage, tls) = (passage.clone(), tls.clone());
+                passage.fits.mark_unchanged();
                 guests.spawn(async move {
                     let broker = TcpStream::connect(behind).await.ok()?;
                     match tls {
@@ -91,11 +101,26 @@ impl Door {
                 });
             }
         });
-        Self { port, tried, _serving: serving }
+        Self { port, tried, fetches, lock, _serving: serving }
     }
 
     pub(super) fn address(&self) -> String {
         format!("localhost:{}", self.port)
+    }
+
+    /// From now on only this password opens it, and everybody has to show it.
+    pub(super) fn change_lock(&self, password: &'static str) {
+        self.lock.send(password).expect("somebody listens");
+    }
+
+    /// Waits until what was sent before this call has gone through to whoever reads: a request that
+    /// was made after it was answered, since another one came.
+    pub(super) async fn passed(&self) {
+        let now = || self.fetches.load(Ordering::Relaxed);
+        let wanted = now() + 3;
+        while now() < wanted {
+            tokio::task::yield_now().await;
+        }
     }
 
     pub(super) fn tried(&self) -> Vec<bool> {
@@ -120,28 +145,35 @@ struct Passage {
     login: Login,
     /// The broker's and the door's own.
     ports: (u16, u16),
-    tried: Arc<Mutex<Vec<bool>>>,
+    /// Logins, and requests for messages.
+    counts: (Arc<Mutex<Vec<bool>>>, Arc<AtomicUsize>),
+    fits: watch::Receiver<&'static str>,
 }
 
 impl Passage {
     async fn serve(
-        self,
+        mut self,
         mut guest: impl AsyncRead + AsyncWrite + Unpin,
         mut broker: TcpStream,
     ) -> Option<()> {
         let (mut is_known, mut exchange) = (false, None);
         loop {
-            let request = frame(&mut guest).await.ok()?;
+            let request = tokio::select! {
+                _changed = self.fits.changed() => return None,
+                request = frame(&mut guest) => request.ok()?,
+            };
             let number = |at: usize| Some(i16::from_be_bytes(request.get(at..at + 2)?.try_into().ok()?));
             let body = match (number(0)?, number(2)?) {
                 (API_VERSIONS, version) => versions(version),
                 (HANDSHAKE, _) => self.shake_hands(&request),
                 (AUTHENTICATE, _) => {
-                    let asked = exchange.get_or_insert_with(|| Exchange::new(self.login));
+                    let asked = exchange.get_or_insert_with(|| {
+                        Exchange::new(Login { password: *self.fits.borrow(), ..self.login })
+                    });
                     let (answer, ends) = asked.answer(payload(&request)?);
                     if let Some(is_right) = ends {
                         is_known = is_right;
-                        self.tried.lock().expect("logins").push(is_right);
+                        self.counts.0.lock().expect("logins").push(is_right);
                     }
                     let error = if ends == Some(false) { AUTHENTICATION_FAILED } else { 0 };
                     let size = i32::try_from(answer.len()).ok()?.to_be_bytes();
@@ -150,6 +182,7 @@ impl Passage {
                 }
                 (api, _) => {
                     assert!(is_known, "request {api} came before the login");
+                    self.counts.1.fetch_add(usize::from(api == FETCH), Ordering::Relaxed);
                     write(&mut broker, &request).await.ok()?;
                     let mut answer = frame(&mut broker).await.ok()?;
                     if matches!(api, METADATA | FIND_COORDINATOR) {

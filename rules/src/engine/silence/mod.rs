@@ -6,3 +6,4 @@
 
 pub(crate) mod pairs;
 pub(crate) mod rhythm;
+mod timed;

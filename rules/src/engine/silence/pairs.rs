@@ -1,31 +1,38 @@
-//! Events that another must follow within some time, and those nothing followed.
+//! Events that another must follow, those that still wait for it, and those nothing followed.
 //!
 //! A function of the set of events, in whatever order they arrive, as long as none arrives later
 //! than the lateness allowed. One follower explains every event of its key that it comes after
-//! in time. Nothing is stored; after a restart the stored events are told again.
+//! within a day. What waits is stored with the batch it came in, and so is a follower that came
+//! before what it follows: a restart changes nothing. Of a follower that explained something a
+//! restart forgets the time; another event of its key that arrives only then has to wait anew.
 
+use super::timed::Timed;
+use crate::engine::shelf::{decode, encode};
 use crate::rule::Silence;
-use hashbrown::HashMap;
-use std::collections::BTreeSet;
+use keywatch_event::Learned;
+
+/// Between the rule and the key, in the names of what is stored; no rhythm's key has it there.
+const WAITS: &str = "\u{1f}waits ";
+const FOLLOWS: &str = "\u{1f}followed ";
+/// Longest time, in seconds, after which something still counts as having followed.
+pub(crate) const FOLLOWED_SECS_MAX: i64 = 86_400;
 
 /// Events that wait, and the followers that came.
 #[derive(Debug)]
 pub(crate) struct Pairs<T> {
-    keys: HashMap<Box<str>, Pair<T>>,
-    /// When each key is due to be looked at: a place for everything kept under it.
-    due: BTreeSet<(i64, Box<str>)>,
-    keys_max: usize,
+    waiting: Timed<T>,
+    /// The latest follower of each key, and whether it found nothing to explain.
+    followers: Timed<bool>,
+    /// Most that wait, and most followers.
+    each_max: usize,
     lateness_secs: i64,
     /// How far events are known to have arrived: the latest `now` of a tick.
     ticked: i64,
+    /// Followers up to this second may have been let go.
+    floor: i64,
     evicted: u64,
     late: u64,
-}
-
-#[derive(Debug)]
-struct Pair<T> {
-    waiting: Vec<(i64, T)>,
-    followers: Vec<i64>,
+    unreadable: u64,
 }
 
 /// An event nothing followed.
@@ -39,31 +46,32 @@ pub(crate) struct Unfollowed<T> {
     pub(crate) brief: T,
 }
 
-/// Events and followers kept under one key, each; more are not judged, and counted. A key names
-/// one request.
-const PER_KEY_MAX: usize = 16;
-
 impl<T> Pairs<T> {
-    /// Nothing waits yet. Holds at most `keys_max` keys, about 200 bytes each and the brief;
-    /// judges an event `lateness_secs` after its time for a follower is over.
-    pub(crate) fn new(keys_max: usize, lateness_secs: i64) -> Self {
+    /// Nothing waits yet. Holds at most `each_max` events that wait, about 200 bytes each and the
+    /// brief, and as many followers, about 150 bytes each; neither takes the room of the other. An
+    /// event for which there is no room is not watched, and counted: what waits is what will be
+    /// told. A follower gives way to the next, and what might have been its own is not judged then.
+    /// Judges an event `lateness_secs` after its time for a follower is over.
+    pub(crate) fn new(each_max: usize, lateness_secs: i64, writes: bool) -> Self {
         Self {
-            keys: HashMap::new(),
-            due: BTreeSet::new(),
-            keys_max: keys_max.max(1),
+            waiting: Timed::new(writes),
+            followers: Timed::new(writes),
+            each_max: each_max.max(1),
             lateness_secs: lateness_secs.max(0),
             ticked: i64::MIN,
+            floor: i64::MIN,
             evicted: 0,
             late: 0,
+            unreadable: 0,
         }
     }
 
-    /// How many keys are held.
+    /// How many events and followers are held.
     pub(crate) fn len(&self) -> usize {
-        self.keys.len()
+        self.waiting.len() + self.followers.len()
     }
 
-    /// How many keys were let go unjudged because of the limits.
+    /// How many events are not watched for want of room.
     pub(crate) fn evicted(&self) -> u64 {
         self.evicted
     }
@@ -73,85 +81,110 @@ impl<T> Pairs<T> {
         self.late
     }
 
+    /// How many stored states could not be read and were ignored.
+    pub(crate) fn unreadable(&self) -> u64 {
+        self.unreadable
+    }
+
     /// An event that must be followed.
     pub(crate) fn expect(&mut self, spec: &Silence, key: &str, time_secs: i64, brief: T) {
-        let Some(pair) = self.pair(spec, key, time_secs) else { return };
-        if pair.followers.iter().any(|follower| follows(spec, time_secs, *follower)) {
+        if self.followers.get(key).iter().any(|(follower, _)| follows(time_secs, *follower)) {
             return;
         }
-        if pair.waiting.len() >= PER_KEY_MAX {
+        if self.is_over(spec, time_secs) || time_secs <= self.floor {
+            self.late += 1;
+        } else if self.waiting.len() >= self.each_max || !self.waiting.put(key, time_secs, brief) {
             self.evicted += 1;
-            return;
         }
-        pair.waiting.push((time_secs, brief));
-        self.is_due(spec, key, time_secs);
     }
 
     /// An event that follows others of its key.
     pub(crate) fn follow(&mut self, spec: &Silence, key: &str, time_secs: i64) {
-        let Some(pair) = self.pair(spec, key, time_secs) else { return };
-        pair.waiting.retain(|(waiting, _)| !follows(spec, *waiting, time_secs));
-        if !pair.followers.contains(&time_secs) && pair.followers.len() < PER_KEY_MAX {
-            pair.followers.push(time_secs);
-            self.is_due(spec, key, time_secs);
+        let explained = self.waiting.take(key, |waiting| follows(waiting, time_secs));
+        if self.is_over(spec, time_secs) {
+            self.late += u64::from(explained.is_empty());
+            return;
         }
+        // The latest explains all that an earlier one does.
+        if self.followers.get(key).iter().any(|(other, _)| *other >= time_secs) {
+            return;
+        }
+        self.followers.take(key, |_| true);
+        while self.followers.len() >= self.each_max {
+            let Some((gone, ..)) = self.followers.take_first() else { break };
+            self.floor = self.floor.max(gone);
+        }
+        self.followers.put(key, time_secs, explained.is_empty());
     }
 
-    /// What nothing followed in time, ordered by time and key, each once. `now_secs` is the
-    /// newest event time; it never goes back.
+    /// What nothing followed in time, ordered by time and key, each once. `now_secs` is how far
+    /// events are known to have arrived; it never goes back.
     pub(crate) fn tick(&mut self, spec: &Silence, now_secs: i64) -> Vec<Unfollowed<T>> {
         self.ticked = self.ticked.max(now_secs);
         let mut missing = Vec::new();
-        while self.due.first().is_some_and(|(due, _)| *due < self.ticked) {
-            let Some((_, key)) = self.due.pop_first() else { break };
-            let Some(pair) = self.keys.get_mut(&key) else { continue };
-            let over = |time: i64| due_at(spec, self.lateness_secs, time) < self.ticked;
-            for (time_secs, brief) in pair.waiting.extract_if(.., |(time, _)| over(*time)) {
-                missing.push(Unfollowed { key: key.clone(), time_secs, brief });
-            }
-            pair.followers.retain(|time| !over(*time));
-            if pair.waiting.is_empty() && pair.followers.is_empty() {
-                self.keys.remove(&key);
-            }
+        while self.waiting.first().is_some_and(|secs| self.is_over(spec, secs)) {
+            let Some((time_secs, key, briefs)) = self.waiting.take_first() else { break };
+            let one = |(_, brief)| Unfollowed { key: key.clone(), time_secs, brief };
+            missing.extend(briefs.into_iter().map(one));
         }
-        missing.sort_by(|one, other| (one.time_secs, &one.key).cmp(&(other.time_secs, &other.key)));
+        while self.followers.first().is_some_and(|secs| self.is_over(spec, secs)) {
+            self.followers.take_first();
+        }
         missing
     }
 
-    /// The pair of a key, made when there is none; `None` for an event that came too late.
-    fn pair(&mut self, spec: &Silence, key: &str, time_secs: i64) -> Option<&mut Pair<T>> {
-        let due = due_at(spec, self.lateness_secs, time_secs);
-        if due < self.ticked {
-            self.late += 1;
-            return None;
-        }
-        if self.keys.len() >= self.keys_max && !self.keys.contains_key(key) {
-            self.make_room();
-        }
-        Some(self.keys.entry_ref(key).or_insert_with(|| Pair { waiting: Vec::new(), followers: Vec::new() }))
+    /// What waits and what came too early, as far as that changed since the last call. `state` is
+    /// what is stored of a brief.
+    pub(crate) fn take_learned<S: serde::Serialize>(
+        &mut self,
+        rule: &str,
+        state: impl Fn(&T) -> S,
+    ) -> Vec<Learned> {
+        let waits = |things: &[(i64, T)]| {
+            let things: Vec<(i64, S)> = things.iter().map(|(secs, brief)| (*secs, state(brief))).collect();
+            Some(encode(&things))
+        };
+        let mut learned = self.waiting.changes(|key| format!("{rule}{WAITS}{key}"), waits);
+        let early = |things: &[(i64, bool)]| {
+            things.first().filter(|(_, is_early)| *is_early).map(|(secs, _)| encode(secs))
+        };
+        learned.extend(self.followers.changes(|key| format!("{rule}{FOLLOWS}{key}"), early));
+        learned
     }
 
-    fn is_due(&mut self, spec: &Silence, key: &str, time_secs: i64) {
-        self.due.insert((due_at(spec, self.lateness_secs, time_secs), key.into()));
+    /// Takes back what [`Self::take_learned`] gave; other state is ignored, and state that cannot
+    /// be read is ignored and counted.
+    pub(crate) fn restore<S: serde::de::DeserializeOwned>(
+        &mut self,
+        rule: &str,
+        learned: &Learned,
+        brief: impl Fn(S) -> T,
+    ) {
+        let Some(rest) = learned.key.strip_prefix(rule) else { return };
+        if let Some(key) = rest.strip_prefix(WAITS) {
+            match decode::<Vec<(i64, S)>>(&learned.state) {
+                Some(things) => {
+                    self.waiting.restore(key, things.into_iter().map(|(secs, state)| (secs, brief(state))));
+                }
+                None => self.unreadable += 1,
+            }
+        } else if let Some(key) = rest.strip_prefix(FOLLOWS) {
+            match decode::<i64>(&learned.state) {
+                Some(secs) => self.followers.restore(key, [(secs, true)]),
+                None => self.unreadable += 1,
+            }
+        }
     }
 
-    /// Lets the keys go that are due first.
-    fn make_room(&mut self) {
-        while self.keys.len() >= self.keys_max {
-            let Some((_, key)) = self.due.pop_first() else { break };
-            self.evicted += u64::from(self.keys.remove(&key).is_some());
-        }
+    /// Whether nothing that matters to an event of that time may arrive any more.
+    fn is_over(&self, spec: &Silence, time: i64) -> bool {
+        time.saturating_add(spec.secs_min).saturating_add(self.lateness_secs) < self.ticked
     }
 }
 
-/// Whether a follower comes in time.
-fn follows(spec: &Silence, time: i64, follower: i64) -> bool {
-    (0..=spec.secs_min).contains(&follower.saturating_sub(time))
-}
-
-/// The last second in which something may arrive that matters to an event of that time.
-fn due_at(spec: &Silence, lateness_secs: i64, time: i64) -> i64 {
-    time.saturating_add(spec.secs_min).saturating_add(lateness_secs)
+/// Whether the one followed the other.
+pub(crate) fn follows(time: i64, follower: i64) -> bool {
+    (0..=FOLLOWED_SECS_MAX).contains(&follower.saturating_sub(time))
 }
 
 #[cfg(test)]

@@ -87,7 +87,7 @@ impl CloudTrail {
         look(&mut self.0.lock().unwrap())
     }
 
-    fn answer(&self, headers: &HeaderMap, body: &[u8]) -> Response {
+    pub(super) fn answer(&self, headers: &HeaderMap, body: &[u8]) -> Response {
         self.with(|state| {
             state.requests += 1;
             let target =
@@ -110,7 +110,7 @@ impl CloudTrail {
     }
 }
 
-fn error(status: u16, code: &str) -> Response {
+pub(super) fn error(status: u16, code: &str) -> Response {
     let body = json!({"__type": code, "message": format!("{code} by the stand-in")}).to_string();
     let response = Response::builder().status(status).header("content-type", "application/x-amz-json-1.1");
     response.header("x-amzn-errortype", code).body(Body::from(body)).unwrap()

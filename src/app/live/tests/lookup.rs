@@ -43,13 +43,13 @@ pub(super) fn past(secs: i64, record: &str, late: i64) -> Past {
 }
 
 /// Puts `count` events of the last hours into the trail; how many.
-fn fill(trail: &CloudTrail, seed: u64, count: usize, hours: u64) -> u64 {
+pub(super) fn fill(trail: &CloudTrail, seed: u64, count: usize, hours: u64) -> u64 {
     let all = records(&mut Chance::new(seed), count, hours);
     trail.with(|state| state.events.extend(all.iter().map(|(secs, record)| past(*secs, record, 0))));
     all.len() as u64
 }
 
-async fn brings(stage: &mut Stage, running: &mut Running, count: u64) {
+pub(super) async fn brings(stage: &mut Stage, running: &mut Running, count: u64) {
     let deadline = std::time::Instant::now() + Duration::from_mins(1);
     while stage.count().await < count {
         assert!(

@@ -6,6 +6,7 @@
 )]
 
 mod account;
+mod accounts;
 mod bucket;
 mod chance;
 mod cloudtrail;
@@ -15,6 +16,7 @@ mod digest;
 mod disorder;
 mod google;
 mod lookup;
+mod organisation;
 mod push;
 mod server;
 mod simulation;

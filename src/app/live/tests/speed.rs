@@ -4,7 +4,7 @@
 
 use super::bucket::Store;
 use super::chance::Chance;
-use super::stage::{Stage, records};
+use super::stage::{Stage, company, records};
 use super::trail::{self, NOW};
 use keywatch_event::EventTime;
 use keywatch_ingest::provider::Normalizer;
@@ -20,10 +20,23 @@ fn events() -> usize {
     std::env::var("KEYWATCH_SPEED").ok().and_then(|text| text.parse().ok()).unwrap_or(5_000)
 }
 
-fn filled(count: usize) -> (Store, Vec<(String, String)>) {
+/// Who the events are of.
+#[derive(Clone, Copy, Debug)]
+enum Who {
+    /// 2,000 services.
+    Company,
+    /// Three people, one of whom is refused again and again and one in ten of whose acts destroys.
+    Siege,
+}
+
+fn filled(count: usize, who: Who) -> (Store, Vec<(String, String)>) {
     let store = Store::new(1);
-    let all: Vec<String> =
-        records(&mut Chance::new(1), count, 48).into_iter().map(|(_, record)| padded(&record)).collect();
+    let mut chance = Chance::new(1);
+    let all = match who {
+        Who::Company => company(&mut chance, count, 48),
+        Who::Siege => records(&mut chance, count, 48),
+    };
+    let all: Vec<String> = all.into_iter().map(|(_, record)| padded(&record)).collect();
     let named = |(number, part): (usize, &[String])| {
         let key = format!("AWSLogs/{number}.json.gz");
         let body = trail::put(&store, &key, part);
@@ -42,8 +55,8 @@ fn padded(record: &str) -> String {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_trail_is_read_classified_and_stored() {
     let count = events();
-    for stored in [false, true] {
-        let (store, files) = filled(count);
+    for (who, stored) in [(Who::Company, false), (Who::Company, true), (Who::Siege, true)] {
+        let (store, files) = filled(count, who);
         let server = store.serve();
         store.with(|state| files.iter().for_each(|(_, body)| state.send(body)));
         let mut stage = Stage::new(NOW).await;
@@ -61,14 +74,14 @@ async fn a_trail_is_read_classified_and_stored() {
             }
         }
         let rate = f64::from(u32::try_from(taken).unwrap()) / began.elapsed().as_secs_f64();
-        println!("{count} events, stored: {stored}: {rate:.0} events/s");
+        println!("{who:?}: {count} events, stored: {stored}: {rate:.0} events/s");
         assert_eq!(taken, count);
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_file_is_stored_soon_after_it_is_announced() {
-    let (store, files) = filled(events());
+    let (store, files) = filled(events(), Who::Company);
     let server = store.serve();
     let mut stage = Stage::new(NOW).await;
     stage.hears = false;

@@ -169,7 +169,7 @@ impl Stage {
 
     pub(super) async fn take(&mut self, batch: &Batch) {
         self.batches += 1;
-        self.pipeline.step(batch, Evaluation::default(), self.hand.now()).await.unwrap();
+        self.pipeline.step(batch, Evaluation::default(), &mut |_| Vec::new(), self.hand.now()).await.unwrap();
         if self.hears && self.batches.is_multiple_of(3) {
             self.hear(self.hand.now()).await;
         }
@@ -277,27 +277,52 @@ pub(super) async fn clean(records: &[String], now: i64) -> Outcome {
 
 /// The records of `count` accesses within `hours`, of which some are refused and some destroy.
 pub(super) fn records(chance: &mut Chance, count: usize, hours: u64) -> Vec<(i64, String)> {
+    spread(chance, count, hours, |chance| {
+        let who = ["ada", "bob", "eve"][chance.below(3) as usize];
+        let (event, error) = match chance.below(10) {
+            0 => ("DeleteSecret", ""),
+            1..=4 if who == "eve" => ("GetSecretValue", REFUSED),
+            _ => ("GetSecretValue", ""),
+        };
+        (who.to_owned(), event, error, chance.below(20))
+    })
+}
+
+/// The same of 2,000 services that each read what is theirs, a few hundred of them most of the time; one
+/// access in 500 is refused, one in 20,000 destroys.
+pub(super) fn company(chance: &mut Chance, count: usize, hours: u64) -> Vec<(i64, String)> {
+    spread(chance, count, hours, |chance| {
+        let who = if chance.happens(80) { chance.below(300) } else { chance.below(2_000) };
+        let (event, error) = match chance.below(20_000) {
+            0 => ("DeleteSecret", ""),
+            1..=40 => ("GetSecretValue", REFUSED),
+            _ => ("GetSecretValue", ""),
+        };
+        (format!("svc{who}"), event, error, who * 3 + chance.below(3))
+    })
+}
+
+const REFUSED: &str = "\"errorCode\":\"AccessDenied\",\"errorMessage\":\"no\",";
+
+/// Accesses at any time within `hours`, in order: who, what, the error of the record, and the secret.
+fn spread(
+    chance: &mut Chance,
+    count: usize,
+    hours: u64,
+    mut access: impl FnMut(&mut Chance) -> (String, &'static str, &'static str, u64),
+) -> Vec<(i64, String)> {
     let mut all: Vec<(i64, String)> = (0..count)
         .map(|number| {
             let secs = START + chance.below(hours * 3600) as i64;
-            (secs, record(chance, number, secs))
+            (secs, record(number, secs, access(chance)))
         })
         .collect();
     all.sort();
     all
 }
 
-fn record(chance: &mut Chance, number: usize, secs: i64) -> String {
-    let who = ["ada", "bob", "eve"][chance.below(3) as usize];
-    let (event, error) = match chance.below(10) {
-        0 => ("DeleteSecret", ""),
-        1..=4 if who == "eve" => {
-            ("GetSecretValue", "\"errorCode\":\"AccessDenied\",\"errorMessage\":\"no\",")
-        }
-        _ => ("GetSecretValue", ""),
-    };
+fn record(number: usize, secs: i64, (who, event, error, secret): (String, &str, &str, u64)) -> String {
     let time = DateTime::from_timestamp(secs, 0).unwrap().format("%Y-%m-%dT%H:%M:%SZ");
-    let secret = chance.below(20);
     format!(
         "{{\"eventVersion\":\"1.08\",\"userIdentity\":{{\"type\":\"IAMUser\",\"principalId\":\"AIDA{who}\",\"arn\":\"arn:aws:iam::111122223333:user/{who}\",\"accountId\":\"111122223333\",\"userName\":\"{who}\"}},\
          \"eventTime\":\"{time}\",\"eventSource\":\"secretsmanager.amazonaws.com\",\"eventName\":\"{event}\",\"awsRegion\":\"eu-central-1\",\"sourceIPAddress\":\"203.0.113.9\",{error}\
