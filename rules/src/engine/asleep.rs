@@ -23,6 +23,8 @@ const NEEDED_MAX: usize = 64;
 const SEEN_MIN: usize = 16;
 /// Most hits and measured quantities of a rule whose groups sleep: bits of a light entry.
 const BITS_MAX: usize = 16;
+/// How many entries say what is usual, at first; then twice as many, until it is found.
+const USUAL_AFTER: u32 = 16;
 
 /// One event in a sleeping group.
 #[derive(Clone, Debug)]
@@ -74,6 +76,15 @@ pub(crate) struct Asleep {
     sealed: usize,
 }
 
+/// The hit that nearly all entries of a rule are, as far as such entries wake no group.
+#[derive(Debug, Default)]
+pub(crate) struct Usual {
+    /// Once found it stays: in the backlog are groups in which nothing else happened.
+    found: Option<u16>,
+    seen: [u32; BITS_MAX],
+    all: u32,
+}
+
 /// What became of an entry.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Taken {
@@ -116,6 +127,16 @@ impl Wakes {
     /// Whether the values an event brings are looked at.
     pub(crate) fn asks_values(&self) -> bool {
         matches!(self.when, When::Values(_))
+    }
+
+    /// Whether any number of entries of these hits alone leave a group asleep.
+    fn sleeps_through(&self, hits: u16) -> bool {
+        let hits = u64::from(hits);
+        match &self.when {
+            When::Events(_) | When::Values(_) => false,
+            When::Hits(all) => hits & all != *all,
+            When::Present(presence) => !occurred(presence, hits),
+        }
     }
 
     /// How many values are kept before those are dropped that no window reaches any more.
@@ -204,6 +225,28 @@ fn is_told(field: &Field) -> bool {
     )
 }
 
+impl Usual {
+    /// Whether entries like this one wake no group, however many they are.
+    pub(crate) fn is(&mut self, light: &Light, wakes: &Wakes) -> bool {
+        light.attached.is_some() || self.of(wakes, light.hits).is_some_and(|usual| light.hits == usual)
+    }
+
+    /// The usual hit, once it is found; three in four entries are it.
+    fn of(&mut self, wakes: &Wakes, hits: u16) -> Option<u16> {
+        let is_sought = self.found.is_none() && !matches!(wakes.when, When::Events(_) | When::Values(_));
+        if is_sought {
+            let place = usize::try_from(hits.trailing_zeros()).unwrap_or(BITS_MAX);
+            self.seen.get_mut(place).into_iter().for_each(|seen| *seen += 1);
+            self.all = self.all.saturating_add(1);
+            if self.all >= USUAL_AFTER && self.all.is_power_of_two() {
+                let most = (0_u16..).zip(self.seen).find(|(_, seen)| *seen > self.all / 4 * 3);
+                self.found = most.map(|(hit, _)| 1 << hit).filter(|usual| wakes.sleeps_through(*usual));
+            }
+        }
+        self.found
+    }
+}
+
 impl Light {
     fn order(&self) -> (EventTime, &str) {
         self.brief.order()
@@ -211,6 +254,21 @@ impl Light {
 }
 
 impl Asleep {
+    /// A group of usual entries, of which those before `floor` are sealed.
+    pub(crate) fn of_usual(mut lights: Vec<Light>, wakes: &Wakes, floor: Option<EventTime>) -> Self {
+        // Of those that came twice the first stays.
+        lights.sort_by(|one, other| one.order().cmp(&other.order()));
+        lights.dedup_by(|later, first| later.order() == first.order());
+        let mut group = Self { entries: Vec::with_capacity(lights.len() + 1), ..Self::default() };
+        for light in lights {
+            group.take(light, wakes, std::iter::empty());
+        }
+        if let Some(floor) = floor {
+            group.sealed = group.entries.partition_point(|light| light.brief.time < floor);
+        }
+        group
+    }
+
     /// Takes an entry in, and the values it counts.
     pub(crate) fn take<'w>(
         &mut self,

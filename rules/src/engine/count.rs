@@ -1,7 +1,8 @@
 //! What one counting rule remembers, and how an event changes it.
 
 use super::alerts;
-use super::asleep::{Asleep, Light, Taken, Wakes};
+use super::asleep::{Asleep, Light, Taken, Usual, Wakes};
+use super::backlog::Backlog;
 use super::brief::Brief;
 use super::entry::{Asks, Digests, Entry, Part, Plays, Reading, Role, combined, values_hash};
 use super::explain::Explanations;
@@ -13,6 +14,7 @@ use super::{Context, Gauges};
 use crate::Surroundings;
 use crate::rule::{Count, Hold, Rule};
 use hashbrown::HashMap;
+use hashbrown::hash_map::Entry as Cell;
 use keywatch_event::{EventTime, Level};
 use std::cell::RefCell;
 use std::sync::Arc;
@@ -20,6 +22,8 @@ use std::sync::Arc;
 /// How many entries of sleeping groups take the memory of one that is awake, about 600 bytes: alone
 /// in its group one takes about 180, besides the brief that rules share.
 const LIGHT: usize = 3;
+/// How many entries of the backlog take that: one takes about 60, and as much again of the brief.
+const USUAL: usize = 6;
 
 /// What one counting rule remembers.
 #[derive(Debug)]
@@ -27,6 +31,9 @@ pub(crate) struct CountState {
     /// By hash of the name, which is a random one: two names that share it would have to be
     /// found without knowing it.
     groups: HashMap<u64, Slot>,
+    /// Entries of groups that have no slot: in them only the usual happened.
+    backlog: Backlog,
+    usual: Usual,
     wakes: Option<Wakes>,
     dirty: Vec<(Box<str>, u64)>,
     explanations: Explanations,
@@ -35,6 +42,8 @@ pub(crate) struct CountState {
     /// Entries of groups that are awake, and of those that sleep.
     awake: usize,
     asleep: usize,
+    /// What lies before it is sealed.
+    floor: Option<EventTime>,
 }
 
 #[derive(Debug)]
@@ -66,6 +75,8 @@ impl CountState {
     pub(crate) fn new(count: &Count, lag: Lag) -> Self {
         Self {
             groups: HashMap::new(),
+            backlog: Backlog::default(),
+            usual: Usual::default(),
             wakes: Wakes::of(count),
             dirty: Vec::new(),
             explanations: Explanations::default(),
@@ -73,6 +84,7 @@ impl CountState {
             lag: RefCell::new(lag),
             awake: 0,
             asleep: 0,
+            floor: None,
         }
     }
 
@@ -187,8 +199,16 @@ impl CountState {
             },
         };
         let Some(wakes) = &self.wakes else { return Arrival::Known };
-        let slot = self.groups.entry(name.hash).or_insert_with(|| Slot::Asleep(Asleep::default()));
-        let Slot::Asleep(group) = slot else { return Arrival::Known };
+        let is_usual =
+            self.usual.is(&light, wakes) && self.floor.is_none_or(|floor| light.brief.time >= floor);
+        if is_usual && !self.groups.contains_key(&name.hash) {
+            self.backlog.push(name.hash, light);
+            return Arrival::Swept(None);
+        }
+        self.find_place(name);
+        let (Some(wakes), Some(Slot::Asleep(group))) = (&self.wakes, self.groups.get_mut(&name.hash)) else {
+            return Arrival::Known;
+        };
         let fact = wakes.asks_values().then(|| counting.asks.fact(0, part.hits)).flatten();
         let values = fact.and_then(|which| context.words.of(which));
         match group.take(light, wakes, values.into_iter().flatten()) {
@@ -208,6 +228,18 @@ impl CountState {
         Arrival::Swept(self.change(counting, name, |group, sweep| group.level_of(brief, sweep)).flatten())
     }
 
+    /// Makes sure that a group has a slot, with what lay in the backlog of it.
+    fn find_place(&mut self, name: Name<'_>) {
+        let Cell::Vacant(place) = self.groups.entry(name.hash) else { return };
+        let usual = self.backlog.take(name.hash);
+        let group = match &self.wakes {
+            Some(wakes) if !usual.is_empty() => Asleep::of_usual(usual, wakes, self.floor),
+            _ => Asleep::default(),
+        };
+        self.asleep += group.len();
+        place.insert(Slot::Asleep(group));
+    }
+
     /// Makes sure that a group is awake.
     fn wake(
         &mut self,
@@ -216,7 +248,8 @@ impl CountState {
         (around, digests): (&Surroundings, &RefCell<Digests>),
     ) {
         let count = counting.count;
-        let slot = self.groups.entry(name.hash).or_insert_with(|| Slot::Asleep(Asleep::default()));
+        self.find_place(name);
+        let Some(slot) = self.groups.get_mut(&name.hash) else { return };
         let Slot::Asleep(group) = slot else { return };
         let (entries, sealed) = std::mem::take(group).into_entries();
         self.asleep -= entries.len();
@@ -326,7 +359,8 @@ impl CountState {
 
     /// What is held, in entries of groups that are awake.
     pub(crate) fn len(&self) -> usize {
-        self.awake + (self.asleep + self.explanations.len()).div_ceil(LIGHT)
+        let light = (self.asleep + self.explanations.len()).div_ceil(LIGHT);
+        self.awake + light + self.backlog.len().div_ceil(USUAL)
     }
 
     /// What is learned, and what of it had to go.
@@ -341,6 +375,9 @@ impl CountState {
     }
 
     pub(crate) fn seal(&mut self, count: &Count, floor: EventTime) {
+        self.floor = self.floor.max(Some(floor));
+        // No entry that may still come has them in its window.
+        self.backlog.forget_before(floor.plus_secs(-count.timespan_secs));
         self.groups.retain(|_, slot| match slot {
             Slot::Asleep(group) => {
                 group.seal(floor, count.timespan_secs);
@@ -365,11 +402,13 @@ impl CountState {
         }
     }
 
-    /// Lets entries and explanations go until the share `part` of `of` is left: groups of one entry first,
+    /// Lets entries and explanations go until the share `part` of `of` is left: of the backlog
+    /// the oldest, of the others groups of one entry first,
     /// those without an open incident before the others and the oldest before the newer, because
     /// a real attack has more than one; then the oldest of the others. How many went.
     pub(crate) fn shed(&mut self, count: &Count, (part, of): (usize, usize)) -> usize {
         let explained = self.explanations.shed(self.explanations.len() * part / of.max(1));
+        let usual = self.backlog.shed(self.backlog.len() * part / of.max(1));
         let before = self.awake + self.asleep;
         let target = before * part / of.max(1);
         self.shed_singles(target, |slot| match slot {
@@ -390,7 +429,7 @@ impl CountState {
             // Each of the others is down to a few, and may be one of very many.
             self.shed_singles(target, |_| true);
         }
-        explained + before.saturating_sub(self.awake + self.asleep)
+        explained + usual + before.saturating_sub(self.awake + self.asleep)
     }
 
     /// Lets the oldest groups of one entry go, of those that may.

@@ -322,9 +322,16 @@ impl Case<'_, '_> {
     /// accepted for whom it is about.
     fn doubt(&mut self, specs: &[Baseline], judging: &[usize]) {
         let engine = &mut *self.engine;
-        let others =
-            specs.iter().zip(&mut engine.baselines).enumerate().filter(|(at, _)| !judging.contains(at));
-        for (_, (spec, known)) in others.filter(|(_, (spec, _))| spec.accept_days > 0) {
+        let others = specs.iter().zip(&mut engine.baselines).zip(&self.dispatch.sights).enumerate();
+        // Few baselines have anything that waits, and few kinds of `per` are not made already.
+        let others = others.filter(|(at, ((spec, known), _))| {
+            spec.accept_days > 0 && known.may_wait() && !judging.contains(at)
+        });
+        for (_, ((spec, known), (per, _))) in others {
+            if let Some(words) = self.context.words.of(*per) {
+                words.for_each(|said| known.raised_high(said.name));
+                continue;
+            }
             for per in blanks_combined(&spec.per, self.context.view) {
                 known.raised_high((&*per).into());
             }

@@ -8,6 +8,7 @@
 
 mod alerts;
 mod asleep;
+mod backlog;
 mod baseline;
 mod bounds;
 mod brief;
@@ -61,7 +62,7 @@ pub struct Settings {
     /// Lists, planned access and address data.
     pub surroundings: Arc<Surroundings>,
     /// Most entries kept in windows. An entry is about 600 bytes with its group and its brief; three
-    /// in groups that sleep count as one.
+    /// in groups that sleep count as one, and six in groups in which only the usual happened.
     pub entries_max: usize,
     /// Most values of `per` with a baseline, for each rule. One is at most 400 bytes with two
     /// networks.
@@ -95,7 +96,7 @@ impl Default for Settings {
 /// How much the engine holds, and what it had to let go.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Gauges {
-    /// Entries in windows, three in groups that sleep as one.
+    /// Entries in windows, as [`Settings::entries_max`] counts them.
     pub entries: usize,
     /// Principals, secrets and others with a baseline.
     pub principals: usize,

@@ -2,7 +2,7 @@
 
 use super::outbox::Attempting;
 use super::*;
-use crate::{AlertDetail, AlertStatus, DeliveryKind, DeliveryState, LeasedDelivery};
+use crate::{AlertDetail, AlertFilter, AlertStatus, DeliveryKind, DeliveryState, LeasedDelivery, Page};
 
 impl Stage {
     async fn alert(&self, id: &str) -> AlertDetail {
@@ -263,4 +263,17 @@ async fn evidence_is_found_wherever_in_time_its_event_stands() {
     let rows = stage.alert("A1").await.evidence;
     assert_eq!(rows.len(), 2, "as the alert says now");
     assert!(stage.store.event("odd").await.unwrap().unwrap().alerts.is_empty());
+}
+
+#[tokio::test]
+async fn an_alert_is_found_by_the_secrets_it_names_now() {
+    let stage = Stage::open().await;
+    stage.change("a", 0, vec![opened(alert("A1", &["a"]), 0)]).await;
+    let mut other = alert("A1", &["a"]);
+    other.secrets = vec![secret("other")];
+    stage.change("b", 1, vec![updated(other, "A1", false)]).await;
+    for (id, alerts) in [("db", 0), ("other", 1)] {
+        let filter = AlertFilter { secret: Some(id.to_owned()), ..AlertFilter::default() };
+        assert_eq!(stage.store.alerts(&filter, Page::first(10)).await.unwrap().rows.len(), alerts, "{id}");
+    }
 }

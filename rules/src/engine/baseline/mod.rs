@@ -114,13 +114,22 @@ pub(crate) struct Known {
     pers_max: usize,
     /// How many of the peers are settled.
     settled: usize,
+    /// Whether a value of any of them ever waited to be accepted.
+    may_wait: bool,
 }
 
 impl Known {
     /// Nothing known yet. Remembers at most `pers_max`; each takes about 300 bytes with two
     /// networks, and 12 more per value.
     pub(crate) fn new(pers_max: usize) -> Self {
-        Self { start: None, start_dirty: false, peers: Shelf::new(), pers_max: pers_max.max(2), settled: 0 }
+        Self {
+            start: None,
+            start_dirty: false,
+            peers: Shelf::new(),
+            pers_max: pers_max.max(2),
+            settled: 0,
+            may_wait: false,
+        }
     }
 
     /// The same for a run whose state nobody stores.
@@ -132,6 +141,11 @@ impl Known {
     /// How many are known.
     pub(crate) fn len(&self) -> usize {
         self.peers.len()
+    }
+
+    /// Whether there may be values that wait to be accepted.
+    pub(crate) fn may_wait(&self) -> bool {
+        self.may_wait
     }
 
     /// How many were forgotten because of the limit.
@@ -195,7 +209,8 @@ impl Known {
         if !peer.learn(spec, sight, judgement, raised) {
             return;
         }
-        let settles = !peer.settled && peer.may_settle(spec);
+        let (waits, settles) = (peer.waits(), !peer.settled && peer.may_settle(spec));
+        self.may_wait |= waits;
         self.peers.changed(sight.per);
         if settles {
             self.settle(sight.per, stamp(sight.now_secs));
@@ -255,6 +270,7 @@ impl Known {
         self.settled -= usize::from(was_settled);
         if let Some(known) = self.peers.get_mut(per) {
             known.tidy();
+            self.may_wait |= known.waits();
             self.settled += usize::from(known.settled);
         }
     }

@@ -194,6 +194,11 @@ impl Peer {
         true
     }
 
+    /// Whether values wait to be accepted.
+    pub(crate) fn waits(&self) -> bool {
+        self.doubts.as_ref().is_some_and(|doubts| !doubts.pending.is_empty())
+    }
+
     /// Something high was raised for it: values that wait begin anew. Whether any did.
     pub(crate) fn doubt_all(&mut self) -> bool {
         self.doubts.as_mut().is_some_and(|doubts| {
