@@ -122,6 +122,11 @@ fn doctor_asks_about_several_sources_at_the_same_time_and_tells_of_them_in_their
     let vault = Vault::start(0, 3);
     let (report, _) = patient(&[&vault.address], 3).report();
     assert_eq!(vault.most(), 3, "{report:#}");
+    // Asked one after the other, the first is given up before the others come.
+    for number in 0..3 {
+        let said = of(&report, &format!("vault-{number}"))["unknown"][0]["said"].as_str().expect("text");
+        assert!(said.contains("403"), "{said}");
+    }
     let names = report["sources"].as_array().expect("sources").iter().map(|one| one["source"].as_str());
     assert_eq!(names.flatten().collect::<Vec<_>>(), ["vault-0", "vault-1", "vault-2", "clock"]);
 }

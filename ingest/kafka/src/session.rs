@@ -98,6 +98,9 @@ fn tell(config: &mut ClientConfig, context: &Context) {
         .set("isolation.level", "read_committed")
         .set("partition.assignment.strategy", "range,roundrobin")
         .set("fetch.wait.max.ms", "100")
+        // The queue is full whenever batches are read faster than they are taken; the client then rests
+        // for this long before it asks again, by itself a whole second.
+        .set("fetch.queue.backoff.ms", "5")
         .set("queued.max.messages.kbytes", "16384");
 }
 

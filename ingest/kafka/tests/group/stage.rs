@@ -67,6 +67,19 @@ impl Cluster {
         producer.flush(LIMIT).expect("sent");
     }
 
+    /// A client that reads from the beginning and does nothing else, with what the source asks of the
+    /// cluster.
+    pub(super) fn reader(&self) -> BaseConsumer {
+        ClientConfig::new()
+            .set("bootstrap.servers", self.mock.bootstrap_servers())
+            .set("group.id", "bare")
+            .set("auto.offset.reset", "earliest")
+            .set("enable.auto.commit", "false")
+            .set("isolation.level", "read_committed")
+            .create()
+            .expect("a reader")
+    }
+
     /// Another member of a group.
     pub(super) fn member(&self, group: &str) -> BaseConsumer {
         ClientConfig::new()

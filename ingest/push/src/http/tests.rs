@@ -285,6 +285,58 @@ fn post_sns(stand: &Stand, message: &serde_json::Value) -> reqwest::RequestBuild
     stand.post("/v1/sns").header("content-type", "text/plain; charset=UTF-8").body(message.to_string())
 }
 
+const TODAY: &str = "2026-11-27T00:00:00Z";
+
+/// A message of this kind and time, signed by SNS; all but notifications bring an address.
+fn posted(stand: &Stand, kind: &str, at: &str, url: &str) -> serde_json::Value {
+    let (topic, message) = ("arn:aws:sns:eu-central-1:111122223333:trail", record(1));
+    let (subscribe, token) = match kind {
+        "Notification" => (String::new(), ""),
+        _ => (format!("SubscribeURL\n{url}\n"), "Token\nt\n"),
+    };
+    let text = format!(
+        "Message\n{message}\nMessageId\ni\n{subscribe}Timestamp\n{at}\n{token}TopicArn\n{topic}\nType\n{kind}\n"
+    );
+    let key = RsaKeyPair::from_pkcs8(KEY).unwrap();
+    let mut signature = vec![0; key.public_modulus_len()];
+    key.sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), text.as_bytes(), &mut signature).unwrap();
+    serde_json::json!({
+        "Type": kind, "MessageId": "i", "TopicArn": topic, "Token": "t", "Message": message, "SubscribeURL": url,
+        "Timestamp": at, "SignatureVersion": "2", "Signature": STANDARD.encode(signature),
+        "SigningCertURL": stand.cloud.join("c/good.pem").unwrap().as_str(),
+    })
+}
+
+#[tokio::test]
+async fn a_message_of_another_day_is_not_taken_whoever_signed_it() {
+    let mut stand = Stand::new().await;
+    for (at, status) in [
+        (TODAY, 200),
+        ("2026-11-26T00:00:00Z", 200),
+        ("2026-11-25T23:59:59Z", 401),
+        ("2026-11-28T00:00:01Z", 401),
+        ("yesterday", 401),
+    ] {
+        let (found, said) = told(post_sns(&stand, &posted(&stand, "Notification", at, ""))).await;
+        assert_eq!(found, status, "{at}: {said}");
+        assert!(status == 200 || said.contains("more than a day old"), "{at}: {said}");
+    }
+    assert_eq!(stand.records(2).await, [record(1), record(1)]);
+}
+
+#[tokio::test]
+async fn a_subscription_that_was_ended_is_told_until_there_is_another() {
+    let stand = Stand::new().await;
+    let here = stand.cloud.join("/?Action=ConfirmSubscription").unwrap();
+    let send = async |kind: &str| told(post_sns(&stand, &posted(&stand, kind, TODAY, here.as_str()))).await.0;
+    assert_eq!(send("UnsubscribeConfirmation").await, 200);
+    let warned = stand.health.read().warnings.get("sns").cloned().unwrap_or_default();
+    assert!(warned.contains("was ended at AWS; subscribe it again"), "{warned}");
+    assert_eq!(stand.confirmed.load(Ordering::Acquire), 0, "nobody but a person ends or begins it again");
+    assert_eq!(send("SubscriptionConfirmation").await, 200);
+    assert!(!stand.health.read().warnings.contains_key("sns"));
+}
+
 #[tokio::test]
 async fn sns_is_believed_by_its_signature_alone() {
     let mut stand = Stand::new().await;
@@ -356,20 +408,7 @@ async fn a_certificate_is_sns_s_own_valid_now_and_signed_by_those_that_come_with
 #[tokio::test]
 async fn a_subscription_is_confirmed_at_sns_and_nowhere_else() {
     let stand = Stand::new().await;
-    let question = |url: &str| {
-        let (at, topic) = ("2026-11-27T00:00:00Z", "arn:aws:sns:eu-central-1:111122223333:trail");
-        let text = format!(
-            "Message\nm\nMessageId\ni\nSubscribeURL\n{url}\nTimestamp\n{at}\nToken\nt\nTopicArn\n{topic}\nType\nSubscriptionConfirmation\n"
-        );
-        let key = RsaKeyPair::from_pkcs8(KEY).unwrap();
-        let mut signature = vec![0; key.public_modulus_len()];
-        key.sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), text.as_bytes(), &mut signature).unwrap();
-        serde_json::json!({
-            "Type": "SubscriptionConfirmation", "MessageId": "i", "TopicArn": topic, "Token": "t", "Message": "m",
-            "SubscribeURL": url, "Timestamp": at, "SignatureVersion": "2", "Signature": STANDARD.encode(signature),
-            "SigningCertURL": stand.cloud.join("c/good.pem").unwrap().as_str(),
-        })
-    };
+    let question = |url: &str| posted(&stand, "SubscriptionConfirmation", TODAY, url);
     let elsewhere = format!("http://{}/healthz", stand.address);
     assert_eq!(told(post_sns(&stand, &question(&elsewhere))).await.0, 403);
     assert_eq!(stand.confirmed.load(Ordering::Acquire), 0);

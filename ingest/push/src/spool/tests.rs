@@ -247,3 +247,18 @@ async fn foreign_bytes_in_the_folder_are_left_alone() {
     assert_eq!(spool.next().await.unwrap().0.records.len(), 1);
     assert!(folder.path().join("notes.txt").exists());
 }
+
+#[tokio::test]
+async fn a_file_of_another_format_is_not_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let (spool, _) = open(folder.path(), None);
+    spool.door().write(parcel(0..5)).await.unwrap();
+    drop(spool);
+    let path = segment::path(folder.path(), 0);
+    let mut content = std::fs::read(&path).unwrap();
+    content[MAGIC.len() - 1] ^= 1;
+    std::fs::write(&path, content).unwrap();
+    let (mut spool, _) = open(folder.path(), None);
+    spool.door().write(parcel(7..8)).await.unwrap();
+    assert_eq!(read(&mut spool, 1).await.0, records(7..8));
+}
