@@ -22,8 +22,9 @@ use std::sync::Arc;
 /// How many entries of sleeping groups take the memory of one that is awake, about 600 bytes: alone
 /// in its group one takes about 180, besides the brief that rules share.
 const LIGHT: usize = 3;
-/// How many entries of the backlog take that: one takes about 60, and as much again of the brief.
-const USUAL: usize = 6;
+/// How many entries of the backlog take that. One takes about 60, but where each is by somebody else
+/// the briefs are what fills memory.
+const USUAL: usize = 3;
 
 /// What one counting rule remembers.
 #[derive(Debug)]

@@ -62,7 +62,7 @@ pub struct Settings {
     /// Lists, planned access and address data.
     pub surroundings: Arc<Surroundings>,
     /// Most entries kept in windows. An entry is about 600 bytes with its group and its brief; three
-    /// in groups that sleep count as one, and six in groups in which only the usual happened.
+    /// in groups that sleep count as one.
     pub entries_max: usize,
     /// Most values of `per` with a baseline, for each rule. One is at most 400 bytes with two
     /// networks.
