@@ -195,6 +195,10 @@ impl ClientContext for Context {
                 self.said().topic_at = Some(Instant::now());
                 self.fails(trouble, reason);
             }
+            // Who is refused everywhere has no broker left either: what mends it is the password.
+            Trouble::Unavailable if self.is_refused.load(Ordering::Relaxed) => {
+                tracing::debug!(%error, "{reason}");
+            }
             Trouble::Unavailable if code == RDKafkaErrorCode::AllBrokersDown => {
                 let before = self.said().broker.clone();
                 self.fails(Trouble::Unavailable, &format!("{reason} {before}"));
