@@ -47,10 +47,20 @@ fn main() -> Result<(), Failure> {
     for rules in [10, 1_000] {
         bench.run(
             &format!("core five and {rules} rules"),
-            &[core.clone(), vec![generated(rules)]].concat(),
+            &[core.clone(), vec![generated(rules, "eventName: [Delete{n}, Put{n}]", "service-{n}")]].concat(),
             &some,
         )?;
     }
+    // Here each rule names a service that has events: what tells them apart is a part of a text.
+    bench.run(
+        "core five and 1,000 with parts",
+        &[
+            core.clone(),
+            vec![generated(1_000, "userAgent|contains: [evil-{n}, worse-{n}]", "secretsmanager")],
+        ]
+        .concat(),
+        &some,
+    )?;
     drop(some);
     let many = Workload { events: bench.events, principals: 100_000 }.make()?;
     bench.run("100,000 principals, core five", &core, &many)?;
@@ -75,16 +85,17 @@ fn find(folder: &Path, files: &mut Vec<File>) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Rules that name a service and operations each.
-fn generated(rules: usize) -> File {
+/// Rules that name a service and something else each; `{n}` stands for the number of the rule.
+fn generated(rules: usize, what: &str, service: &str) -> File {
     let mut text = String::new();
     for n in 0..rules {
         let separator = if n > 0 { "---\n" } else { "" };
+        let (what, service) = (what.replace("{n}", &n.to_string()), service.replace("{n}", &n.to_string()));
         // Writing into a String cannot fail.
         let _infallible = write!(
             text,
             "{separator}title: Measured rule {n}\nname: BENCH-{n}\nlevel: high\nlogsource: {{product: aws, service: cloudtrail}}\n\
-             detection:\n  selection:\n    eventSource: service-{n}.amazonaws.com\n    eventName: [Delete{n}, Put{n}]\n  condition: selection\n"
+             detection:\n  selection:\n    eventSource: {service}.amazonaws.com\n    {what}\n  condition: selection\n"
         );
     }
     ("generated.yml".to_owned(), text)
