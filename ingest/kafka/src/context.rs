@@ -36,6 +36,9 @@ pub(crate) struct Context {
     pub(crate) ledger: Arc<Mutex<Ledger>>,
     /// The cluster did not accept the login.
     pub(crate) is_refused: AtomicBool,
+    /// The client is at its end: what it still says is of no consequence, and partitions are the business
+    /// of the next one.
+    is_retired: AtomicBool,
     /// Some partition's offset lies outside what the cluster has.
     pub(crate) is_out_of_range: AtomicBool,
     /// How far behind reading was at most since it last was not.
@@ -61,6 +64,7 @@ impl Context {
             clock,
             ledger,
             is_refused: AtomicBool::new(false),
+            is_retired: AtomicBool::new(false),
             is_out_of_range: AtomicBool::new(false),
             behind_most: AtomicI64::new(0),
             said: Mutex::default(),
@@ -70,6 +74,16 @@ impl Context {
     /// Every change is complete when it panics, so a poisoned lock is fine.
     pub(crate) fn ledger(&self) -> MutexGuard<'_, Ledger> {
         self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The client has no partitions from now on.
+    pub(crate) fn retires(&self) {
+        self.is_retired.store(true, Ordering::Relaxed);
+        self.ledger().assign(&[]);
+    }
+
+    fn is_retired(&self) -> bool {
+        self.is_retired.load(Ordering::Relaxed)
     }
 
     /// Something came from the cluster.
@@ -177,10 +191,15 @@ impl ClientContext for Context {
     }
 
     fn stats(&self, statistics: Statistics) {
-        self.look(&statistics);
+        if !self.is_retired() {
+            self.look(&statistics);
+        }
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
+        if self.is_retired() {
+            return;
+        }
         let code = error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Fail);
         match trouble_of(code) {
             _ if code == RDKafkaErrorCode::PartitionEOF => {}
@@ -194,6 +213,10 @@ impl ClientContext for Context {
             trouble @ (Trouble::Denied | Trouble::Missing) => {
                 self.said().topic_at = Some(Instant::now());
                 self.fails(trouble, reason);
+            }
+            // Who is refused everywhere has no broker left either: what mends it is the password.
+            Trouble::Unavailable if self.is_refused.load(Ordering::Relaxed) => {
+                tracing::debug!(%error, "{reason}");
             }
             Trouble::Unavailable if code == RDKafkaErrorCode::AllBrokersDown => {
                 let before = self.said().broker.clone();
@@ -215,7 +238,9 @@ impl ConsumerContext for Context {
         what: RDKafkaRespErr,
         partitions: &mut TopicPartitionList,
     ) {
-        let done = if what == RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS {
+        let done = if self.is_retired() {
+            consumer.unassign()
+        } else if what == RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS {
             self.takes(consumer, partitions)
         } else {
             self.ledger().assign(&[]);

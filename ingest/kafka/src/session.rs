@@ -17,6 +17,7 @@ use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::mpsc::RecvTimeoutError;
 use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
@@ -32,6 +33,11 @@ const LINGER: Duration = Duration::from_millis(5);
 const PAUSED_POLL: Duration = Duration::from_secs(1);
 /// How often the cluster hears of what is committed.
 const COMMIT_EVERY: Duration = Duration::from_secs(1);
+
+/// How long a client may take to leave its group. It takes milliseconds, unless the cluster was to be
+/// told of offsets and cannot be reached: then the client waits for the cluster for ever, and with a login that is
+/// refused the next client would never come.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// What is said while the cluster is asked for nothing more.
 const PACE: &str = "pace";
@@ -80,7 +86,23 @@ pub(crate) fn run(mut config: ClientConfig, context: Context, ends: &mut Ends) -
     if let Err(error) = consumer.subscribe(&topics) {
         return Ended::Broke(format!("the topics {} could not be asked for: {error}", topics.join(", ")));
     }
-    Session { consumer, ends, committed: HashMap::new(), told_at: Instant::now() }.read()
+    let mut session = Session { consumer, ends, committed: HashMap::new(), told_at: Instant::now() };
+    let ended = session.read();
+    close(session.consumer);
+    ended
+}
+
+/// Leaves the group. What takes too long is left to itself: it reads nothing and says nothing any more.
+fn close(consumer: BaseConsumer<Context>) {
+    consumer.context().retires();
+    let (alive, closed) = std::sync::mpsc::channel::<()>();
+    let closing = std::thread::Builder::new().name("kafka-close".to_owned()).spawn(move || {
+        drop(consumer);
+        drop(alive);
+    });
+    if closing.is_ok() && closed.recv_timeout(CLOSE_TIMEOUT) == Err(RecvTimeoutError::Timeout) {
+        tracing::warn!("a Kafka client waits for its cluster before it ends; nothing else waits for it");
+    }
 }
 
 fn tell(config: &mut ClientConfig, context: &Context) {
@@ -105,7 +127,7 @@ fn tell(config: &mut ClientConfig, context: &Context) {
 }
 
 impl Session<'_> {
-    fn read(mut self) -> Ended {
+    fn read(&mut self) -> Ended {
         loop {
             if self.ends.out.is_closed() {
                 return Ended::Closed;

@@ -94,7 +94,8 @@ async fn goes_on(mechanism: Mechanism, is_rotated_first: bool) {
     store.take_until(&mut reading.group, |store| store.seen.len() == 40).await;
     assert_eq!(store.duplicates, 0);
     let tried = door.tried();
-    assert!(tried.contains(&false) && tried.last() == Some(&true), "{tried:?}");
+    // A client that was given up may still be knocking.
+    assert!(tried.windows(2).any(|pair| pair == [false, true]), "{tried:?}");
     let health = reading.health.clone();
     store.take_while(&mut reading.group, || !health.read().errors.is_empty()).await;
     reading.end().await;

@@ -9,7 +9,7 @@ mod scram;
 mod speed;
 mod stage;
 
-use keywatch_ingest::source::State;
+use keywatch_ingest::source::{Live, State};
 use keywatch_kafka::Start;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
@@ -71,6 +71,28 @@ async fn a_cluster_that_goes_away_is_told_of_and_waited_for() {
     store.take_until(&mut reading.group, |store| store.seen.len() == 2).await;
     store.take_while(&mut reading.group, || health.read().state() != State::Following).await;
     assert_eq!(store.duplicates, 0);
+}
+
+/// The cluster is gone for good before it has answered that it heard of an offset: by itself the client
+/// waits for it for ever.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_source_ends_though_its_cluster_does_not_answer_any_more() {
+    let cluster = Cluster::new(1);
+    cluster.send(0, &record(1));
+    let mut store = Store::default();
+    let mut reading = source(&cluster, settings(), &store);
+    let (batch, receipt) = within(reading.group.next()).await;
+    store.commit(&batch);
+    cluster.mock.broker_round_trip_time(1, Duration::from_secs(30)).expect("slow");
+    reading.group.acknowledge(receipt).await;
+    // Long enough to have told the cluster, and then to have begun to end.
+    let since = Instant::now();
+    store.take_while(&mut reading.group, || since.elapsed() < Duration::from_secs(2)).await;
+    let gone = async {
+        let _late = tokio::time::timeout(Duration::from_secs(1), std::future::pending::<()>()).await;
+        drop(cluster);
+    };
+    tokio::join!(reading.end(), gone);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -168,7 +168,7 @@ pub(super) struct Store {
 }
 
 impl Store {
-    fn commit(&mut self, batch: &Batch) {
+    pub(super) fn commit(&mut self, batch: &Batch) {
         for advance in &batch.advances {
             let found = self.positions.insert(advance.source.clone(), advance.to.clone());
             assert_eq!(

@@ -12,8 +12,8 @@ use keywatch_ingest::source::{Clock, Health, Live};
 use keywatch_rules::rule::Kind;
 use keywatch_rules::{RuleSet, Settings, builtin};
 use keywatch_store::{
-    AlertFilter, AttemptOutcome, AttemptRecord, DeliveryKind, EventFilter, LeasedDelivery, Page, Store,
-    Subscriber,
+    AlertFilter, AlertStatus, AttemptOutcome, AttemptRecord, DeliveryKind, EventFilter, LeasedDelivery, Page,
+    Store, Subscriber,
 };
 use std::collections::{BTreeMap, HashSet};
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -248,17 +248,21 @@ impl Stage {
             }
         }
         events.sort();
-        let found = self.store.alerts(&AlertFilter::default(), Page::first(500)).await.unwrap();
-        let mut alerts: Vec<_> = found
-            .rows
-            .iter()
-            .filter(|row| row.status != keywatch_store::AlertStatus::Withdrawn)
-            .map(|row| {
+        let mut alerts = Vec::new();
+        let mut page = Page::first(500);
+        loop {
+            let found = self.store.alerts(&AlertFilter::default(), page).await.unwrap();
+            let standing = found.rows.iter().filter(|row| row.status != AlertStatus::Withdrawn);
+            alerts.extend(standing.map(|row| {
                 let (first, last) = (row.first_event_at.secs(), row.last_event_at.secs());
                 let who = row.principal.clone().unwrap_or_default();
                 (row.rule.clone(), who, row.events, first, last, row.id.clone(), row.level)
-            })
-            .collect();
+            }));
+            match found.next {
+                Some(next) => page = Page { after: Some(next), limit: 500 },
+                None => break,
+            }
+        }
         alerts.sort();
         (events, alerts)
     }
