@@ -26,12 +26,22 @@ const PART_MIN: usize = 3;
 const KEYS_MAX: usize = 256;
 /// What looking into the raw record costs beside a field of the event: it has to be read.
 const RAW_COST: usize = 100_000;
-/// What a part of a text costs beside a whole one: the value is searched.
+/// What a part of a text costs beside a whole one where few look for parts of that field: the value
+/// is searched.
 const PART_COST: usize = 1_000;
+/// The same where one search serves many: about that of evaluating so many expressions for nothing.
+const SHARED_PART_COST: usize = 16;
 
 /// How many expressions ask for each text: what many ask for tells them apart poorly.
 #[derive(Default)]
 pub(super) struct Asked(HashMap<Key, usize>);
+
+/// What looking for parts of texts is taken to cost.
+#[derive(Clone, Copy)]
+pub(super) enum Parts {
+    Alone,
+    Shared,
+}
 
 impl Asked {
     pub(super) fn count(&mut self, expr: &Expr, tests: &Tests) {
@@ -42,26 +52,31 @@ impl Asked {
         });
     }
 
-    fn cost(&self, cover: &Cover) -> usize {
+    fn cost(&self, cover: &Cover, parts: Parts) -> usize {
+        let part_cost = match parts {
+            Parts::Alone => PART_COST,
+            Parts::Shared => SHARED_PART_COST,
+        };
         let of_key = |key: &Key| {
             let raw = if matches!(&key.field, Field::Raw(raw) if raw.twin.is_none()) { RAW_COST } else { 0 };
-            let part = if key.whole { 0 } else { PART_COST };
+            let part = if key.whole { 0 } else { part_cost };
             self.0.get(key).copied().unwrap_or(1) + raw + part
         };
         cover.iter().map(of_key).sum()
     }
 
     /// The cover that names an expression least often for nothing; `None` when it has none.
-    pub(super) fn best(&self, expr: &Expr, tests: &Tests) -> Option<Cover> {
+    pub(super) fn best(&self, expr: &Expr, tests: &Tests, parts: Parts) -> Option<Cover> {
         let cover = match expr {
             Expr::Test(test, true) => keys(tests.item(*test)?)?,
             Expr::And(all) => {
-                let covers = all.iter().filter_map(|expr| self.best(expr, tests));
-                covers.min_by_key(|cover| self.cost(cover))?
+                let covers = all.iter().filter_map(|expr| self.best(expr, tests, parts));
+                covers.min_by_key(|cover| self.cost(cover, parts))?
             }
             Expr::Or(any) | Expr::AtLeast(1.., any) => {
                 let reachable = any.iter().filter(|expr| expr.gate() != 0);
-                let covers: Option<Vec<Cover>> = reachable.map(|expr| self.best(expr, tests)).collect();
+                let covers: Option<Vec<Cover>> =
+                    reachable.map(|expr| self.best(expr, tests, parts)).collect();
                 covers?.concat()
             }
             Expr::Const(_) | Expr::Cells(_) | Expr::Test(_, false) | Expr::AtLeast(0, _) => return None,

@@ -2,7 +2,7 @@
 
 use super::MatcherId;
 use super::cells::{classes, passes};
-use super::cover::{Asked, Cover, Key};
+use super::cover::{Asked, Cover, Key, Parts as Searched};
 use super::expr::Expr;
 use super::fast::Tests;
 use crate::field::Field;
@@ -67,8 +67,13 @@ impl Index {
         for expr in exprs {
             asked.count(expr, tests);
         }
-        let mut covers: Vec<Option<Cover>> = exprs.iter().map(|expr| asked.best(expr, tests)).collect();
-        drop_small_tables(&mut covers, worth);
+        let best = |expr: &Expr, parts| asked.best(expr, tests, parts);
+        let mut covers: Vec<Option<Cover>> = exprs.iter().map(|expr| best(expr, Searched::Shared)).collect();
+        // A search that turns out to serve few is not worth it: whole texts then, where there are any.
+        replace_small_tables(&mut covers, worth, |id| {
+            exprs.get(id).and_then(|expr| best(expr, Searched::Alone))
+        });
+        replace_small_tables(&mut covers, worth, |_| None);
         let mut index = Self { always: vec![Vec::new(); Class::NAMES.len()], fields: Vec::new() };
         let mut builders: Vec<Builder> = Vec::new();
         for (id, (expr, cover)) in exprs.iter().zip(covers).enumerate() {
@@ -154,8 +159,8 @@ fn table_of(field: &Field) -> Field {
     }
 }
 
-/// Takes the covers back that would make a table too small to be worth a look.
-fn drop_small_tables(covers: &mut [Option<Cover>], worth: Worth) {
+/// Replaces the covers that would make a table too small to be worth a look by what `other` says.
+fn replace_small_tables(covers: &mut [Option<Cover>], worth: Worth, other: impl Fn(usize) -> Option<Cover>) {
     let mut users: HashMap<(Field, bool), HashSet<usize>> = HashMap::new();
     for (id, cover) in covers.iter().enumerate() {
         for key in cover.iter().flatten() {
@@ -166,9 +171,9 @@ fn drop_small_tables(covers: &mut [Option<Cover>], worth: Worth) {
         let users = users.get(&(table_of(&key.field), key.whole)).map_or(0, HashSet::len);
         users < if key.whole { worth.whole_min } else { worth.parts_min }
     };
-    for cover in covers {
+    for (id, cover) in covers.iter_mut().enumerate() {
         if cover.iter().flatten().any(is_small) {
-            *cover = None;
+            *cover = other(id);
         }
     }
 }
