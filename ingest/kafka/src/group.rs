@@ -121,6 +121,7 @@ impl Keeper {
             match ended {
                 Ended::Closed => return,
                 Ended::Refused => {}
+                Ended::Astray => self.door.shown.clear(),
                 Ended::Broke(why) => {
                     self.door.shown.clear();
                     let text = explain("reading from Kafka failed", Trouble::Unavailable, &why);

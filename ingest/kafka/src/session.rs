@@ -51,6 +51,9 @@ pub(crate) enum Ended {
     Closed,
     /// The cluster does not accept the login.
     Refused,
+    /// Some position lay outside of what the cluster has, and was mended: the next client begins there.
+    /// To assign partitions again in the midst of a rebalance makes librdkafka end the program.
+    Astray,
     /// It cannot go on, for this reason.
     Broke(String),
 }
@@ -136,10 +139,11 @@ impl Session<'_> {
                 return Ended::Refused;
             }
             self.tell_committed();
-            if self.consumer.context().is_out_of_range.swap(false, Ordering::Relaxed)
-                && let Err(error) = self.mend_ranges()
-            {
-                return Ended::Broke(format!("offsets could not be asked for: {error}"));
+            if self.consumer.context().is_out_of_range.load(Ordering::Relaxed) {
+                return match self.mend_ranges() {
+                    Ok(()) => Ended::Astray,
+                    Err(error) => Ended::Broke(format!("offsets could not be asked for: {error}")),
+                };
             }
             let wait = if self.ends.batch.is_empty() { POLL } else { LINGER };
             let is_idle = match self.consumer.poll(wait) {
@@ -281,22 +285,15 @@ impl Session<'_> {
             .ours()
             .map(|entry| (Arc::clone(&entry.topic), entry.partition, entry.next))
             .collect();
-        let mut list = TopicPartitionList::with_capacity(all.len());
         for (topic, partition, next) in all {
+            let Some(next) = next else { continue };
             let (low, high) = self.consumer.fetch_watermarks(&topic, partition, ASK_TIMEOUT)?;
-            let on = match next {
-                Some(next) if (low..=high).contains(&next) => next,
-                Some(next) => {
-                    context.health.misses(gap(&topic, partition, next, (low, high)));
-                    context.ledger().entry(&topic, partition).moves(low);
-                    low
-                }
-                None => low,
-            };
-            list.add_partition_offset(&topic, partition, Offset::Offset(on))?;
+            if !(low..=high).contains(&next) {
+                context.health.misses(gap(&topic, partition, next, (low, high)));
+                context.ledger().entry(&topic, partition).moves(low);
+            }
         }
-        // A partition that met the error is not read again until it is assigned again.
-        self.consumer.assign(&list)
+        Ok(())
     }
 }
 

@@ -22,4 +22,5 @@ mod server;
 mod simulation;
 mod speed;
 mod stage;
+mod topic_simulation;
 mod trail;

@@ -16,7 +16,7 @@ const SEEDS: u64 = 100;
 const RECORDS: usize = 60;
 
 #[expect(clippy::disallowed_methods, reason = "how many seeds, for runs on demand")]
-fn seeds() -> std::ops::Range<u64> {
+pub(super) fn seeds() -> std::ops::Range<u64> {
     let number = |name| std::env::var(name).ok().and_then(|text| text.parse().ok());
     match number("KEYWATCH_SEED") {
         Some(seed) => seed..seed + 1,
