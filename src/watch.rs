@@ -14,6 +14,7 @@ mod rejects;
 
 pub(crate) use book::standing;
 
+use crate::clock::spoken;
 use crate::pipeline::{Leaks, Stepped};
 use book::{About, Book};
 use chrono::{DateTime, Utc};
@@ -310,16 +311,6 @@ impl Watched {
         }
         let state = serde_json::to_vec(&self.habits).ok()?;
         Some(Learned { key: format!("{LEARNED}{}", self.name), state })
-    }
-}
-
-/// A length of time in words.
-fn spoken(secs: i64) -> String {
-    match secs {
-        ..120 => format!("{secs} s"),
-        120..7_200 => format!("{} min", secs / 60),
-        7_200..172_800 => format!("{} h", secs / 3600),
-        _ => format!("{} d", secs / 86_400),
     }
 }
 

@@ -4,6 +4,7 @@
 //! here makes silences of what is late, and doubts records that are right.
 
 use super::{Findings, Lost, Spot};
+use crate::clock::spoken;
 use chrono::TimeDelta;
 
 /// Seconds of difference that are told. Certificates and signatures allow minutes; machines that are
@@ -57,15 +58,6 @@ pub(crate) fn judge(readings: &[Reading], findings: &mut Findings) {
         mend,
         lost: Lost::nothing(),
     });
-}
-
-fn spoken(secs: i64) -> String {
-    match secs {
-        ..120 => format!("{secs} s"),
-        120..7_200 => format!("{} min", secs / 60),
-        7_200..172_800 => format!("{} h", secs / 3600),
-        _ => format!("{} d", secs / 86_400),
-    }
 }
 
 #[cfg(test)]

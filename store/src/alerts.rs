@@ -4,27 +4,13 @@
 //! telling has one outbox row per receiver, written with the change itself. Receivers know an alert
 //! by one id for ever, and no two alerts by the same.
 
-use crate::bulk::Bulk;
 use crate::codes::Coded;
-use crate::key::{self, Hash, hash_of};
+use crate::links;
 use crate::tell;
 use crate::{AlertStatus, Choice, DeliveryKind, Resolution, Routing, decisions};
 use chrono::{DateTime, SecondsFormat, Utc};
-use hashbrown::{HashMap, HashSet};
-use keywatch_event::{Alert, AlertChange, EventTime, Level, Subject};
-use sqlx::sqlite::SqliteArguments;
-use sqlx::{Arguments, SqliteConnection};
-use std::sync::LazyLock;
-
-static EVIDENCE: LazyLock<Bulk> =
-    LazyLock::new(|| Bulk::insert("OR IGNORE INTO alert_events (alert, hash, event)", 3, ""));
-static TOUCHED: LazyLock<Bulk> =
-    LazyLock::new(|| Bulk::insert("OR IGNORE INTO alert_secrets (alert, secret)", 2, ""));
-
-static NO_EVIDENCE: LazyLock<Bulk> =
-    LazyLock::new(|| Bulk::new("DELETE FROM alert_events WHERE (alert, hash) IN (VALUES", "(?,?)", ")"));
-static UNTOUCHED: LazyLock<Bulk> =
-    LazyLock::new(|| Bulk::new("DELETE FROM alert_secrets WHERE (alert, secret) IN (VALUES", "(?,?)", ")"));
+use keywatch_event::{Alert, AlertChange, Level, Subject};
+use sqlx::SqliteConnection;
 
 /// Applies alert changes within a transaction.
 pub(crate) struct Telling<'t> {
@@ -176,7 +162,7 @@ impl Telling<'_> {
         .execute(&mut *self.conn)
         .await?
         .last_insert_rowid();
-        self.store_links(seq, alert).await?;
+        links::store(self.conn, seq, alert).await?;
         self.note(seq, "opened", "").await?;
         let told_as = told_as.as_deref();
         let (id, level) = (alert.id.0.as_str(), alert.level);
@@ -328,7 +314,7 @@ impl Telling<'_> {
         .bind(known.seq)
         .execute(&mut *self.conn)
         .await?;
-        self.store_links(known.seq, alert).await?;
+        links::store(self.conn, known.seq, alert).await?;
         let told_as = Some(known.told_as()).filter(|name| *name != alert.id.0).map(str::to_owned);
         Ok(Stored { seq: known.seq, id: alert.id.0.clone(), told_as, revision, level: alert.level, body })
     }
@@ -351,54 +337,6 @@ impl Telling<'_> {
     /// From now on the id is that of an alert.
     async fn forget_alias(&mut self, id: &str) -> Result<(), sqlx::Error> {
         sqlx::query("DELETE FROM alert_aliases WHERE id = ?").bind(id).execute(&mut *self.conn).await?;
-        Ok(())
-    }
-
-    /// Evidence and secrets as the alert names them now. Only what differs is written: most of it
-    /// stands already.
-    async fn store_links(&mut self, seq: i64, alert: &Alert) -> Result<(), sqlx::Error> {
-        self.store_evidence(seq, alert).await?;
-        let linked: Vec<String> = sqlx::query_scalar("SELECT secret FROM alert_secrets WHERE alert = ?")
-            .bind(seq)
-            .fetch_all(&mut *self.conn)
-            .await?;
-        let named = alert.secrets.iter().map(|secret| &*secret.id);
-        let (new, gone) = difference(linked.iter().map(String::as_str), named);
-        let bind = |secret: &&str, to: &mut SqliteArguments| {
-            to.add(seq)?;
-            to.add(*secret)
-        };
-        UNTOUCHED.execute(self.conn, &gone, bind).await?;
-        TOUCHED.execute(self.conn, &new, bind).await?;
-        Ok(())
-    }
-
-    /// Evidence that is not stored is left out. What was linked before is not searched again.
-    async fn store_evidence(&mut self, seq: i64, alert: &Alert) -> Result<(), sqlx::Error> {
-        let linked: Vec<Vec<u8>> = sqlx::query_scalar("SELECT hash FROM alert_events WHERE alert = ?")
-            .bind(seq)
-            .fetch_all(&mut *self.conn)
-            .await?;
-        let linked = linked.iter().filter_map(|hash| Hash::try_from(hash.as_slice()).ok());
-        let times: HashMap<Hash, EventTime> =
-            alert.evidence.iter().map(|evidence| (hash_of(&evidence.event), evidence.time)).collect();
-        let (new, gone) = difference(linked, times.keys().copied());
-        let wanted: Vec<(Hash, EventTime)> =
-            new.into_iter().filter_map(|hash| Some((hash, *times.get(&hash)?))).collect();
-        let found: Vec<(Hash, i64)> = key::locate(self.conn, &wanted).await?.into_iter().collect();
-        NO_EVIDENCE
-            .execute(self.conn, &gone, |hash, to| {
-                to.add(seq)?;
-                to.add(hash.as_slice())
-            })
-            .await?;
-        EVIDENCE
-            .execute(self.conn, &found, |(hash, event), to| {
-                to.add(seq)?;
-                to.add(hash.as_slice())?;
-                to.add(*event)
-            })
-            .await?;
         Ok(())
     }
 
@@ -500,15 +438,6 @@ impl Known {
         let why = self.resolution.map(Resolution::from_code).transpose()?.unwrap_or(Resolution::Other);
         Ok(format!("resolved by {who} at {at} as {}; new evidence came since", why.as_str()))
     }
-}
-
-/// What is new in `now`, each once, and what of `before` is gone.
-fn difference<T: Copy + Eq + std::hash::Hash>(
-    before: impl Iterator<Item = T>,
-    now: impl Iterator<Item = T>,
-) -> (Vec<T>, Vec<T>) {
-    let (before, now): (HashSet<T>, HashSet<T>) = (before.collect(), now.collect());
-    (now.difference(&before).copied().collect(), before.difference(&now).copied().collect())
 }
 
 fn body_of(alert: &Alert) -> Result<String, sqlx::Error> {

@@ -17,6 +17,7 @@ mod health;
 mod history;
 mod key;
 mod lease;
+mod links;
 mod names;
 mod outbox;
 mod own;
