@@ -175,6 +175,11 @@ impl Pipeline {
         self.engine.gauges()
     }
 
+    /// By rule: how many of whom it had learned were forgotten because of the limit.
+    pub(crate) fn forgotten(&self) -> Vec<(String, u64)> {
+        self.engine.forgotten().map(|(rule, count)| (rule.to_owned(), count)).collect()
+    }
+
     /// Events that came too late for memory and were judged from the history.
     pub(crate) const fn late(&self) -> u64 {
         self.late

@@ -124,7 +124,12 @@ impl Feed<'_> {
         self.figures.stepped(&self.sources.name_of(&fed), &stepped, began.elapsed());
         self.sources.committed(&fed, &stepped, clock::now());
         self.watch.heard(fed.source, &stepped, clock::now());
-        self.shown.holds(self.pipeline.gauges(), self.pipeline.late(), self.limits);
+        self.shown.holds(
+            self.pipeline.gauges(),
+            self.pipeline.forgotten(),
+            self.pipeline.late(),
+            self.limits,
+        );
         Ok(())
     }
 
@@ -170,7 +175,7 @@ impl Feed<'_> {
 
     fn warn_of_evictions(&mut self) {
         let (gauges, late) = (self.pipeline.gauges(), self.pipeline.late());
-        self.shown.holds(gauges, late, self.limits);
+        self.shown.holds(gauges, self.pipeline.forgotten(), late, self.limits);
         let evicted = gauges.entries_evicted + gauges.principals_evicted;
         if evicted > self.held.evicted {
             tracing::warn!(
