@@ -46,7 +46,8 @@ pub(crate) struct Of<'r> {
 pub(crate) struct Baselines {
     /// By baseline.
     own: Vec<Own>,
-    ledger: Ledger,
+    /// Apart, since an engine is moved about whole.
+    ledger: Box<Ledger>,
     unreadable: u64,
 }
 
@@ -66,7 +67,7 @@ impl Baselines {
     pub(crate) fn new(baselines: usize, bytes_max: usize, writes: bool) -> Self {
         Self {
             own: vec![Own::default(); baselines],
-            ledger: Ledger::new(baselines, bytes_max, writes),
+            ledger: Box::new(Ledger::new(baselines, bytes_max, writes)),
             unreadable: 0,
         }
     }
