@@ -121,3 +121,32 @@ fn a_burst_of_what_cannot_be_read_and_a_truncated_file_are_told() {
     assert_eq!(gaps.len(), 1);
     assert!(gaps[0].json.contains("was truncated or overwritten"), "{}", gaps[0].json);
 }
+
+/// Vault asked its audit devices, and never said what came of it: the request of this line.
+fn request(n: u64) -> String {
+    vault_line(n, 0, "app", "read secret/data/a", None)
+        .replace("\"type\":\"response\"", "\"type\":\"request\"")
+}
+
+#[test]
+fn a_request_that_vault_does_not_answer_is_told_and_withdrawn_by_a_response_after_a_restart() {
+    let receiver = Receiver::start(false);
+    let site = Site::new(&receiver);
+    let service = Service::start(&site.config());
+    write(&site, &request(1));
+    write(&site, &vault_line(2, 3600, "app", "read secret/data/a", None));
+    wait_until("the request is told", LIMIT, || told(&receiver, "Vault request without a response"));
+    assert_eq!(service.stop(), Some(0));
+    let before = alerts(&site, "KW-133v");
+    assert_eq!((before.len(), before[0].status), (1, AlertStatus::Open));
+    let service = Service::start(&site.config());
+    let page = Browser::sign_in(&service.login_link).page("/?rule=KW-133v&status=open");
+    assert!(page.contains("Vault request without a response"), "{page}");
+    write(&site, &vault_line(1, 0, "app", "read secret/data/a", None));
+    wait_until("it is withdrawn", LIMIT, || alerts(&site, "KW-133v")[0].status == AlertStatus::Withdrawn);
+    assert_eq!(service.stop(), Some(0));
+    assert_eq!(alerts(&site, "KW-133v")[0].id, before[0].id);
+    let messages = receiver.received().messages;
+    let about = |(_, body): &&(_, String)| body.contains("Vault request without a response");
+    assert_eq!(messages.iter().filter(about).count(), 2, "once told, and once withdrawn: {messages:?}");
+}
