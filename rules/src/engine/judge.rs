@@ -4,7 +4,7 @@ use super::alerts;
 use super::baseline::{Judgement, Print, Raised, Sight, Value};
 use super::brief::Brief;
 use super::count::{CountState, Counting, Effect};
-use super::entry::{Part, blanks_combined};
+use super::entry::{Part, Plays, blanks_combined};
 use super::group::Change;
 use super::heard::{Heard, Hearing};
 use super::verdicts::Verdicts;
@@ -108,8 +108,8 @@ impl Engine {
         for (at, (rule, state)) in rules.rules.iter().zip(&mut self.states).enumerate() {
             match (&rule.kind, state) {
                 (Kind::Count(count), State::Count(state)) => {
-                    let Some(asks) = self.dispatch.asks(at) else { continue };
-                    let counting = Counting { rule, count, asks };
+                    let counting = Counting::of(&rules, &self.dispatch, at, &self.stages);
+                    let Some(counting) = counting else { continue };
                     state.changes(counting, &mut |change| verdicts.change(batch, (rule, count), change));
                 }
                 (Kind::Silence(silence), State::Silence(quiet)) => {
@@ -185,7 +185,11 @@ impl Case<'_, '_> {
                 }
                 None
             }
-            Kind::Count(count) => self.count(hearing, (rule, count), novelties),
+            Kind::Count(count) if count.feeds_secs.is_none() => self.count(hearing, (rule, count), novelties),
+            Kind::Count(count) => {
+                self.feed(hearing, (rule, count), novelties);
+                count.raises.then(|| self.count(hearing, (rule, count), novelties)).flatten()
+            }
             // What waited was stored as such; of an event that is told again it is not known whether
             // its follower is told again too.
             Kind::Silence(silence) if self.said.is_some() && silence.followed_by.is_some() => None,
@@ -206,9 +210,10 @@ impl Case<'_, '_> {
         (rule, count): (&Rule, &Count),
         novelties: &Novelties,
     ) -> Option<Level> {
-        let counting = Counting { rule, count, asks: self.dispatch.asks(hearing.rule)? };
         if let Some(secs) = hearing.witnessed_secs {
-            if let Some(State::Count(state)) = self.engine.states.get_mut(hearing.rule) {
+            let engine = &mut *self.engine;
+            let counting = Counting::of(&engine.rules, self.dispatch, hearing.rule, &engine.stages)?;
+            if let Some(State::Count(state)) = engine.states.get_mut(hearing.rule) {
                 state.witness(counting, self.context);
             }
             if secs > 0 {
@@ -219,7 +224,9 @@ impl Case<'_, '_> {
         let plays = CountState::plays(count, self.context, hits)?;
         let part = Part { hits, plays, note: novelties.note(count), adds: hearing.adds };
         let brief = self.brief();
-        let Some(State::Count(state)) = self.engine.states.get_mut(hearing.rule) else { return None };
+        let engine = &mut *self.engine;
+        let counting = Counting::of(&engine.rules, self.dispatch, hearing.rule, &engine.stages)?;
+        let Some(State::Count(state)) = engine.states.get_mut(hearing.rule) else { return None };
         let Effect { entered, raised, beyond } = state.take(counting, self.context, &part, &brief);
         self.engine.late_entries += u64::from(beyond);
         if entered {
@@ -229,6 +236,21 @@ impl Case<'_, '_> {
             self.verdicts.say(self.at, rule, level);
         }
         raised
+    }
+
+    /// Gives the event to a rule that others count.
+    fn feed(&mut self, hearing: &Hearing, (rule, count): (&Rule, &Count), novelties: &Novelties) {
+        let hits = hearing.hits | self.novel_hits(hearing, count, novelties);
+        if hits == 0 {
+            return;
+        }
+        let part = Part { hits, plays: Plays::Hit, note: novelties.note(count), adds: hearing.adds };
+        let brief = self.brief();
+        let met = self.engine.take_stage(hearing.rule, self.context, &part, &brief);
+        self.verdicts.matters(self.at, count.timespan_secs + count.feeds_secs.unwrap_or(0));
+        if met && !count.raises {
+            self.verdicts.say(self.at, rule, rule.level);
+        }
     }
 
     /// What is remembered of the event, made when the first rule keeps it.

@@ -12,6 +12,7 @@ mod backlog;
 mod baseline;
 mod bounds;
 mod brief;
+mod chain;
 mod count;
 mod entry;
 mod explain;
@@ -30,6 +31,7 @@ mod risk;
 mod risks;
 mod shelf;
 mod silence;
+mod stage;
 mod verdicts;
 mod window;
 mod words;
@@ -42,6 +44,7 @@ use crate::view::View;
 use crate::{Seen, Signal};
 use baseline::Known;
 use brief::Shared;
+use chain::Chains;
 use count::CountState;
 use entry::{Asks, Digests};
 use heard::Audiences;
@@ -51,6 +54,7 @@ use lagged::Lag;
 use parts::Parts;
 use quiet::Quiet;
 use risks::RiskState;
+use stage::Stage;
 use std::cell::RefCell;
 use std::sync::Arc;
 use verdicts::Verdicts;
@@ -118,6 +122,8 @@ pub struct Engine {
     dispatch: Arc<Dispatch>,
     audiences: Audiences,
     states: Vec<State>,
+    /// Rules that others count: where their conditions are met.
+    stages: Vec<Stage>,
     /// Which alerts other alerts hold.
     parts: Parts,
     baselines: Vec<Known>,
@@ -158,6 +164,7 @@ struct Dispatch {
     asks: Vec<Option<Asks>>,
     /// By baseline: for whom, and of what unless it is the network.
     sights: Vec<(Combination, Option<Combination>)>,
+    chains: Chains,
 }
 
 /// What one event matched.
@@ -224,6 +231,7 @@ impl Dispatch {
             combinations: Combinations::default(),
             asks: Vec::new(),
             sights: Vec::new(),
+            chains: Chains::of(rules),
         };
         for (at, rule) in rules.rules.iter().enumerate() {
             let heard = if rule.blind.is_some() { Vec::new() } else { rule.kind.matchers() };
@@ -288,11 +296,14 @@ impl Engine {
             let known = Known::new(settings.principals_max);
             if settings.writes_learned { known } else { known.unwritten() }
         };
+        let states = states.collect();
+        let dispatch = Arc::new(Dispatch::new(&rules, plan));
         Self {
-            states: states.collect(),
+            states,
+            stages: (0..dispatch.chains.len()).map(|_| Stage::default()).collect(),
             parts: Parts::new(&rules),
             baselines: rules.baselines.iter().map(known).collect(),
-            dispatch: Arc::new(Dispatch::new(&rules, plan)),
+            dispatch,
             audiences: Audiences::default(),
             rules,
             settings,
