@@ -2,7 +2,7 @@
 //! lines, and that a restart repeats nothing.
 
 use crate::harness::browser::Browser;
-use crate::harness::logs::vault_line;
+use crate::harness::logs::{START, vault_line};
 use crate::harness::{Receiver, Service, Site, wait_until};
 use keywatch_event::{Classified, Evaluation, Learned};
 use keywatch_store::{AlertFilter, AlertRow, AlertStatus, Incoming, Judge, Page, Store};
@@ -120,4 +120,39 @@ fn a_burst_of_what_cannot_be_read_and_a_truncated_file_are_told() {
     let gaps = alerts(&site, "KW-133g");
     assert_eq!(gaps.len(), 1);
     assert!(gaps[0].json.contains("was truncated or overwritten"), "{}", gaps[0].json);
+}
+
+/// A line of Vault's of so many seconds ago.
+#[expect(clippy::disallowed_methods, reason = "the program it is told to reads the real clock")]
+fn line(n: u64, secs_ago: i64) -> String {
+    let now = chrono::DateTime::<chrono::Utc>::from(std::time::SystemTime::now()).timestamp();
+    vault_line(n, now - START - secs_ago, "app", "read secret/data/a", None)
+}
+
+/// It waits for two minutes, and two more for whoever ships the log, over a restart.
+#[test]
+fn a_request_that_vault_does_not_answer_is_told_and_withdrawn_by_a_response_that_comes_late() {
+    let receiver = Receiver::start(false);
+    let site = Site::new(&receiver);
+    let request = line(1, 215).replace("\"type\":\"response\"", "\"type\":\"request\"");
+    write(&site, &request);
+    let service = Service::start(&site.config());
+    let browser = Browser::sign_in(&service.login_link);
+    wait_until("it is stored", LIMIT, || browser.page("/metrics").contains("keywatch_stored_events 1\n"));
+    assert_eq!(service.stop(), Some(0));
+    assert!(alerts(&site, "KW-133v").is_empty());
+    let service = Service::start(&site.config());
+    // Waiting ends with the first look after the time, and looks are a minute apart.
+    let title = "Vault request that nothing answers";
+    wait_until("the request is told", LIMIT * 2, || told(&receiver, title));
+    let page = Browser::sign_in(&service.login_link).page("/?rule=KW-133v&status=open");
+    assert!(page.contains(title), "{page}");
+    write(&site, &line(1, 214));
+    wait_until("it is withdrawn", LIMIT, || told(&receiver, "it was followed after all"));
+    assert_eq!(service.stop(), Some(0));
+    let after = alerts(&site, "KW-133v");
+    assert_eq!((after.len(), after[0].status), (1, AlertStatus::Withdrawn));
+    let received = receiver.received();
+    let about = received.messages.iter().filter(|(_, body)| body.contains(title));
+    assert_eq!(about.count(), 2, "once told, and once withdrawn");
 }

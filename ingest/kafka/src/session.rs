@@ -157,6 +157,7 @@ impl Session<'_> {
                 Some(Err(error)) => {
                     if matches!(error, KafkaError::PartitionEOF(_)) {
                         self.consumer.context().works();
+                        self.pass_markers();
                     }
                     false
                 }
@@ -164,6 +165,21 @@ impl Session<'_> {
             };
             if (is_idle || self.is_full()) && !self.hand_over() {
                 return Ended::Closed;
+            }
+        }
+    }
+
+    /// At the end of a partition, moves past what transactions left there: their markers, and messages that
+    /// were taken back. Nobody is shown these, and once the cluster has deleted them they would
+    /// look like messages that are lost.
+    fn pass_markers(&self) {
+        let Ok(reached) = self.consumer.position() else { return };
+        let mut ledger = self.consumer.context().ledger();
+        for at in reached.elements() {
+            let Offset::Offset(next) = at.offset() else { continue };
+            let entry = ledger.entry(at.topic(), at.partition());
+            if entry.is_ours && entry.next.is_some_and(|known| known < next) {
+                entry.moves(next);
             }
         }
     }

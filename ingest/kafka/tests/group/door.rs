@@ -79,12 +79,17 @@ pub(super) struct Door {
 impl Door {
     /// A door before the broker at `behind`.
     pub(super) async fn before(behind: SocketAddr, login: Login) -> Self {
+        Self::that_changes(behind, login, Arc::new(|_answer| {})).await
+    }
+
+    /// A door that changes the answers to requests for messages (Fetch 4).
+    pub(super) async fn that_changes(behind: SocketAddr, login: Login, change: Change) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let port = listener.local_addr().expect("an address").port();
         let (tried, fetches, mut serving) = (Arc::default(), Arc::default(), JoinSet::new());
         let (lock, fits) = watch::channel(login.password);
         let counts = (Arc::clone(&tried), Arc::clone(&fetches));
-        let passage = Passage { login, ports: (behind.port(), port), counts, fits };
+        let passage = Passage { login, ports: (behind.port(), port), counts, fits, change };
         let tls = login.is_encrypted.then(acceptor);
         serving.spawn(async move {
             let mut guests = JoinSet::new();
@@ -139,6 +144,9 @@ fn acceptor() -> TlsAcceptor {
     TlsAcceptor::from(Arc::new(config.expect("they go together")))
 }
 
+/// What is done with an answer that holds messages.
+pub(super) type Change = Arc<dyn Fn(&mut Vec<u8>) + Send + Sync>;
+
 /// The way from one connection to the one behind it.
 #[derive(Clone)]
 struct Passage {
@@ -148,6 +156,7 @@ struct Passage {
     /// Logins, and requests for messages.
     counts: (Arc<Mutex<Vec<bool>>>, Arc<AtomicUsize>),
     fits: watch::Receiver<&'static str>,
+    change: Change,
 }
 
 impl Passage {
@@ -185,8 +194,10 @@ impl Passage {
                     self.counts.1.fetch_add(usize::from(api == FETCH), Ordering::Relaxed);
                     write(&mut broker, &request).await.ok()?;
                     let mut answer = frame(&mut broker).await.ok()?;
-                    if matches!(api, METADATA | FIND_COORDINATOR) {
-                        self.lead_here(&mut answer);
+                    match api {
+                        METADATA | FIND_COORDINATOR => self.lead_here(&mut answer),
+                        FETCH => (self.change)(&mut answer),
+                        _ => {}
                     }
                     write(&mut guest, &answer).await.ok()?;
                     continue;

@@ -7,7 +7,7 @@ use keywatch_secrets::{SecretManager, Settings};
 use std::sync::Arc;
 
 /// Access through a door, with the password that lies in the file `password`.
-fn access(door: &Door, login: Login, folder: &std::path::Path) -> (Access, SecretManager) {
+pub(super) fn access(door: &Door, login: Login, folder: &std::path::Path) -> (Access, SecretManager) {
     let password = format!("file:{}", folder.join("password").display()).parse().expect("a reference");
     let tls = login.is_encrypted.then(|| Tls { ca_file: Some(door::certificate()), client: None });
     let sasl = Sasl { mechanism: login.mechanism, user: User::Plain("keywatch".to_owned()), password };

@@ -1,13 +1,14 @@
 //! The source against librdkafka's own mock of a cluster: everyday reading, and what goes wrong.
 //!
-//! The mock speaks the real protocol on loopback. It has no logins, which a door in front of it has,
-//! and no transactions: what it cannot show is not shown here.
+//! The mock speaks the real protocol on loopback. It has no logins and no transactions, which a
+//! door in front of it has.
 
 mod door;
 mod logins;
 mod scram;
 mod speed;
 mod stage;
+mod transactions;
 
 use keywatch_ingest::source::{Live, State};
 use keywatch_kafka::Start;

@@ -6,7 +6,8 @@ use super::chance::Chance;
 use super::container;
 use super::server::Server;
 use super::simulation::{compare, run_all};
-use super::stage::{START, Stage, clean, records};
+use super::stage::{START, Stage, clean};
+use super::vaults;
 use chrono::DateTime;
 use keywatch_objects::Settings;
 use std::time::Duration;
@@ -25,7 +26,7 @@ async fn through_a_container_everything_comes_once_whatever_happens() {
 
 async fn through_a_container(seed: u64) {
     let mut chance = Chance::new(seed ^ 0x5A5A);
-    let all = records(&mut chance, RECORDS, 48);
+    let all = vaults::records(&mut chance, RECORDS, 48);
     let ordered: Vec<String> = all.iter().map(|(_, record)| record.clone()).collect();
     let mut waiting = written(&mut chance, &all).into_iter().peekable();
     let account = Account::new(seed);

@@ -24,3 +24,4 @@ mod speed;
 mod stage;
 mod topic_simulation;
 mod trail;
+mod vaults;

@@ -8,6 +8,7 @@ use super::cloudtrail::{self, CloudTrail};
 use super::stage::{Outcome, Stage, clean, records};
 use super::{lookup, trail};
 use chrono::TimeDelta;
+use keywatch_aws::trail::Carries;
 use std::time::Duration;
 
 /// Seeds of an ordinary run.
@@ -50,10 +51,30 @@ pub(super) async fn run_all<F: Future<Output = ()> + 'static>(run: impl Fn(u64) 
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn through_a_queue_and_a_bucket_everything_comes_once_whatever_happens() {
-    run_all(through_the_queue).await;
+    run_all(|seed| through_the_queue(Carries::Objects, seed)).await;
 }
 
-async fn through_the_queue(seed: u64) {
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn from_eventbridge_through_a_queue_everything_comes_once_whatever_happens() {
+    run_all(|seed| through_the_queue(Carries::Events, seed)).await;
+}
+
+/// What is to be sent for these records, a few at a time.
+fn sent(carries: Carries, chance: &mut Chance, store: &Store, mut rest: &[String]) -> Vec<String> {
+    if carries == Carries::Events {
+        return rest.iter().map(|record| trail::bridged(record)).collect();
+    }
+    let mut messages = Vec::new();
+    while !rest.is_empty() {
+        let (part, more) = rest.split_at((1 + chance.below(9) as usize).min(rest.len()));
+        let key = format!("AWSLogs/{}.json.gz", messages.len());
+        messages.push(trail::put(store, &key, part));
+        rest = more;
+    }
+    messages
+}
+
+async fn through_the_queue(carries: Carries, seed: u64) {
     let mut chance = Chance::new(seed);
     let all = records(&mut chance, RECORDS, 48);
     let ordered: Vec<String> = all.into_iter().map(|(_, record)| record).collect();
@@ -61,14 +82,7 @@ async fn through_the_queue(seed: u64) {
     chance.shuffle(&mut shuffled);
     let store = Store::new(seed);
     let mut server = store.serve();
-    let mut messages = Vec::new();
-    let mut rest = shuffled.as_slice();
-    while !rest.is_empty() {
-        let (part, more) = rest.split_at((1 + chance.below(9) as usize).min(rest.len()));
-        let key = format!("AWSLogs/{}.json.gz", messages.len());
-        messages.push(trail::put(&store, &key, part));
-        rest = more;
-    }
+    let mut messages = sent(carries, &mut chance, &store, &shuffled);
     let twice: Vec<String> = messages.iter().filter(|_| chance.happens(20)).cloned().collect();
     messages.extend(twice);
     chance.shuffle(&mut messages);
@@ -86,6 +100,7 @@ async fn through_the_queue(seed: u64) {
     });
     let mut stage = Stage::new(trail::NOW).await;
     let settings = keywatch_aws::trail::Settings {
+        carries,
         tries_max: 50,
         visibility: Duration::from_secs(2),
         ..trail::settings(&server)

@@ -281,51 +281,52 @@ pub(super) async fn clean(records: &[String], now: i64) -> Outcome {
 
 /// The records of `count` accesses within `hours`, of which some are refused and some destroy.
 pub(super) fn records(chance: &mut Chance, count: usize, hours: u64) -> Vec<(i64, String)> {
-    spread(chance, count, hours, |chance| {
+    spread(chance, count, hours, |number, secs, chance| {
         let who = ["ada", "bob", "eve"][chance.below(3) as usize];
         let (event, error) = match chance.below(10) {
             0 => ("DeleteSecret", ""),
             1..=4 if who == "eve" => ("GetSecretValue", REFUSED),
             _ => ("GetSecretValue", ""),
         };
-        (who.to_owned(), event, error, chance.below(20))
+        record(number, secs, (who, event, error, chance.below(20)))
     })
 }
 
 /// The same of 2,000 services that each read what is theirs, a few hundred of them most of the time; one
 /// access in 500 is refused, one in 20,000 destroys.
 pub(super) fn company(chance: &mut Chance, count: usize, hours: u64) -> Vec<(i64, String)> {
-    spread(chance, count, hours, |chance| {
+    spread(chance, count, hours, |number, secs, chance| {
         let who = if chance.happens(80) { chance.below(300) } else { chance.below(2_000) };
         let (event, error) = match chance.below(20_000) {
             0 => ("DeleteSecret", ""),
             1..=40 => ("GetSecretValue", REFUSED),
             _ => ("GetSecretValue", ""),
         };
-        (format!("svc{who}"), event, error, who * 3 + chance.below(3))
+        record(number, secs, (&format!("svc{who}"), event, error, who * 3 + chance.below(3)))
     })
 }
 
 const REFUSED: &str = "\"errorCode\":\"AccessDenied\",\"errorMessage\":\"no\",";
 
-/// Accesses at any time within `hours`, in order: who, what, the error of the record, and the secret.
-fn spread(
+/// Accesses at any time within `hours`, in order. A record is made of its number and time.
+pub(super) fn spread(
     chance: &mut Chance,
     count: usize,
     hours: u64,
-    mut access: impl FnMut(&mut Chance) -> (String, &'static str, &'static str, u64),
+    mut record: impl FnMut(usize, i64, &mut Chance) -> String,
 ) -> Vec<(i64, String)> {
     let mut all: Vec<(i64, String)> = (0..count)
         .map(|number| {
             let secs = START + chance.below(hours * 3600) as i64;
-            (secs, record(number, secs, access(chance)))
+            (secs, record(number, secs, chance))
         })
         .collect();
     all.sort();
     all
 }
 
-fn record(number: usize, secs: i64, (who, event, error, secret): (String, &str, &str, u64)) -> String {
+/// What CloudTrail writes of who did what, with what error, and to which secret.
+fn record(number: usize, secs: i64, (who, event, error, secret): (&str, &str, &str, u64)) -> String {
     let time = DateTime::from_timestamp(secs, 0).unwrap().format("%Y-%m-%dT%H:%M:%SZ");
     format!(
         "{{\"eventVersion\":\"1.08\",\"userIdentity\":{{\"type\":\"IAMUser\",\"principalId\":\"AIDA{who}\",\"arn\":\"arn:aws:iam::111122223333:user/{who}\",\"accountId\":\"111122223333\",\"userName\":\"{who}\"}},\

@@ -1,10 +1,11 @@
-//! Histories of a Kafka topic that a seed decides: records come late by two days, twice and in every
-//! carrier, to a group whose client is ended and begun anew, from a cluster that fails, goes away and comes
+//! Histories of a Kafka topic, and of an event hub that key vaults write to, which a seed decides: records
+//! come late by two days, twice and in every carrier, to a group whose client is ended and begun anew, from a cluster that fails, goes away and comes
 //! back.
 
 use super::chance::Chance;
 use super::simulation::{compare, seeds};
 use super::stage::{Running, START, Stage, clean, records};
+use super::vaults;
 use keywatch_brokers::Access;
 use keywatch_kafka::{Group, Settings};
 use keywatch_secrets::SecretManager;
@@ -81,13 +82,37 @@ impl Cluster {
     }
 }
 
-/// Records in one of the carriers people put into a topic.
-fn carried(chance: &mut Chance, records: &[String]) -> String {
-    match (chance.below(3), records) {
-        (_, [one]) => one.clone(),
-        (0, _) => format!("{{\"Records\":[{}]}}", records.join(",")),
-        (1, _) => format!("[{}]", records.join(",")),
-        _ => records.join("\n"),
+/// Who writes to the topic.
+#[derive(Clone, Copy)]
+enum Writer {
+    /// Whoever forwards `CloudTrail`.
+    Forwarder,
+    /// Diagnostic settings of key vaults, through Event Hubs' Kafka endpoint.
+    Vaults,
+}
+
+impl Writer {
+    fn records(self, chance: &mut Chance) -> Vec<(i64, String)> {
+        match self {
+            Self::Forwarder => records(chance, RECORDS, 48),
+            Self::Vaults => vaults::records(chance, RECORDS, 48),
+        }
+    }
+
+    /// Records in one of the carriers people put into a topic.
+    fn carried(self, chance: &mut Chance, records: &[String]) -> String {
+        let all = records.join(",");
+        match (self, chance.below(3), records) {
+            (Self::Vaults, 0, [first, rest @ ..]) if !rest.is_empty() => {
+                // Bodies that something in between has joined.
+                format!("[{{\"records\":[{first}]}},{{\"records\":[{}]}}]", rest.join(","))
+            }
+            (Self::Vaults, ..) => format!("{{\"records\":[{all}]}}"),
+            (Self::Forwarder, _, [one]) => one.clone(),
+            (Self::Forwarder, 0, _) => format!("{{\"Records\":[{all}]}}"),
+            (Self::Forwarder, 1, _) => format!("[{all}]"),
+            (Self::Forwarder, ..) => records.join("\n"),
+        }
     }
 }
 
@@ -116,9 +141,9 @@ async fn read_all(stage: &mut Stage, running: &mut Running, events: u64, patienc
     }
 }
 
-async fn through_a_topic(seed: u64) {
+async fn through_a_topic(writer: Writer, seed: u64) {
     let mut chance = Chance::new(seed ^ 0xCAFE);
-    let all = records(&mut chance, RECORDS, 48);
+    let all = writer.records(&mut chance);
     let arrivals = arrivals(&mut chance, &all);
     let end = arrivals.last().unwrap().0;
     let cluster = Cluster::new();
@@ -131,7 +156,7 @@ async fn through_a_topic(seed: u64) {
         rest = more;
         stage.hand.set(part.last().unwrap().0);
         let part: Vec<String> = part.iter().map(|(_, record)| record.clone()).collect();
-        let value = carried(&mut chance, &part);
+        let value = writer.carried(&mut chance, &part);
         cluster.send(&mut chance, &value);
         match chance.below(20) {
             0 => {
@@ -157,9 +182,18 @@ async fn through_a_topic(seed: u64) {
     assert_eq!((stage.rejects().await, health.gaps_total), (0, 0), "seed {seed}: {health:?}");
 }
 
-/// Each history has a thread of its own, because a producer that sends holds it up.
 #[test]
 fn through_a_topic_everything_comes_once_whatever_happens() {
+    run_all(Writer::Forwarder);
+}
+
+#[test]
+fn through_an_event_hub_everything_comes_once_whatever_happens() {
+    run_all(Writer::Vaults);
+}
+
+/// Each history has a thread of its own, because a producer that sends holds it up.
+fn run_all(writer: Writer) {
     let seeds = std::sync::Mutex::new(seeds());
     let next = || seeds.lock().unwrap().next();
     std::thread::scope(|scope| {
@@ -167,7 +201,7 @@ fn through_a_topic_everything_comes_once_whatever_happens() {
             scope.spawn(|| {
                 while let Some(seed) = next() {
                     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-                    runtime.block_on(through_a_topic(seed));
+                    runtime.block_on(through_a_topic(writer, seed));
                     // A client that leaves its group is waited for by nobody.
                     runtime.shutdown_background();
                 }

@@ -59,6 +59,13 @@ pub(super) fn put(store: &Store, key: &str, records: &[String]) -> String {
     notice(key)
 }
 
+/// A record as EventBridge sends it.
+pub(super) fn bridged(record: &str) -> String {
+    format!(
+        "{{\"version\":\"0\",\"detail-type\":\"AWS API Call via CloudTrail\",\"source\":\"aws.secretsmanager\",\"detail\":{record}}}"
+    )
+}
+
 pub(super) fn notice(key: &str) -> String {
     let object = serde_json::json!({"bucket": {"name": BUCKET}, "object": {"key": key}});
     serde_json::json!({"Records": [{"eventSource": "aws:s3", "eventName": "ObjectCreated:Put", "s3": object}]})
@@ -156,10 +163,7 @@ async fn events_in_messages_are_taken_and_the_missing_reads_are_told_of() {
     stage.until(&mut running, "it warns", |_| told(&health)).await;
     assert!(health.read().warnings["reads"].contains("ENABLED_WITH_ALL_CLOUDTRAIL_MANAGEMENT_EVENTS"));
     for record in some(5, 5) {
-        let body = format!(
-            "{{\"version\":\"0\",\"detail-type\":\"AWS API Call via CloudTrail\",\"source\":\"aws.secretsmanager\",\"detail\":{record}}}"
-        );
-        store.with(|state| state.send(&body));
+        store.with(|state| state.send(&bridged(&record)));
     }
     stage.until(&mut running, "all are taken", |_| store.with(|state| state.waiting() == 0)).await;
     assert_eq!(stage.count().await, 5);
