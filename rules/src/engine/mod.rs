@@ -126,7 +126,7 @@ pub struct Engine {
     digests: RefCell<Digests>,
     scratch: Scratch,
     /// What the plan found out about events so far.
-    walk: Walk,
+    walk: Box<Walk>,
     newest: Option<EventTime>,
     floor: Option<EventTime>,
     batch: u64,
@@ -269,7 +269,7 @@ impl Engine {
             shared: Shared::default(),
             digests: RefCell::default(),
             scratch: Scratch::default(),
-            walk: Walk::default(),
+            walk: Box::default(),
             newest: None,
             floor: None,
             batch: 0,
