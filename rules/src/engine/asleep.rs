@@ -23,6 +23,8 @@ const NEEDED_MAX: usize = 64;
 const SEEN_MIN: usize = 16;
 /// Most hits and measured quantities of a rule whose groups sleep: bits of a light entry.
 const BITS_MAX: usize = 16;
+/// How many of the latest entries are looked at one by one for the place of another.
+const LATELY: usize = 8;
 /// How many entries say what is usual, at first; then twice as many, until it is found.
 const USUAL_AFTER: u32 = 16;
 
@@ -315,12 +317,17 @@ impl Asleep {
         self.judge(wakes, (at, time, is_late))
     }
 
-    /// Where an entry belongs. Nearly every one is the latest.
+    /// Where an entry belongs. Nearly every one is among the latest, whose briefs are in near memory.
     fn place_of(&self, light: &Light) -> usize {
         if self.latest().is_none_or(|latest| latest < light.brief.time) {
             return self.entries.len();
         }
-        self.entries.partition_point(|known| known.order() < light.order())
+        let order = light.order();
+        let lately = self.entries.iter().rev().take(LATELY).position(|known| known.order() < order);
+        match lately {
+            Some(later) => self.entries.len() - later,
+            None => self.entries.partition_point(|known| known.order() < order),
+        }
     }
 
     /// Notes that a value or hit was there at that time.

@@ -8,7 +8,7 @@ use super::entry::{Part, Plays, blanks_combined};
 use super::group::Change;
 use super::heard::{Heard, Hearing};
 use super::verdicts::Verdicts;
-use super::{Context, Dispatch, Engine, Scratch, State};
+use super::{Context, Dispatch, Engine, Found, Scratch, State};
 use crate::Seen;
 use crate::rule::{Baseline, Count, Hit, Incident, Kind, Rule, RuleSet};
 use crate::view::View;
@@ -61,12 +61,10 @@ impl Engine {
         let dispatch = Arc::clone(&self.dispatch);
         let mut scratch = std::mem::take(&mut self.scratch);
         let spare = std::mem::take(&mut scratch.spare);
-        let view = View::new(seen, &around, dispatch.plan.scope()).with(spare);
-        scratch.found.clear();
-        dispatch.plan.matching(&view, &mut scratch.found.ids);
-        if !scratch.found.ids.is_empty() {
-            scratch.found.mark();
-            self.hear(&dispatch, &mut scratch, (at, &view, said), verdicts);
+        let view = View::new(seen, &around, dispatch.plan.scope(seen.event.provider)).with(spare);
+        let found = dispatch.plan.matching(&view, &mut self.walk);
+        if !found.ids.is_empty() {
+            self.hear((&dispatch, &found), &mut scratch, (at, &view, said), verdicts);
         }
         scratch.spare = view.into_spare();
         self.scratch = scratch;
@@ -75,13 +73,13 @@ impl Engine {
     /// Gives an event to those who listen.
     fn hear(
         &mut self,
-        dispatch: &Dispatch,
+        (dispatch, found): (&Dispatch, &Arc<Found>),
         scratch: &mut Scratch,
         (at, view, said): (usize, &View<'_>, Said<'_>),
         verdicts: &mut Verdicts,
     ) {
         let rules = Arc::clone(&self.rules);
-        let heard = self.audiences.of(dispatch, &rules, &scratch.found);
+        let heard = self.audiences.of(dispatch, &rules, found);
         let brief = heard.enters.then(|| {
             let brief = self.brief(view.seen(), at);
             brief.who.tell(view);
@@ -90,7 +88,7 @@ impl Engine {
         scratch.words.begin(&dispatch.combinations);
         heard.words.iter().for_each(|which| scratch.words.make(*which, &dispatch.combinations, view));
         let digests = std::mem::take(&mut self.digests);
-        let context = Context { view, found: &scratch.found, words: &scratch.words, digests: &digests };
+        let context = Context { view, found, words: &scratch.words, digests: &digests };
         let mut case = Case { engine: self, dispatch, at, said, context: &context, brief, verdicts };
         case.run(&rules, &heard);
         self.digests = digests;

@@ -36,7 +36,8 @@ mod verdicts;
 mod window;
 mod words;
 
-use crate::plan::Plan;
+pub(crate) use crate::plan::Found;
+use crate::plan::{Plan, Walk};
 use crate::record::Spare;
 use crate::rule::{Baseline, Kind, MatcherId, Novel, RuleSet};
 use crate::surroundings::Surroundings;
@@ -130,6 +131,8 @@ pub struct Engine {
     shared: Shared,
     digests: RefCell<Digests>,
     scratch: Scratch,
+    /// What the plan found out about events so far.
+    walk: Box<Walk>,
     newest: Option<EventTime>,
     floor: Option<EventTime>,
     batch: u64,
@@ -167,17 +170,9 @@ struct Dispatch {
     chains: Chains,
 }
 
-/// What one event matched.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Found {
-    ids: Vec<MatcherId>,
-    bits: Vec<u64>,
-}
-
 /// Room used again for every event.
 #[derive(Debug, Default)]
 struct Scratch {
-    found: Found,
     words: Words,
     spare: Spare,
 }
@@ -193,31 +188,6 @@ pub(crate) struct Context<'c, 'v> {
 impl<'v> Context<'_, 'v> {
     pub(crate) fn seen(&self) -> &Seen<'v> {
         self.view.seen()
-    }
-}
-
-impl Found {
-    pub(crate) fn has(&self, matcher: MatcherId) -> bool {
-        self.bits.get(matcher.0 / 64).is_some_and(|word| word >> (matcher.0 % 64) & 1 == 1)
-    }
-
-    fn clear(&mut self) {
-        for id in self.ids.drain(..) {
-            if let Some(word) = self.bits.get_mut(id.0 / 64) {
-                *word = 0;
-            }
-        }
-    }
-
-    fn mark(&mut self) {
-        for id in &self.ids {
-            if id.0 / 64 >= self.bits.len() {
-                self.bits.resize(id.0 / 64 + 1, 0);
-            }
-            if let Some(word) = self.bits.get_mut(id.0 / 64) {
-                *word |= 1 << (id.0 % 64);
-            }
-        }
     }
 }
 
@@ -310,6 +280,7 @@ impl Engine {
             shared: Shared::default(),
             digests: RefCell::default(),
             scratch: Scratch::default(),
+            walk: Box::default(),
             newest: None,
             floor: None,
             batch: 0,
