@@ -1,29 +1,35 @@
 //! Every matcher of a deployment, arranged so that one event costs what the rules that can match
 //! it cost, however many there are.
 //!
-//! Each matcher becomes a small expression. Fields with a closed vocabulary (class, outcome,
-//! provider, kinds, whether the event is an echo) are bits of one word, tested together. From
-//! each expression a condition is taken that must hold for it to hold: exact texts of one field
-//! go into a hash table, parts of texts into one automaton per field, the rest into a list per
-//! class. Only what these name is evaluated, and tests that several rules share are made once.
+//! Each matcher becomes a small expression over numbered tests; a test that several rules write is
+//! one. Fields with a closed vocabulary (class, outcome, provider, kinds, whether the event is an
+//! echo) are bits of one word. Tests that look at the same part of an event are decided together
+//! ([`aspect`]), and what they say is remembered by the value they said it of, in an automaton
+//! that grows while events come ([`walk`]): an event like one before costs a few look-ups.
 //!
 //! Invariant: [`Plan::matching`] names exactly the matchers for which
-//! [`Matcher::matches`] is true. The tables may name too many, never too few.
+//! [`Matcher::matches`] is true.
 
+mod aspect;
 mod cells;
 mod cover;
 mod expr;
 mod fast;
-mod index;
+mod sieve;
+mod walk;
+
+pub(crate) use walk::Walk;
 
 use crate::field::Field;
 use crate::matcher::Matcher;
 use crate::record::Scope;
 use crate::view::View;
+use aspect::{Aspects, SIEVE_MIN};
 use cells::cells;
 use expr::{Expr, Maker};
-use fast::{Memo, Tests};
-use index::{Index, Worth};
+use fast::Tests;
+use keywatch_event::Provider;
+use std::sync::Arc;
 
 /// Place of a matcher among those a plan was made of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -32,10 +38,39 @@ pub struct MatcherId(pub usize);
 /// Matchers, arranged. Holds its own copy of what it needs of them.
 #[derive(Clone, Debug, Default)]
 pub struct Plan {
-    exprs: Vec<Expr>,
+    exprs: Vec<Arc<Expr>>,
     tests: Tests,
-    index: Index,
-    scope: Scope,
+    aspects: Aspects,
+    /// By provider.
+    scopes: Vec<Scope>,
+    nothing: Scope,
+    sieve_min: usize,
+}
+
+/// The matchers that hold for an event.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Found {
+    /// Ascending.
+    pub(crate) ids: Vec<MatcherId>,
+    bits: Vec<u64>,
+}
+
+impl Found {
+    fn new(ids: Vec<MatcherId>) -> Self {
+        let words = ids.last().map_or(0, |id| id.0 / 64 + 1);
+        let mut bits = vec![0; words];
+        for id in &ids {
+            if let Some(word) = bits.get_mut(id.0 / 64) {
+                *word |= 1_u64 << (id.0 % 64);
+            }
+        }
+        Self { ids, bits }
+    }
+
+    /// Whether a matcher holds.
+    pub(crate) fn has(&self, matcher: MatcherId) -> bool {
+        self.bits.get(matcher.0 / 64).is_some_and(|word| word >> (matcher.0 % 64) & 1 == 1)
+    }
 }
 
 impl Plan {
@@ -49,46 +84,46 @@ impl Plan {
     /// that are asked for once a matcher matched.
     #[must_use]
     pub fn reading<'f>(matchers: &'f [Matcher], fields: impl IntoIterator<Item = &'f Field>) -> Self {
-        Self::arranged(matchers, fields, Worth::default())
+        Self::arranged(matchers, fields, SIEVE_MIN)
     }
 
     fn arranged<'f>(
         matchers: &'f [Matcher],
         fields: impl IntoIterator<Item = &'f Field>,
-        worth: Worth,
+        sieve_min: usize,
     ) -> Self {
         let mut maker = Maker::default();
-        let exprs: Vec<Expr> = matchers.iter().map(|matcher| maker.matcher(matcher)).collect();
-        let items = matchers.iter().flat_map(Matcher::items);
-        let read: Vec<&Field> = items.flat_map(crate::matcher::Item::read_fields).chain(fields).collect();
-        let scope = Scope::of(read.into_iter().flat_map(Field::paths));
-        let tests = Tests::new(maker.into_items(), &exprs);
-        let index = Index::new(&exprs, &tests, worth);
-        Self { exprs, tests, index, scope }
+        let exprs = matchers.iter().map(|matcher| Arc::new(maker.matcher(matcher))).collect();
+        let fields: Vec<&Field> = fields.into_iter().collect();
+        let scopes = Provider::ALL.iter().map(|provider| scope(*provider, matchers, &fields)).collect();
+        let tests = Tests::new(maker.into_items());
+        let aspects = Aspects::new(&tests, sieve_min);
+        Self { exprs, tests, aspects, scopes, nothing: Scope::default(), sieve_min }
     }
 
-    /// The record paths its matchers may read; views made with it read them in one pass.
+    /// The record paths its matchers may read of this provider's events; views made with it read
+    /// them in one pass.
     #[must_use]
-    pub const fn scope(&self) -> &Scope {
-        &self.scope
+    pub fn scope(&self, provider: Provider) -> &Scope {
+        self.scopes.get(provider as usize).unwrap_or(&self.nothing)
     }
 
-    /// Puts the ids of all matchers that match the event into `found`, ascending. What was in
-    /// it before is dropped; its memory is used again.
-    pub fn matching(&self, view: &View<'_>, found: &mut Vec<MatcherId>) {
-        found.clear();
-        let cells = cells(view.event());
-        self.index.candidates(cells, view, found);
-        if found.is_empty() {
-            return;
-        }
-        if !found.is_sorted() {
-            found.sort_unstable();
-        }
-        found.dedup();
-        let memo = Memo::new(&self.tests, view, cells);
-        found.retain(|id| self.exprs.get(id.0).is_some_and(|expr| expr.holds(&memo)));
+    /// All matchers that match the event. `walk` is what was found out so far, with this plan and
+    /// the same surroundings.
+    pub(crate) fn matching(&self, view: &View<'_>, walk: &mut Walk) -> Arc<Found> {
+        walk.end_of(self, view, cells(view.event()))
     }
+}
+
+/// What is read of one provider's records: rules for others look at none of them.
+fn scope(provider: Provider, matchers: &[Matcher], fields: &[&Field]) -> Scope {
+    let may_match = |matcher: &&Matcher| {
+        let source = matcher.source();
+        source.ingested() && source.provider().is_none_or(|of| of == provider)
+    };
+    let items = matchers.iter().filter(may_match).flat_map(Matcher::items);
+    let read = items.flat_map(crate::matcher::Item::read_fields).chain(fields.iter().copied());
+    Scope::of(read.flat_map(Field::paths))
 }
 
 #[cfg(test)]

@@ -17,6 +17,10 @@ static NO_PATHS: LazyLock<Scope> = LazyLock::new(Scope::default);
 /// The operator supplied nothing.
 static NOTHING: LazyLock<Surroundings> = LazyLock::new(Surroundings::default);
 
+/// No single text stands at a path.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Several;
+
 /// One event with what surrounds it.
 #[derive(Debug)]
 pub struct View<'v> {
@@ -31,7 +35,7 @@ pub struct View<'v> {
 
 impl<'v> View<'v> {
     /// A view of `seen`. `scope` is the set of record paths that are read together, normally a
-    /// plan's ([`crate::plan::Plan::scope`]); a path outside of it costs its own pass over the
+    /// plan's ([`crate::Plan::scope`]); a path outside of it costs its own pass over the
     /// record each time it is asked for.
     #[must_use]
     pub const fn new(seen: &'v Seen<'v>, around: &'v Surroundings, scope: &'v Scope) -> Self {
@@ -97,10 +101,26 @@ impl<'v> View<'v> {
     /// it did.
     pub fn raw_any(&self, path: &str, visit: &mut dyn FnMut(&str) -> bool) -> bool {
         if let Some(slot) = self.scope.slot(path) {
-            let read = || self.scope.read_with(self.seen.raw, self.spare.take().unwrap_or_default());
-            return self.record.get_or_init(read).any(slot, visit);
+            return self.read().any(slot, visit);
         }
         Scope::of([path]).read(self.seen.raw).any(0, visit)
+    }
+
+    /// What stands in the record at a path, as it is written; `None` when it is absent.
+    ///
+    /// # Errors
+    /// It stands there several times, or the path is none of the scope's.
+    pub(crate) fn raw_only(&self, path: &str) -> Result<Option<&'v str>, Several> {
+        let slot = self.scope.slot(path).ok_or(Several)?;
+        let mut values = self.read().at(slot);
+        match (values.next(), values.next()) {
+            (first, None) => Ok(first),
+            _ => Err(Several),
+        }
+    }
+
+    fn read(&self) -> &Found<'v> {
+        self.record.get_or_init(|| self.scope.read_with(self.seen.raw, self.spare.take().unwrap_or_default()))
     }
 
     /// Every string value of the raw record.

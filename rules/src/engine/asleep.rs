@@ -12,7 +12,7 @@
 use super::brief::Brief;
 use super::words::Said;
 use crate::field::{Field, Normal};
-use crate::rule::{Condition, Count, Counted, Op, Presence};
+use crate::rule::{Condition, Count, Counted, Op, Presence, Step};
 use keywatch_event::EventTime;
 use std::sync::Arc;
 
@@ -23,6 +23,8 @@ const NEEDED_MAX: usize = 64;
 const SEEN_MIN: usize = 16;
 /// Most hits and measured quantities of a rule whose groups sleep: bits of a light entry.
 const BITS_MAX: usize = 16;
+/// How many of the latest entries are looked at one by one for the place of another.
+const LATELY: usize = 8;
 /// How many entries say what is usual, at first; then twice as many, until it is found.
 const USUAL_AFTER: u32 = 16;
 
@@ -111,7 +113,10 @@ impl Wakes {
         let when = match of {
             Counted::Events => When::Events(needed()?),
             Counted::Distinct(_) => When::Values(needed()?),
-            Counted::Ordered(steps) => When::Hits((0..steps.len()).fold(0, |all, hit| all | 1 << hit)),
+            Counted::Ordered(steps) if steps.iter().all(|step| step.hits.is_power_of_two()) => {
+                When::Hits(steps.iter().fold(0, |all, step| all | step.hits))
+            }
+            Counted::Ordered(steps) => When::Present(one_of_each(steps)),
             Counted::All(presence) if is_monotone(presence) => When::Present(presence.clone()),
             Counted::All(_)
             | Counted::Matching(_)
@@ -163,6 +168,13 @@ fn least(bounds: &[(Op, f64)]) -> Option<usize> {
     )]
     let whole = (2.0..4e9).contains(&least).then_some(least as usize);
     whole
+}
+
+/// A hit of each step.
+fn one_of_each(steps: &[Step]) -> Presence {
+    let hits =
+        |step: &Step| (0..BITS_MAX).filter(|hit| step.hits >> hit & 1 == 1).map(Presence::Hit).collect();
+    Presence::And(steps.iter().map(|step| Presence::Or(hits(step))).collect())
 }
 
 /// Whether it stays true when more occurs.
@@ -305,12 +317,17 @@ impl Asleep {
         self.judge(wakes, (at, time, is_late))
     }
 
-    /// Where an entry belongs. Nearly every one is the latest.
+    /// Where an entry belongs. Nearly every one is among the latest, whose briefs are in near memory.
     fn place_of(&self, light: &Light) -> usize {
         if self.latest().is_none_or(|latest| latest < light.brief.time) {
             return self.entries.len();
         }
-        self.entries.partition_point(|known| known.order() < light.order())
+        let order = light.order();
+        let lately = self.entries.iter().rev().take(LATELY).position(|known| known.order() < order);
+        match lately {
+            Some(later) => self.entries.len() - later,
+            None => self.entries.partition_point(|known| known.order() < order),
+        }
     }
 
     /// Notes that a value or hit was there at that time.

@@ -1,6 +1,6 @@
 //! How the engine keeps its memory within its limits, and what it hands over to be stored.
 
-use super::{Baselines, Engine, Gauges, State};
+use super::{Baselines, Engine, Gauges, Stage, State};
 use crate::rule::{Kind, RuleSet};
 use keywatch_event::{EventTime, Learned};
 
@@ -41,7 +41,8 @@ impl Engine {
     }
 
     fn held(&self) -> usize {
-        self.states.iter().map(State::entries).sum()
+        let stages = self.stages.iter().map(Stage::len);
+        self.states.iter().map(State::entries).chain(stages).sum()
     }
 
     fn seal(&mut self, floor: EventTime) {
@@ -49,6 +50,11 @@ impl Engine {
         for (rule, state) in self.rules.rules.iter().zip(&mut self.states) {
             if let (Kind::Count(count), State::Count(state)) = (&rule.kind, state) {
                 state.seal(count, floor);
+            }
+        }
+        for (at, stage) in self.dispatch.chains.counted().zip(&mut self.stages) {
+            if let Some(Kind::Count(count)) = self.rules.rules.get(at).map(|rule| &rule.kind) {
+                stage.seal(count, floor);
             }
         }
     }
@@ -62,6 +68,7 @@ impl Engine {
                 shed += state.shed(count, (target, held));
             }
         }
+        shed += self.stages.iter_mut().map(|stage| stage.shed((target, held))).sum::<usize>();
         self.gauges.entries_evicted += shed as u64;
         self.gauges.entries = self.held();
     }

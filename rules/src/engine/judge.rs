@@ -4,11 +4,11 @@ use super::alerts;
 use super::baseline::{Judgement, Looked, Of, Print, Raised, Sight, Value};
 use super::brief::Brief;
 use super::count::{CountState, Counting, Effect};
-use super::entry::{Part, blanks_combined};
+use super::entry::{Part, Plays, blanks_combined};
 use super::group::Change;
 use super::heard::{Heard, Hearing};
 use super::verdicts::Verdicts;
-use super::{Context, Dispatch, Engine, Scratch, State};
+use super::{Context, Dispatch, Engine, Found, Scratch, State};
 use crate::Seen;
 use crate::rule::{Baseline, Count, Hit, Incident, Kind, Rule, RuleSet};
 use crate::view::View;
@@ -61,12 +61,10 @@ impl Engine {
         let dispatch = Arc::clone(&self.dispatch);
         let mut scratch = std::mem::take(&mut self.scratch);
         let spare = std::mem::take(&mut scratch.spare);
-        let view = View::new(seen, &around, dispatch.plan.scope()).with(spare);
-        scratch.found.clear();
-        dispatch.plan.matching(&view, &mut scratch.found.ids);
-        if !scratch.found.ids.is_empty() {
-            scratch.found.mark();
-            self.hear(&dispatch, &mut scratch, (at, &view, said), verdicts);
+        let view = View::new(seen, &around, dispatch.plan.scope(seen.event.provider)).with(spare);
+        let found = dispatch.plan.matching(&view, &mut self.walk);
+        if !found.ids.is_empty() {
+            self.hear((&dispatch, &found), &mut scratch, (at, &view, said), verdicts);
         }
         scratch.spare = view.into_spare();
         self.scratch = scratch;
@@ -75,13 +73,13 @@ impl Engine {
     /// Gives an event to those who listen.
     fn hear(
         &mut self,
-        dispatch: &Dispatch,
+        (dispatch, found): (&Dispatch, &Arc<Found>),
         scratch: &mut Scratch,
         (at, view, said): (usize, &View<'_>, Said<'_>),
         verdicts: &mut Verdicts,
     ) {
         let rules = Arc::clone(&self.rules);
-        let heard = self.audiences.of(dispatch, &rules, &scratch.found);
+        let heard = self.audiences.of(dispatch, &rules, found);
         let brief = heard.enters.then(|| {
             let brief = self.brief(view.seen(), at);
             brief.who.tell(view);
@@ -90,7 +88,7 @@ impl Engine {
         scratch.words.begin(&dispatch.combinations);
         heard.words.iter().for_each(|which| scratch.words.make(*which, &dispatch.combinations, view));
         let digests = std::mem::take(&mut self.digests);
-        let context = Context { view, found: &scratch.found, words: &scratch.words, digests: &digests };
+        let context = Context { view, found, words: &scratch.words, digests: &digests };
         let mut case = Case { engine: self, dispatch, at, said, context: &context, brief, verdicts };
         case.run(&rules, &heard);
         self.digests = digests;
@@ -108,8 +106,8 @@ impl Engine {
         for (at, (rule, state)) in rules.rules.iter().zip(&mut self.states).enumerate() {
             match (&rule.kind, state) {
                 (Kind::Count(count), State::Count(state)) => {
-                    let Some(asks) = self.dispatch.asks(at) else { continue };
-                    let counting = Counting { rule, count, asks };
+                    let counting = Counting::of(&rules, &self.dispatch, at, &self.stages);
+                    let Some(counting) = counting else { continue };
                     state.changes(counting, &mut |change| verdicts.change(batch, (rule, count), change));
                 }
                 (Kind::Silence(silence), State::Silence(quiet)) => {
@@ -185,7 +183,11 @@ impl Case<'_, '_> {
                 }
                 None
             }
-            Kind::Count(count) => self.count(hearing, (rule, count), novelties),
+            Kind::Count(count) if count.feeds_secs.is_none() => self.count(hearing, (rule, count), novelties),
+            Kind::Count(count) => {
+                self.feed(hearing, (rule, count), novelties);
+                count.raises.then(|| self.count(hearing, (rule, count), novelties)).flatten()
+            }
             // What waited was stored as such; of an event that is told again it is not known whether
             // its follower is told again too.
             Kind::Silence(silence) if self.said.is_some() && silence.followed_by.is_some() => None,
@@ -206,9 +208,10 @@ impl Case<'_, '_> {
         (rule, count): (&Rule, &Count),
         novelties: &Novelties,
     ) -> Option<Level> {
-        let counting = Counting { rule, count, asks: self.dispatch.asks(hearing.rule)? };
         if let Some(secs) = hearing.witnessed_secs {
-            if let Some(State::Count(state)) = self.engine.states.get_mut(hearing.rule) {
+            let engine = &mut *self.engine;
+            let counting = Counting::of(&engine.rules, self.dispatch, hearing.rule, &engine.stages)?;
+            if let Some(State::Count(state)) = engine.states.get_mut(hearing.rule) {
                 state.witness(counting, self.context);
             }
             if secs > 0 {
@@ -219,7 +222,9 @@ impl Case<'_, '_> {
         let plays = CountState::plays(count, self.context, hits)?;
         let part = Part { hits, plays, note: novelties.note(count), adds: hearing.adds };
         let brief = self.brief();
-        let Some(State::Count(state)) = self.engine.states.get_mut(hearing.rule) else { return None };
+        let engine = &mut *self.engine;
+        let counting = Counting::of(&engine.rules, self.dispatch, hearing.rule, &engine.stages)?;
+        let Some(State::Count(state)) = engine.states.get_mut(hearing.rule) else { return None };
         let Effect { entered, raised, beyond } = state.take(counting, self.context, &part, &brief);
         self.engine.late_entries += u64::from(beyond);
         if entered {
@@ -229,6 +234,21 @@ impl Case<'_, '_> {
             self.verdicts.say(self.at, rule, level);
         }
         raised
+    }
+
+    /// Gives the event to a rule that others count.
+    fn feed(&mut self, hearing: &Hearing, (rule, count): (&Rule, &Count), novelties: &Novelties) {
+        let hits = hearing.hits | self.novel_hits(hearing, count, novelties);
+        if hits == 0 {
+            return;
+        }
+        let part = Part { hits, plays: Plays::Hit, note: novelties.note(count), adds: hearing.adds };
+        let brief = self.brief();
+        let met = self.engine.take_stage(hearing.rule, self.context, &part, &brief);
+        self.verdicts.matters(self.at, count.timespan_secs + count.feeds_secs.unwrap_or(0));
+        if met && !count.raises {
+            self.verdicts.say(self.at, rule, rule.level);
+        }
     }
 
     /// What is remembered of the event, made when the first rule keeps it.
@@ -453,34 +473,5 @@ impl Count {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::Raising;
-    use crate::engine::baseline::Raised;
-    use crate::rule::Baseline;
-    use keywatch_event::Level;
-
-    #[track_caller]
-    fn check(raising: Raising, at_once: Raised, in_days: Raised) {
-        let text = "title: T\nlevel: medium\ndetection: {read: {class: secret.read}, condition: read}\nkeywatch: {first_seen: {of: [secrets.id]}}\n";
-        let set = crate::compile([("a.yml", text)]).unwrap_or_else(|problems| panic!("{problems:?}"));
-        let spec = Baseline { accept_days: 0, ..set.baselines[0].clone() };
-        assert_eq!(raising.for_baseline(&spec), at_once, "{raising:?}");
-        assert_eq!(raising.for_baseline(&Baseline { accept_days: 3, ..spec }), in_days, "{raising:?}");
-    }
-
-    #[test]
-    fn what_rules_with_a_past_of_their_own_raised_is_news_to_a_baseline_that_accepts_at_once() {
-        let (critical, nothing) = (Some(Level::Critical), Raising::default());
-        check(nothing, Raised::Nothing, Raised::Nothing);
-        check(Raising { novelty: critical, ..nothing }, Raised::Novelty, Raised::Novelty);
-        check(Raising { many: critical, ..nothing }, Raised::Novelty, Raised::High);
-        check(Raising { measure: critical, ..nothing }, Raised::Novelty, Raised::High);
-        check(Raising { measure: Some(Level::Warning), ..nothing }, Raised::Novelty, Raised::Other);
-        check(Raising { others: critical, measure: critical, ..nothing }, Raised::High, Raised::High);
-        check(
-            Raising { others: Some(Level::Warning), novelty: critical, ..nothing },
-            Raised::Other,
-            Raised::Other,
-        );
-    }
-}
+#[path = "judge_tests.rs"]
+mod tests;

@@ -12,6 +12,7 @@ mod backlog;
 mod baseline;
 mod bounds;
 mod brief;
+mod chain;
 mod count;
 mod entry;
 mod explain;
@@ -30,11 +31,13 @@ mod risk;
 mod risks;
 mod shelf;
 mod silence;
+mod stage;
 mod verdicts;
 mod window;
 mod words;
 
-use crate::plan::Plan;
+pub(crate) use crate::plan::Found;
+use crate::plan::{Plan, Walk};
 use crate::record::Spare;
 use crate::rule::{Kind, MatcherId, Novel, RuleSet};
 use crate::surroundings::Surroundings;
@@ -42,6 +45,7 @@ use crate::view::View;
 use crate::{Seen, Signal};
 use baseline::Baselines;
 use brief::Shared;
+use chain::Chains;
 use count::CountState;
 use entry::{Asks, Digests};
 use heard::Audiences;
@@ -51,6 +55,7 @@ use lagged::Lag;
 use parts::Parts;
 use quiet::Quiet;
 use risks::RiskState;
+use stage::Stage;
 use std::cell::RefCell;
 use std::sync::Arc;
 use verdicts::Verdicts;
@@ -123,12 +128,16 @@ pub struct Engine {
     dispatch: Arc<Dispatch>,
     audiences: Audiences,
     states: Vec<State>,
+    /// Rules that others count: where their conditions are met.
+    stages: Vec<Stage>,
     /// Which alerts other alerts hold.
     parts: Parts,
     baselines: Baselines,
     shared: Shared,
     digests: RefCell<Digests>,
     scratch: Scratch,
+    /// What the plan found out about events so far.
+    walk: Box<Walk>,
     newest: Option<EventTime>,
     floor: Option<EventTime>,
     batch: u64,
@@ -163,19 +172,12 @@ struct Dispatch {
     asks: Vec<Option<Asks>>,
     /// By baseline: for whom, and of what unless it is the network.
     sights: Vec<(Combination, Option<Combination>)>,
-}
-
-/// What one event matched.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Found {
-    ids: Vec<MatcherId>,
-    bits: Vec<u64>,
+    chains: Chains,
 }
 
 /// Room used again for every event.
 #[derive(Debug, Default)]
 struct Scratch {
-    found: Found,
     words: Words,
     spare: Spare,
 }
@@ -194,31 +196,6 @@ impl<'v> Context<'_, 'v> {
     }
 }
 
-impl Found {
-    pub(crate) fn has(&self, matcher: MatcherId) -> bool {
-        self.bits.get(matcher.0 / 64).is_some_and(|word| word >> (matcher.0 % 64) & 1 == 1)
-    }
-
-    fn clear(&mut self) {
-        for id in self.ids.drain(..) {
-            if let Some(word) = self.bits.get_mut(id.0 / 64) {
-                *word = 0;
-            }
-        }
-    }
-
-    fn mark(&mut self) {
-        for id in &self.ids {
-            if id.0 / 64 >= self.bits.len() {
-                self.bits.resize(id.0 / 64 + 1, 0);
-            }
-            if let Some(word) = self.bits.get_mut(id.0 / 64) {
-                *word |= 1 << (id.0 % 64);
-            }
-        }
-    }
-}
-
 impl Dispatch {
     fn new(rules: &RuleSet, plan: Arc<Plan>) -> Self {
         let mut dispatch = Self {
@@ -229,6 +206,7 @@ impl Dispatch {
             combinations: Combinations::default(),
             asks: Vec::new(),
             sights: Vec::new(),
+            chains: Chains::of(rules),
         };
         for (at, rule) in rules.rules.iter().enumerate() {
             let heard = if rule.blind.is_some() { Vec::new() } else { rule.kind.matchers() };
@@ -290,17 +268,21 @@ impl Engine {
             Kind::Silence(_) => State::Silence(Box::new(Quiet::new(settings.writes_learned))),
             Kind::Risk(_) => State::Risk(Box::default()),
         });
+        let states = states.collect();
+        let dispatch = Arc::new(Dispatch::new(&rules, plan));
         Self {
-            states: states.collect(),
+            states,
+            stages: (0..dispatch.chains.len()).map(|_| Stage::default()).collect(),
             parts: Parts::new(&rules),
             baselines: Baselines::new(rules.baselines.len(), baseline_bytes, settings.writes_learned),
-            dispatch: Arc::new(Dispatch::new(&rules, plan)),
+            dispatch,
             audiences: Audiences::default(),
             rules,
             settings,
             shared: Shared::default(),
             digests: RefCell::default(),
             scratch: Scratch::default(),
+            walk: Box::default(),
             newest: None,
             floor: None,
             batch: 0,

@@ -166,11 +166,6 @@ impl Normal {
         matches!(self.way(), Way::Plain)
     }
 
-    /// Whether it takes a look into the provider's record.
-    pub(crate) const fn is_in_record(self) -> bool {
-        matches!(self.way(), Way::OfGrantees)
-    }
-
     /// The value, where it stands in the event as text and is not empty.
     pub(crate) fn said<'v>(self, view: &View<'v>) -> Option<&'v str> {
         self.plain(view).filter(|value| !value.is_empty())

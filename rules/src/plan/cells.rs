@@ -40,11 +40,6 @@ pub(super) const fn passes(cells: u64, allowed: u64) -> bool {
     cells & !allowed == 0
 }
 
-/// The classes whose events may pass, by their order.
-pub(super) fn classes(allowed: u64) -> impl Iterator<Item = usize> {
-    (0..Class::NAMES.len()).filter(move |class| allowed & (1 << (CLASS + class)) != 0)
-}
-
 /// Only this provider's events.
 pub(super) fn of_provider(provider: Provider) -> u64 {
     only(PROVIDER, Provider::NAMES.len(), 1 << (PROVIDER + provider as usize))

@@ -1,9 +1,7 @@
 //! A matcher as an expression over numbered tests, with negations at its leaves.
 
 use super::cells::{self, ALL, passes};
-use super::fast::Memo;
 use crate::Seen;
-use crate::field::Field;
 use crate::log_source::LogSource;
 use crate::matcher::{Item, Matcher, Selection, Selections};
 use crate::view::View;
@@ -16,7 +14,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 /// What must hold of an event.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Expr {
     Const(bool),
     /// No bit but these.
@@ -29,46 +27,38 @@ pub(super) enum Expr {
     AtLeast(usize, Vec<Expr>),
 }
 
-/// Most alternatives that are told apart by bits: more cost more to look at than they save.
-const GATES_MAX: usize = 8;
+/// What is known of an event so far.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Known<'k> {
+    pub(super) cells: u64,
+    /// By number of a test: whether it passes, where that is known.
+    pub(super) tests: &'k [Option<bool>],
+}
 
 impl Expr {
-    pub(super) fn holds(&self, memo: &Memo<'_, '_>) -> bool {
+    /// What is left to be found out; `None` when nothing known changes it.
+    pub(super) fn reduced(&self, known: Known<'_>) -> Option<Self> {
         match self {
-            Self::Const(truth) => *truth,
-            Self::Cells(allowed) => passes(memo.cells, *allowed),
-            Self::Test(test, wanted) => memo.holds(*test) == *wanted,
-            Self::And(all) => all.iter().all(|expr| expr.holds(memo)),
-            Self::Or(any) => any.iter().any(|expr| expr.holds(memo)),
-            Self::AtLeast(least, any) => {
-                any.iter().filter(|expr| expr.holds(memo)).take(*least).count() == *least
+            Self::Const(_) => None,
+            Self::Cells(allowed) => Some(Self::Const(passes(known.cells, *allowed))),
+            Self::Test(test, wanted) => {
+                let held = known.tests.get(*test).copied().flatten()?;
+                Some(Self::Const(held == *wanted))
             }
+            Self::And(all) => each_reduced(all, known).map(and),
+            Self::Or(any) => each_reduced(any, known).map(or),
+            Self::AtLeast(least, any) => each_reduced(any, known).map(|any| at_least_left(*least, any)),
         }
     }
 
-    /// Bits an event must keep to for this to hold; it may keep to them and not hold.
-    pub(super) fn gate(&self) -> u64 {
+    /// How much memory it takes, in expressions.
+    pub(super) fn size(&self) -> usize {
         match self {
-            Self::Const(true) | Self::Test(..) | Self::AtLeast(0, _) => ALL,
-            Self::Const(false) => 0,
-            Self::Cells(allowed) => *allowed,
-            Self::And(all) => all.iter().fold(ALL, |gate, expr| gate & expr.gate()),
-            Self::Or(any) | Self::AtLeast(_, any) => any.iter().fold(0, |gate, expr| gate | expr.gate()),
-        }
-    }
-
-    /// The same, told apart by alternative where that is narrower: one of them must be kept to.
-    pub(super) fn gates(&self) -> Vec<u64> {
-        let whole = self.gate();
-        let gates: Vec<u64> = match self {
-            Self::Or(any) => any.iter().flat_map(Self::gates).collect(),
-            Self::And(all) => {
-                let split = all.iter().map(Self::gates).max_by_key(Vec::len).unwrap_or_default();
-                split.into_iter().map(|gate| gate & whole).collect()
+            Self::Const(_) | Self::Cells(_) | Self::Test(..) => 1,
+            Self::And(all) | Self::Or(all) | Self::AtLeast(_, all) => {
+                1 + all.iter().map(Self::size).sum::<usize>()
             }
-            Self::Const(_) | Self::Cells(_) | Self::Test(..) | Self::AtLeast(..) => vec![whole],
-        };
-        if (1..=GATES_MAX).contains(&gates.len()) { gates } else { vec![whole] }
+        }
     }
 
     /// Calls `visit` with the number of every test.
@@ -108,33 +98,7 @@ impl Maker {
         let echo = (!matcher.reads_echoes()).then(cells::no_echo);
         let mut all: Vec<Expr> = provider.into_iter().chain(echo).map(Expr::Cells).collect();
         all.push(self.condition(&matcher.condition, &matcher.selections, false));
-        let mut expr = and(all);
-        self.order(&mut expr);
-        expr
-    }
-
-    /// Puts what costs least first: a record is not read when a field of the event decides. How
-    /// much it costs to find that it does not hold: of all that must hold, the cheapest may say
-    /// so; of alternatives, each must be looked at.
-    fn order(&self, expr: &mut Expr) -> usize {
-        match expr {
-            Expr::Const(_) | Expr::Cells(_) => 0,
-            Expr::Test(test, _) => match self.items.get(*test).and_then(Item::field) {
-                Some(Field::Normal(normal)) if normal.is_plain() => 1,
-                Some(Field::Normal(normal)) if normal.is_in_record() => 200,
-                Some(Field::Normal(_)) => 2,
-                Some(Field::Raw(raw)) if raw.twin.is_some() => 3,
-                Some(Field::Raw(_)) => 100,
-                None => 1_000,
-            },
-            Expr::And(all) | Expr::Or(all) | Expr::AtLeast(_, all) => {
-                all.sort_by_cached_key(|expr| self.order(&mut expr.clone()));
-                let costs = all.iter_mut().map(|expr| self.order(expr));
-                let costs: Vec<usize> = costs.collect();
-                let decides = if matches!(expr, Expr::And(_)) { costs.first() } else { costs.last() };
-                decides.copied().unwrap_or(0) + 1
-            }
-        }
+        and(all)
     }
 
     fn condition(&mut self, expr: &ConditionExpr, of: &Selections, negated: bool) -> Expr {
@@ -224,6 +188,28 @@ fn nobody<R>(ask: impl FnOnce(&View<'_>) -> R) -> R {
     let place = Place { name: Arc::from(""), line: 0, record: 0 };
     let seen = Seen { event: &event, place: &place, raw: b"" };
     ask(&View::alone(&seen))
+}
+
+/// The expressions with what is known put in; `None` when that changes none of them.
+fn each_reduced(all: &[Expr], known: Known<'_>) -> Option<Vec<Expr>> {
+    let reduced: Vec<Option<Expr>> = all.iter().map(|expr| expr.reduced(known)).collect();
+    if reduced.iter().all(Option::is_none) {
+        return None;
+    }
+    Some(reduced.into_iter().zip(all).map(|(new, old)| new.unwrap_or_else(|| old.clone())).collect())
+}
+
+/// At least so many of them, where some may be decided.
+fn at_least_left(least: usize, any: Vec<Expr>) -> Expr {
+    let held = any.iter().filter(|expr| **expr == Expr::Const(true)).count();
+    let open: Vec<Expr> = any.into_iter().filter(|expr| !matches!(expr, Expr::Const(_))).collect();
+    match least.saturating_sub(held) {
+        0 => Expr::Const(true),
+        1 => or(open),
+        left if left > open.len() => Expr::Const(false),
+        left if left == open.len() => and(open),
+        left => Expr::AtLeast(left, open),
+    }
 }
 
 /// `and` of all, or `or` when `or`.

@@ -1,7 +1,6 @@
 //! Tests as the plan makes them: the usual forms without allocating, the others by the plain
-//! evaluator, and each shared test at most once per event.
+//! evaluator.
 
-use super::expr::Expr;
 use crate::field::{Field, Normal};
 use crate::matcher::{Item, Subject, Test};
 use crate::pattern::{Pattern, Shape};
@@ -10,14 +9,11 @@ use crate::view::View;
 use aho_corasick::AhoCorasick;
 use hashbrown::HashSet;
 use ipnet::IpNet;
-use std::cell::Cell;
 
 /// Texts to be found anywhere, from which on one automaton looks for all of them.
 const AUTOMATON_MIN: usize = 4;
 /// Whole texts, from which on they are looked up in a set.
 const SET_MIN: usize = 12;
-/// Shared tests remembered per event: the bits of a word.
-const REMEMBERED_MAX: usize = 64;
 
 /// Every test of a plan, by number.
 #[derive(Clone, Debug, Default)]
@@ -27,8 +23,6 @@ pub(super) struct Tests(Vec<Made>);
 struct Made {
     item: Item,
     form: Form,
-    /// Its bit, when several matchers share it.
-    remembered: Option<u32>,
 }
 
 /// How a test is made.
@@ -55,59 +49,28 @@ struct Texts {
 }
 
 impl Tests {
-    pub(super) fn new(items: Vec<Item>, exprs: &[Expr]) -> Self {
-        let mut uses = vec![0_usize; items.len()];
-        for expr in exprs {
-            expr.each_test(&mut |test| {
-                if let Some(uses) = uses.get_mut(test) {
-                    *uses += 1;
-                }
-            });
-        }
-        let mut shared: Vec<usize> =
-            (0..items.len()).filter(|n| uses.get(*n).is_some_and(|uses| *uses > 1)).collect();
-        shared.sort_by_key(|n| std::cmp::Reverse(uses.get(*n).copied()));
-        shared.truncate(REMEMBERED_MAX);
-        let made = items.into_iter().enumerate().map(|(number, item)| {
-            let bit = shared.iter().position(|shared| *shared == number);
-            Made { form: Form::of(&item), item, remembered: bit.and_then(|bit| u32::try_from(bit).ok()) }
-        });
-        Self(made.collect())
+    pub(super) fn new(items: Vec<Item>) -> Self {
+        Self(items.into_iter().map(|item| Made { form: Form::of(&item), item }).collect())
     }
 
+    /// What each test asks, by number.
+    pub(super) fn items(&self) -> impl Iterator<Item = &Item> {
+        self.0.iter().map(|made| &made.item)
+    }
+
+    /// What a test asks.
     pub(super) fn item(&self, test: usize) -> Option<&Item> {
         self.0.get(test).map(|made| &made.item)
     }
-}
 
-/// One event being tested: what was found out so far.
-pub(super) struct Memo<'m, 'v> {
-    tests: &'m Tests,
-    view: &'m View<'v>,
-    pub(super) cells: u64,
-    known: Cell<u64>,
-    held: Cell<u64>,
-}
-
-impl<'m, 'v> Memo<'m, 'v> {
-    pub(super) fn new(tests: &'m Tests, view: &'m View<'v>, cells: u64) -> Self {
-        Self { tests, view, cells, known: Cell::new(0), held: Cell::new(0) }
+    /// How many there are.
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
     }
 
     /// Whether the test passes.
-    pub(super) fn holds(&self, test: usize) -> bool {
-        let Some(made) = self.tests.0.get(test) else { return false };
-        let Some(bit) = made.remembered else { return made.holds(self.view) };
-        let bit = 1_u64 << bit;
-        if self.known.get() & bit != 0 {
-            return self.held.get() & bit != 0;
-        }
-        let held = made.holds(self.view);
-        self.known.set(self.known.get() | bit);
-        if held {
-            self.held.set(self.held.get() | bit);
-        }
-        held
+    pub(super) fn holds(&self, test: usize, view: &View<'_>) -> bool {
+        self.0.get(test).is_some_and(|made| made.holds(view))
     }
 }
 

@@ -50,15 +50,16 @@ fn matchers_of(text: &str) -> Vec<Matcher> {
 }
 
 #[track_caller]
-fn check(plan: &Plan, matchers: &[Matcher], event: &AuditEvent<'_>, raw: &str) {
+fn check((plan, walk): (&Plan, &mut Walk), matchers: &[Matcher], event: &AuditEvent<'_>, raw: &str) {
     let seen = Seen { event, place: &PLACE, raw: raw.as_bytes() };
-    let mut found = vec![MatcherId(99)];
-    plan.matching(&View::new(&seen, &AROUND, plan.scope()), &mut found);
+    let found = plan.matching(&View::new(&seen, &AROUND, plan.scope(event.provider)), walk);
     let view = View::alone(&seen);
     let view = View::new(&seen, &AROUND, view.scope());
     let holds = |(id, one): (usize, &Matcher)| one.matches(&view).then_some(MatcherId(id));
     let want: Vec<MatcherId> = matchers.iter().enumerate().filter_map(holds).collect();
-    assert_eq!(found, want, "{event:?}\n{raw}");
+    assert_eq!(found.ids, want, "{event:?}\n{raw}");
+    let has: Vec<MatcherId> = (0..matchers.len()).map(MatcherId).filter(|id| found.has(*id)).collect();
+    assert_eq!(has, want);
 }
 
 fn pick<T: Copy + std::fmt::Debug + 'static>(all: &'static [T]) -> impl Strategy<Value = T> {
@@ -274,10 +275,11 @@ proptest! {
         events in proptest::collection::vec((event(), pick(RAWS)), 1..30),
     ) {
         let matchers: Vec<Matcher> = rules.iter().map(|rule| matcher(rule)).collect();
-        let eager = Plan::arranged(&matchers, [], Worth { whole_min: 1, parts_min: 1 });
-        for plan in [Plan::new(&matchers), eager] {
-            for (event, raw) in &events {
-                check(&plan, &matchers, event, raw);
+        for plan in [Plan::new(&matchers), Plan::arranged(&matchers, [], 1)] {
+            let mut walk = Walk::default();
+            // What is remembered of the first round answers in the second.
+            for (event, raw) in events.iter().chain(&events) {
+                check((&plan, &mut walk), &matchers, event, raw);
             }
         }
     }
@@ -286,11 +288,83 @@ proptest! {
     fn a_plan_of_the_shipped_rules_says_what_each_rule_says(
         events in proptest::collection::vec((event(), pick(RAWS)), 1..30),
     ) {
-        let plan = Plan::new(&BUILTIN);
-        for (event, raw) in &events {
-            check(&plan, &BUILTIN, event, raw);
+        let (plan, mut walk) = (Plan::new(&BUILTIN), Walk::default());
+        for (event, raw) in events.iter().chain(&events) {
+            check((&plan, &mut walk), &BUILTIN, event, raw);
         }
     }
+}
+
+/// Puts something else into one field.
+fn change(event: &mut AuditEvent<'static>, raw: &mut &'static str, (field, lot): (usize, u8)) {
+    fn of<T: Copy>(all: &[T], lot: u8) -> T {
+        all[usize::from(lot) % all.len()]
+    }
+    match field {
+        0 => event.operation = of(OPERATIONS, lot).into(),
+        1 => event.service = of(SERVICES, lot).into(),
+        2 => {
+            event.source = Source { kind: event.source.kind, ..Source::from_text(of(ADDRESSES, lot).into()) }
+        }
+        3 => event.source.kind = of(SourceKind::ALL, lot),
+        4 => event.class = of(Class::ALL, lot),
+        5 => event.outcome = of(Outcome::ALL, lot),
+        6 => event.provider = of(Provider::ALL, lot),
+        7 => event.principal.kind = of(PrincipalKind::ALL, lot),
+        8 => event.principal.id = of(PRINCIPALS, lot).into(),
+        9 => event.echo_of = of(&[None, Some(""), Some("ssm.amazonaws.com")], lot).map(Into::into),
+        10 => event.secrets = (0..lot % 4).map(|n| testing::secret(of(PRINCIPALS, n + lot))).collect(),
+        11 => event.time = EventTime::from_secs(1_780_000_000 + 3_000 * i64::from(lot)),
+        12 => {
+            let agent = of(&[None, Some(""), Some("aws-cli/2.15"), Some("Boto3/1 x")], lot);
+            event.user_agent = agent.map(Into::into);
+        }
+        _ => *raw = of(RAWS, lot),
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(100))]
+    #[test]
+    fn what_is_remembered_of_an_event_is_not_said_of_one_that_differs_in_a_field(
+        rules in proptest::collection::vec(rule(), 1..20),
+        (first, raw) in (event(), pick(RAWS)),
+        changes in proptest::collection::vec((0_usize..14, 0_u8..60), 1..40),
+        size_max in pick(&[0_usize, 500, 200_000]),
+    ) {
+        let matchers: Vec<Matcher> = rules.iter().map(|rule| matcher(rule)).collect();
+        let (plan, mut walk) = (Plan::new(&matchers), Walk::of_size(size_max));
+        check((&plan, &mut walk), &matchers, &first, raw);
+        for one in changes {
+            let (mut event, mut raw_now) = (first.clone(), raw);
+            change(&mut event, &mut raw_now, one);
+            check((&plan, &mut walk), &matchers, &event, raw_now);
+            check((&plan, &mut walk), &matchers, &first, raw);
+        }
+    }
+}
+
+#[test]
+fn what_a_walk_remembers_is_bounded_however_much_events_differ() {
+    let mut matchers = public_shapes();
+    matchers.extend(BUILTIN.iter().cloned());
+    let (plan, mut walk) = (Plan::new(&matchers), Walk::default());
+    let (mut event, mut most) = (testing::event(), 0);
+    for n in 0..40_000 {
+        event.operation = format!("Operation{n}").into();
+        event.service = format!("service-{}", n % 3_000).into();
+        event.principal.id = format!("role/{n}").into();
+        if n % 1_000 == 0 {
+            event.operation = "GetSecretValue".into();
+            check((&plan, &mut walk), &matchers, &event, "{}");
+        } else {
+            let seen = Seen { event: &event, place: &PLACE, raw: b"{}" };
+            plan.matching(&View::new(&seen, &AROUND, plan.scope(event.provider)), &mut walk);
+        }
+        most = most.max(walk.held().1);
+    }
+    assert!((1..=32_768).contains(&most), "{most} values remembered");
+    assert!(walk.held().0 < 1_000, "{} states", walk.held().0);
 }
 
 /// Rules in the shapes SigmaHQ's are written in.
@@ -338,7 +412,7 @@ fn public_shapes() -> Vec<Matcher> {
 fn a_plan_of_public_rule_shapes_says_what_each_rule_says_of_real_records() {
     let mut matchers = public_shapes();
     matchers.extend(BUILTIN.iter().cloned());
-    let plan = Plan::arranged(&matchers, [], Worth { whole_min: 1, parts_min: 1 });
+    let (plan, mut walk) = (Plan::arranged(&matchers, [], 1), Walk::default());
     let normalizer = keywatch_ingest::provider::Normalizer::new();
     let mut matched = vec![0_usize; matchers.len()];
     let mut records = 0;
@@ -348,13 +422,11 @@ fn a_plan_of_public_rule_shapes_says_what_each_rule_says_of_real_records() {
             let raw = std::fs::read_to_string(case.unwrap().path().join("record.json")).unwrap();
             let received_at = EventTime::from_secs(1_790_000_000);
             let Ok(Some(event)) = normalizer.normalize(raw.as_bytes(), received_at) else { continue };
-            check(&plan, &matchers, &event, &raw);
+            check((&plan, &mut walk), &matchers, &event, &raw);
             records += 1;
             let seen = Seen { event: &event, place: &PLACE, raw: raw.as_bytes() };
-            let view = View::new(&seen, &AROUND, plan.scope());
-            let mut found = Vec::new();
-            plan.matching(&view, &mut found);
-            for id in found {
+            let view = View::new(&seen, &AROUND, plan.scope(event.provider));
+            for id in &plan.matching(&view, &mut walk).ids {
                 matched[id.0] += 1;
             }
         }
@@ -374,17 +446,15 @@ fn matchers_keep_their_number_whatever_table_names_them() {
     let mut event = testing::event();
     event.operation = "ONE".into();
     let seen = Seen { event: &event, place: &PLACE, raw: b"{}" };
-    let mut found = Vec::new();
-    plan.matching(&View::alone(&seen), &mut found);
-    assert_eq!(found, [MatcherId(0), MatcherId(2), MatcherId(6)]);
+    let found = plan.matching(&View::alone(&seen), &mut Walk::default());
+    assert_eq!(found.ids, [MatcherId(0), MatcherId(2), MatcherId(6)]);
 }
 
 #[test]
 fn a_plan_of_nothing_finds_nothing() {
     let event = testing::event();
     let seen = Seen { event: &event, place: &PLACE, raw: b"{}" };
-    let mut found = vec![MatcherId(3)];
-    Plan::default().matching(&View::alone(&seen), &mut found);
-    Plan::new(&[]).matching(&View::alone(&seen), &mut found);
-    assert_eq!(found, []);
+    for plan in [Plan::default(), Plan::new(&[])] {
+        assert_eq!(plan.matching(&View::alone(&seen), &mut Walk::default()).ids, []);
+    }
 }

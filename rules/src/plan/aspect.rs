@@ -1,0 +1,308 @@
+//! What tests depend on: one part of an event for all tests that look at it.
+//!
+//! Tests of one aspect are decided together. Most aspects have a key, a few bytes of the event of
+//! which the outcome of every one of its tests is a function; what was found out once is then
+//! looked up by it.
+
+use super::fast::Tests;
+use super::sieve::Sieve;
+use crate::field::{Field, Normal};
+use crate::matcher::{Item, Test};
+use crate::view::View;
+use hashbrown::HashMap;
+use keywatch_event::{AuditEvent, SecretRef};
+use std::net::IpAddr;
+
+/// Number of an aspect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(super) struct AspectId(usize);
+
+/// The part of an event.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum Basis {
+    /// A field that stands in the event as text, with those computed of it alone, and fields of
+    /// the record that repeat it.
+    Text(Normal),
+    /// The source address, with its networks, numbers and countries.
+    Address,
+    /// Ids of the secrets named, or their names.
+    Secrets(Normal),
+    SecretsCount,
+    /// Hour and day.
+    Hour,
+    Misdated,
+    Scrubbed,
+    Planned,
+    /// A field of the record.
+    Raw(Field),
+    /// Whom the event opens something to.
+    Grantees,
+    /// Several parts at once: what one test asks, by its number.
+    Own(usize),
+}
+
+/// One aspect.
+#[derive(Clone, Debug)]
+struct Aspect {
+    basis: Basis,
+    sieve: Option<Sieve>,
+}
+
+/// Where a test is decided.
+#[derive(Clone, Copy, Debug)]
+struct Home {
+    first: AspectId,
+    /// Where the normalised field its own repeats says nothing: that field, and where then.
+    or_else: Option<(Normal, AspectId)>,
+}
+
+/// Every aspect of a plan's tests.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Aspects {
+    all: Vec<Aspect>,
+    /// By test.
+    homes: Vec<Home>,
+}
+
+/// Fields that are known to say nothing: bit n for the field declared as the n-th.
+pub(super) type Unsaid = u64;
+const _: () = assert!(Normal::NAMES.len() <= 64, "one bit for each field");
+
+/// Why tests of an aspect pass or do not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Key<'k> {
+    /// There is no value.
+    Absent,
+    Bytes(&'k [u8]),
+    /// No key says it: there are several values, or other parts of the event decide.
+    Several,
+}
+
+/// Room for keys that stand nowhere as bytes.
+pub(super) type Room = [u8; 16];
+
+/// Tests of one aspect from which on a sieve says which of them are worth making.
+pub(super) const SIEVE_MIN: usize = 16;
+
+impl Aspects {
+    pub(super) fn new(tests: &Tests, sieve_min: usize) -> Self {
+        let mut numbers: HashMap<Basis, AspectId> = HashMap::new();
+        let mut asked: Vec<Vec<usize>> = Vec::new();
+        let mut aspects = Self::default();
+        for (test, item) in tests.items().enumerate() {
+            let mut number = |basis: Basis| {
+                let id = *numbers.entry(basis.clone()).or_insert(AspectId(aspects.all.len()));
+                if id.0 == aspects.all.len() {
+                    aspects.all.push(Aspect { basis, sieve: None });
+                    asked.push(Vec::new());
+                }
+                asked.get_mut(id.0).into_iter().for_each(|asked| asked.push(test));
+                id
+            };
+            let home = match (basis(test, item), item.field()) {
+                (Basis::Raw(field), Some(Field::Raw(raw))) => match raw.twin {
+                    Some(twin) => {
+                        let first = number(Basis::Text(twin));
+                        Home { first, or_else: Some((twin, number(Basis::Raw(field)))) }
+                    }
+                    None => Home { first: number(Basis::Raw(field)), or_else: None },
+                },
+                (basis, _) => Home { first: number(basis), or_else: None },
+            };
+            aspects.homes.push(home);
+        }
+        for (aspect, asked) in aspects.all.iter_mut().zip(asked) {
+            let field = aspect.basis.field().filter(|_| asked.len() >= sieve_min);
+            aspect.sieve = field.map(|field| Sieve::new(&field, &asked, tests));
+        }
+        aspects
+    }
+
+    /// Where a test is decided, given what says nothing; `None` when it was to be decided already.
+    pub(super) fn of(&self, test: usize, unsaid: Unsaid) -> Option<AspectId> {
+        let home = self.homes.get(test)?;
+        match home.or_else {
+            Some((twin, other)) if unsaid & bit(twin) != 0 => Some(other),
+            _ => Some(home.first),
+        }
+    }
+
+    /// Whether a test is decided here, given whether this aspect's field says something. `false`:
+    /// it is decided in the record.
+    pub(super) fn decides(&self, id: AspectId, test: usize, said: bool) -> bool {
+        let home = self.homes.get(test);
+        said || home.is_none_or(|home| home.first != id || home.or_else.is_none())
+    }
+
+    /// The fields of which it matters to a test whether they say nothing.
+    pub(super) fn twins(&self, test: usize) -> Unsaid {
+        let home = self.homes.get(test);
+        home.and_then(|home| home.or_else).map_or(0, |(twin, _)| bit(twin))
+    }
+
+    /// The field that an aspect shows to say nothing.
+    pub(super) fn unsaid(&self, id: AspectId, view: &View<'_>) -> Unsaid {
+        match self.all.get(id.0).map(|aspect| &aspect.basis) {
+            Some(Basis::Text(normal)) if normal.said(view).is_none() => bit(*normal),
+            _ => 0,
+        }
+    }
+
+    /// What a look at an aspect costs, compared with others: a record is not read when a field of
+    /// the event decides.
+    pub(super) fn cost(&self, id: AspectId) -> u32 {
+        match self.all.get(id.0).map(|aspect| &aspect.basis) {
+            Some(Basis::Text(Normal::Operation)) => 0,
+            Some(Basis::Text(Normal::Service)) => 1,
+            Some(Basis::Text(_) | Basis::SecretsCount | Basis::Misdated | Basis::Scrubbed) => 2,
+            Some(Basis::Address | Basis::Secrets(_) | Basis::Hour | Basis::Planned) => 3,
+            Some(Basis::Raw(_)) => 100,
+            Some(Basis::Own(_)) | None => 200,
+            Some(Basis::Grantees) => 300,
+        }
+    }
+
+    pub(super) fn key<'r>(&self, id: AspectId, view: &'r View<'_>, room: &'r mut Room) -> Key<'r> {
+        self.all.get(id.0).map_or(Key::Several, |aspect| aspect.basis.key(view, room))
+    }
+
+    /// What names the tests worth making.
+    pub(super) fn sieve(&self, id: AspectId) -> Option<&Sieve> {
+        self.all.get(id.0)?.sieve.as_ref()
+    }
+}
+
+fn bit(normal: Normal) -> Unsaid {
+    1 << (normal as u32)
+}
+
+fn basis(test: usize, item: &Item) -> Basis {
+    let is_of_others = item.tests.iter().any(|test| matches!(test, Test::SameAs(_)));
+    match item.field() {
+        Some(field) if !is_of_others => match field {
+            Field::Raw(_) => Basis::Raw(field.clone()),
+            Field::Normal(normal) => of_normal(test, *normal),
+        },
+        _ => Basis::Own(test),
+    }
+}
+
+fn of_normal(test: usize, normal: Normal) -> Basis {
+    match normal {
+        Normal::PrincipalSessionFamily => Basis::Text(Normal::PrincipalSession),
+        Normal::UserAgentFamily => Basis::Text(Normal::UserAgent),
+        Normal::SourceIp | Normal::SourceNetwork | Normal::SourceAsn | Normal::SourceCountry => {
+            Basis::Address
+        }
+        Normal::SecretsId | Normal::SecretsName => Basis::Secrets(normal),
+        Normal::SecretsCount => Basis::SecretsCount,
+        Normal::TimeHour | Normal::TimeWeekday => Basis::Hour,
+        Normal::TimeMisdated => Basis::Misdated,
+        Normal::Scrubbed => Basis::Scrubbed,
+        Normal::Planned => Basis::Planned,
+        Normal::GranteeId | Normal::GranteeKind | Normal::GranteeScope => Basis::Grantees,
+        Normal::Actor | Normal::TimeDelay => Basis::Own(test),
+        Normal::Provider
+        | Normal::Service
+        | Normal::Store
+        | Normal::Account
+        | Normal::Region
+        | Normal::Operation
+        | Normal::Class
+        | Normal::Outcome
+        | Normal::ErrorCode
+        | Normal::ErrorMessage
+        | Normal::PrincipalId
+        | Normal::PrincipalKind
+        | Normal::PrincipalName
+        | Normal::PrincipalSession
+        | Normal::PrincipalAccessKey
+        | Normal::PrincipalVia
+        | Normal::SourceKind
+        | Normal::SourceRaw
+        | Normal::UserAgent
+        | Normal::EchoOf => Basis::Text(normal),
+    }
+}
+
+impl Basis {
+    /// The field whose values the tests look at, where it is one.
+    fn field(&self) -> Option<Field> {
+        match self {
+            Self::Text(normal) | Self::Secrets(normal) => Some(Field::Normal(*normal)),
+            Self::Raw(field) => Some(field.clone()),
+            Self::Address
+            | Self::SecretsCount
+            | Self::Hour
+            | Self::Misdated
+            | Self::Scrubbed
+            | Self::Planned
+            | Self::Grantees
+            | Self::Own(_) => None,
+        }
+    }
+
+    fn key<'r>(&self, view: &'r View<'_>, room: &'r mut Room) -> Key<'r> {
+        let event = view.event();
+        match self {
+            Self::Text(normal) => normal.plain(view).map_or(Key::Absent, |text| Key::Bytes(text.as_bytes())),
+            Self::Address => event.source.ip.map_or(Key::Absent, |ip| Key::Bytes(address(ip, room))),
+            Self::Secrets(normal) => of_secret(event, *normal),
+            Self::SecretsCount => u8::try_from(event.secrets.len()).map_or(Key::Several, |n| byte(n, room)),
+            // 168 hours are a week.
+            Self::Hour => {
+                byte(u8::try_from(event.time.secs().div_euclid(3600).rem_euclid(168)).unwrap_or(0), room)
+            }
+            Self::Misdated => byte(u8::from(event.time_raw.is_some()), room),
+            Self::Scrubbed if event.scrubbed.is_empty() => Key::Absent,
+            Self::Planned if view.around().planned.is_empty() => Key::Absent,
+            Self::Raw(field) => of_record(field, view),
+            Self::Scrubbed | Self::Planned | Self::Grantees | Self::Own(_) => Key::Several,
+        }
+    }
+}
+
+fn byte(value: u8, room: &mut Room) -> Key<'_> {
+    let [first, ..] = room;
+    *first = value;
+    Key::Bytes(std::slice::from_ref(first))
+}
+
+/// An address of either kind; they differ in length.
+fn address(ip: IpAddr, room: &mut Room) -> &[u8] {
+    match ip {
+        IpAddr::V4(ip) => {
+            let [a, b, c, d, ..] = room;
+            [*a, *b, *c, *d] = ip.octets();
+            room.get(..4).unwrap_or_default()
+        }
+        IpAddr::V6(ip) => {
+            *room = ip.octets();
+            room
+        }
+    }
+}
+
+fn of_secret<'r>(event: &'r AuditEvent<'_>, normal: Normal) -> Key<'r> {
+    match event.secrets.as_slice() {
+        [] => Key::Absent,
+        [SecretRef { name, .. }] if normal == Normal::SecretsName => Key::Bytes(name.as_bytes()),
+        [SecretRef { id, .. }] => Key::Bytes(id.as_bytes()),
+        _ => Key::Several,
+    }
+}
+
+/// The text of the record at the one path where there is something.
+fn of_record<'r>(field: &Field, view: &'r View<'_>) -> Key<'r> {
+    let Field::Raw(raw) = field else { return Key::Several };
+    let mut key = Key::Absent;
+    for path in &raw.paths {
+        match (view.raw_only(path), key) {
+            (Ok(None), _) => {}
+            // Values at different paths count alike, whichever it is.
+            (Ok(Some(text)), Key::Absent) => key = Key::Bytes(text.as_bytes()),
+            _ => return Key::Several,
+        }
+    }
+    key
+}
