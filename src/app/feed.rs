@@ -11,7 +11,7 @@ use super::sources::{Configured, Fed, Sources};
 use crate::clock;
 use crate::config::{self, Config};
 use crate::metrics::Figures;
-use crate::pipeline::{Leaks, Pipeline};
+use crate::pipeline::{Found, Pipeline};
 use crate::rulebook::{self, Rulebook};
 use crate::watch::Watch;
 use anyhow::Context;
@@ -108,7 +108,7 @@ impl Feed<'_> {
         let said = self.with_untold(noticed);
         let now = clock::now();
         let watch = &mut self.watch;
-        let mut notice = |leaks: &Leaks| watch.leaked(fed.source, leaks, now);
+        let mut notice = |found: &Found| watch.found(fed.source, found, now);
         let stepped = match self.pipeline.step(&fed.batch, said.clone(), &mut notice, now).await {
             // The rules were not asked yet: the batch waits, and so do the sources.
             Err(error) if error.has_begun_nothing() => {
