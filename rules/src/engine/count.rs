@@ -44,6 +44,11 @@ pub(crate) struct CountState {
     /// Entries of groups that are awake, and of those that sleep.
     awake: usize,
     asleep: usize,
+    /// Incidents of groups that are awake.
+    incidents: usize,
+    /// Events that incidents keep by name, as far as that is noted when one comes; counted when memory is
+    /// short.
+    members: usize,
     /// What lies before it is sealed.
     floor: Option<EventTime>,
 }
@@ -103,6 +108,8 @@ impl CountState {
             names: HashMap::new(),
             awake: 0,
             asleep: 0,
+            incidents: 0,
+            members: 0,
             floor: None,
         }
     }
@@ -170,7 +177,10 @@ impl CountState {
             match self.insert(counting, *group, context, (part, brief)) {
                 Arrival::Known => {}
                 Arrival::Beyond => effect.beyond += 1,
-                Arrival::Swept(level) => effect.raised = effect.raised.max(level),
+                Arrival::Swept(level) => {
+                    self.members += usize::from(level.is_some());
+                    effect.raised = effect.raised.max(level);
+                }
             }
             self.note_place(counting, part, brief, *group);
             self.look_at_neighbours(counting, part, brief.time, *group);
@@ -283,6 +293,7 @@ impl CountState {
         }
         let known = (&self.explanations, &self.lives, &self.lag);
         let group = swept(counting, name, known, |sweep| Group::woken(count, entries, sealed, sweep));
+        self.incidents += group.incidents();
         if group.dirty {
             self.dirty.push((name.text.into(), name.hash));
         }
@@ -323,10 +334,11 @@ impl CountState {
         work: impl FnOnce(&mut Group, &Sweep<'_>) -> T,
     ) -> Option<T> {
         let Some(Slot::Awake(group)) = self.groups.get_mut(&name.hash) else { return None };
-        let (was_dirty, before) = (group.dirty, group.len());
+        let (was_dirty, before, incidents) = (group.dirty, group.len(), group.incidents());
         let known = (&self.explanations, &self.lives, &self.lag);
         let done = swept(counting, name, known, |sweep| work(group, sweep));
         self.awake += group.len() - before;
+        self.incidents = self.incidents + group.incidents() - incidents;
         if group.dirty && !was_dirty {
             self.dirty.push((name.text.into(), name.hash));
         }
@@ -401,8 +413,9 @@ impl CountState {
         dirty.sort_unstable();
         for (text, hash) in &dirty {
             if let Some(Slot::Awake(group)) = self.groups.get_mut(hash) {
-                let known = (&self.explanations, &self.lives, &self.lag);
+                let (known, before) = ((&self.explanations, &self.lives, &self.lag), group.incidents());
                 swept(counting, Name { text, hash: *hash }, known, |sweep| group.finish(sweep));
+                self.incidents = self.incidents + group.incidents() - before;
                 let floor = self.floor;
                 group.changes(&|incident| counting.chained.behind_all(incident, floor), tell);
             }

@@ -213,6 +213,21 @@ impl Group {
         self.entries.len()
     }
 
+    /// How many incidents are kept.
+    pub(crate) fn incidents(&self) -> usize {
+        self.incidents.len()
+    }
+
+    /// How many events its incidents keep by name.
+    pub(crate) fn members(&self) -> usize {
+        self.incidents.iter().map(|incident| incident.members.len()).sum()
+    }
+
+    /// Event time of the latest event that an incident counts.
+    pub(crate) fn last_joined(&self) -> Option<EventTime> {
+        self.incidents.iter().map(|incident| incident.last).max()
+    }
+
     /// Whether nothing is kept any more.
     pub(crate) fn is_empty(&self) -> bool {
         self.entries.is_empty() && self.incidents.is_empty()
@@ -426,6 +441,8 @@ impl Group {
             None => (sweep.count.condition.bounds.first().map_or(1.0, |(_, bound)| *bound), None),
         };
         let serial = self.next_serial();
+        // Most groups never have more than one.
+        self.incidents.reserve_exact(usize::from(self.incidents.is_empty()));
         self.incidents.push(Incident::open(&sweep.rule.id, entry, observed, bound));
         self.touch(serial);
         for place in places {

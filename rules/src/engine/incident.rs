@@ -198,6 +198,8 @@ impl Incident {
         let conditions = 1 + count.any.len();
         let named = self.members.len() < MEMBERS_MAX;
         if named {
+            // Most incidents never have more than one.
+            self.members.reserve_exact(usize::from(self.members.is_empty()));
             self.members.push(Member::of(entry, conditions));
         }
         self.events += 1;

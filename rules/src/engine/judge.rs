@@ -25,7 +25,7 @@ type Said<'s> = Option<&'s [String]>;
 
 /// What baselines make of one event: judgements by baseline, in the order of its values.
 #[derive(Debug, Default)]
-struct Novelties(Vec<(usize, Judgement)>);
+pub(super) struct Novelties(Vec<(usize, Judgement)>);
 
 impl Novelties {
     /// What is new for a baseline, in words.
@@ -89,9 +89,13 @@ impl Engine {
         heard.words.iter().for_each(|which| scratch.words.make(*which, &dispatch.combinations, view));
         let digests = std::mem::take(&mut self.digests);
         let context = Context { view, found, words: &scratch.words, digests: &digests };
-        let mut case = Case { engine: self, dispatch, at, said, context: &context, brief, verdicts };
+        let novelties = std::mem::take(&mut scratch.novelties);
+        let mut case =
+            Case { engine: self, dispatch, at, said, context: &context, brief, novelties, verdicts };
         case.run(&rules, &heard);
+        let novelties = case.novelties;
         self.digests = digests;
+        scratch.novelties = novelties;
     }
 
     /// What is remembered of the event at `at` of the batch.
@@ -141,6 +145,8 @@ struct Case<'c, 'v> {
     said: Said<'c>,
     context: &'c Context<'c, 'v>,
     brief: Option<Arc<Brief>>,
+    /// Empty but while the event is before the rules.
+    novelties: Novelties,
     verdicts: &'c mut Verdicts,
 }
 
@@ -158,8 +164,12 @@ impl Case<'_, '_> {
             }
         }
         let baselines = &heard.baselines;
-        let novelties =
-            if self.said.is_none() { self.judge_novelty(&set.baselines, baselines) } else { nothing };
+        // In memory that is used again: most events bring nothing new.
+        let mut novelties = std::mem::take(&mut self.novelties);
+        novelties.0.clear();
+        if self.said.is_none() {
+            self.judge_novelty(&set.baselines, baselines, &mut novelties);
+        }
         for hearing in heard.rules.iter().filter(|hearing| hearing.is_novel) {
             let Some(rule) = set.rules.get(hearing.rule) else { continue };
             let level = self.apply(hearing, rule, &novelties);
@@ -172,6 +182,7 @@ impl Case<'_, '_> {
         if self.said.is_none() {
             self.learn(&set.baselines, baselines, &novelties, raising);
         }
+        self.novelties = novelties;
     }
 
     /// One rule's part; the level of what it raised.
@@ -282,8 +293,8 @@ impl Case<'_, '_> {
         }
     }
 
-    fn judge_novelty(&mut self, specs: &[Baseline], baselines: &[usize]) -> Novelties {
-        let (mut novelties, mut looked) = (Novelties::default(), Looked::default());
+    fn judge_novelty(&self, specs: &[Baseline], baselines: &[usize], novelties: &mut Novelties) {
+        let mut looked = Looked::default();
         let known = &self.engine.baselines;
         for at in baselines {
             let Some(spec) = specs.get(*at) else { continue };
@@ -295,7 +306,6 @@ impl Case<'_, '_> {
                 });
             }
         }
-        novelties
     }
 
     fn learn(&mut self, specs: &[Baseline], baselines: &[usize], novelties: &Novelties, raising: Raising) {

@@ -50,6 +50,7 @@ use count::CountState;
 use entry::{Asks, Digests};
 use heard::Audiences;
 pub use incident::alert_id;
+use judge::Novelties;
 use keywatch_event::{Evaluation, EventTime, Learned};
 use lagged::Lag;
 use parts::Parts;
@@ -66,8 +67,9 @@ use words::{Combination, Combinations, Joint, Words};
 pub struct Settings {
     /// Lists, planned access and address data.
     pub surroundings: Arc<Surroundings>,
-    /// Most entries kept in windows. An entry is about 600 bytes with its group and its brief; three
-    /// in groups that sleep count as one.
+    /// Most entries kept in windows. An entry is about 600 bytes with its group and its brief, up to 1,000
+    /// where each event is by somebody else; three in groups that sleep count as one, an incident as
+    /// two. All together are at most 200 MB.
     pub entries_max: usize,
     /// Most bytes of what is learned, of all rules together: three quarters for baselines, the rest in
     /// equal parts for the rules whose thresholds are learned. Somebody known takes 200 bytes and 90
@@ -91,8 +93,8 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             surroundings: Arc::default(),
-            entries_max: 300_000,
-            learned_bytes_max: 160 << 20,
+            entries_max: 200_000,
+            learned_bytes_max: 128 << 20,
             lateness_secs: 26 * 3600,
             late_from_secs: Some(900),
             tell_every: 1,
@@ -180,6 +182,7 @@ struct Dispatch {
 struct Scratch {
     words: Words,
     spare: Spare,
+    novelties: Novelties,
 }
 
 /// One event as rules see it.

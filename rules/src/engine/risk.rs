@@ -135,9 +135,9 @@ impl Risks {
         self.by_age.insert(place);
         self.alerts.insert(facts.id.clone(), facts);
         while self.alerts.len() > self.alerts_max
-            && let Some((_, oldest)) = self.by_age.first().cloned()
+            && let Some(place) = self.by_age.first().cloned()
         {
-            self.remove(&oldest);
+            self.forget(&place);
             self.evicted += 1;
         }
     }
@@ -157,12 +157,27 @@ impl Risks {
     /// entities are not touched by that: what was said of them stands.
     pub(crate) fn forget_before(&mut self, secs: i64) {
         while let Some(place) = self.by_age.first().filter(|(at, _)| *at < secs).cloned() {
-            self.by_age.remove(&place);
-            let Some(facts) = self.alerts.remove(&place.1) else { continue };
-            for entity in facts.entities() {
-                self.take_from(&entity, &place);
-            }
+            self.forget(&place);
         }
+    }
+
+    /// Lets one go, and what was said of it stands: it is memory that ends, not the alert.
+    fn forget(&mut self, place: &(i64, AlertId)) {
+        self.by_age.remove(place);
+        let Some(facts) = self.alerts.remove(&place.1) else { return };
+        for entity in facts.entities() {
+            self.take_from(&entity, place);
+        }
+    }
+
+    /// Whether the alert is held.
+    pub(crate) fn has(&self, id: &AlertId) -> bool {
+        self.alerts.contains_key(id)
+    }
+
+    /// Whether any alert about the entity is held.
+    pub(crate) fn knows(&self, entity: &Entity) -> bool {
+        self.entities.contains_key(entity)
     }
 
     /// The entities whose alerts changed since the last call, in order.

@@ -14,6 +14,8 @@ use std::sync::Arc;
 
 /// Most standing alerts that can be joined. One is about 3 kB with its evidence.
 const ALERTS_MAX: usize = 20_000;
+/// How many that were let go may still lie there: they are looked for when there are so many.
+const SPARE: usize = ALERTS_MAX / 10;
 /// Seconds after its opening for which an alert can still be joined to others: the longest a
 /// joined incident lives, and a day for what comes late.
 const KEPT_SECS: i64 = 2 * 86_400;
@@ -80,9 +82,6 @@ impl RiskState {
     }
 
     fn put(&mut self, alert: &Alert) {
-        if self.standing.len() >= 2 * ALERTS_MAX {
-            return;
-        }
         let source = alert.source.as_ref().filter(|source| source.kind == SourceKind::Addr);
         self.risks.put(AlertFacts {
             id: alert.id.clone(),
@@ -102,14 +101,13 @@ impl RiskState {
         self.standing.remove(id);
     }
 
+    /// Lets go what nothing will join any more, and what there was no room for. What was told stands.
     fn forget_before(&mut self, secs: i64) {
         self.risks.forget_before(secs);
-        if self.standing.len() > 2 * self.risks.len() + 64 {
-            self.standing.retain(|_, alert| alert.opened_at.secs() >= secs);
-            let standing = &self.standing;
-            self.told.retain(|_, told| {
-                told.iter().any(|one| standing.contains_key(&one.id)) || standing.is_empty()
-            });
+        if self.standing.len() > self.risks.len() + SPARE {
+            let risks = &self.risks;
+            self.standing.retain(|id, _| risks.has(id));
+            self.told.retain(|entity, _| risks.knows(entity));
         }
     }
 

@@ -10,12 +10,16 @@ const LIGHT: usize = 3;
 /// How many entries of the backlog take that. One takes about 60, but where each is by somebody else
 /// the briefs are what fills memory.
 const USUAL: usize = 3;
+/// How many entries take the memory of an incident with the keys it is found by, 1.2 kB. It keeps its
+/// events by name, each of which counts as an entry too: when no window reaches it any more, all that
+/// is remembered of it stays because of the incident.
+const INCIDENT: usize = 2;
 
 impl CountState {
     /// What is held, in entries of groups that are awake.
     pub(crate) fn len(&self) -> usize {
         let light = (self.asleep + self.explanations.len() + self.places.len()).div_ceil(LIGHT);
-        self.awake + light + self.backlog.len().div_ceil(USUAL)
+        self.awake + INCIDENT * self.incidents + self.members + light + self.backlog.len().div_ceil(USUAL)
     }
 
     /// What is learned, and what of it had to go.
@@ -56,30 +60,34 @@ impl CountState {
     }
 
     fn recount(&mut self) {
-        (self.awake, self.asleep) = (0, 0);
+        (self.awake, self.asleep, self.incidents, self.members) = (0, 0, 0, 0);
         for slot in self.groups.values() {
             match slot {
                 Slot::Asleep(group) => self.asleep += group.len(),
-                Slot::Awake(group) => self.awake += group.len(),
+                Slot::Awake(group) => {
+                    self.awake += group.len();
+                    self.incidents += group.incidents();
+                    self.members += group.members();
+                }
             }
         }
     }
 
-    /// Lets entries and explanations go until the share `part` of `of` is left: of the backlog
-    /// the oldest, of the others groups of one entry first,
-    /// those without an open incident before the others and the oldest before the newer, because
-    /// a real attack has more than one; then the oldest of the others. How many went.
+    /// Lets entries and explanations go until the share `part` of `of` is left: of the backlog the
+    /// oldest; of groups of which an incident alone is left those that came to nothing more for longest; of
+    /// the others groups of one entry first, those without an open incident before the others and the oldest
+    /// before the newer, because a real attack has more than one; then the oldest of the others. How much went.
     pub(crate) fn shed(&mut self, count: &Count, (part, of): (usize, usize)) -> usize {
-        let explained = self.explanations.shed(self.explanations.len() * part / of.max(1));
-        let usual = self.backlog.shed(self.backlog.len() * part / of.max(1));
-        let before = self.awake + self.asleep;
-        let target = before * part / of.max(1);
-        self.shed_singles(target, |slot| match slot {
-            Slot::Asleep(_) => true,
-            Slot::Awake(group) => group.latest().is_some_and(|time| !group.is_open(time, count)),
-        });
-        self.shed_singles(target, |_| true);
-        let held = self.awake + self.asleep;
+        let share = |all: usize| all * part / of.max(1);
+        let explained = self.explanations.shed(share(self.explanations.len()));
+        let usual = self.backlog.shed(share(self.backlog.len()));
+        let before = self.weight();
+        let target = share(before);
+        let over: usize = self.groups.values().filter(|slot| slot.is_over()).map(Slot::weight).sum();
+        self.shed_oldest(before - (over - share(over)), Slot::is_over);
+        self.shed_oldest(target, |slot| slot.is_single() && !slot.is_open(count));
+        self.shed_oldest(target, Slot::is_single);
+        let held = self.weight();
         if held > target {
             let keep = |len: usize| (len * target / held).max(1);
             for slot in self.groups.values_mut() {
@@ -89,41 +97,87 @@ impl CountState {
                 }
             }
             self.recount();
-            // Each of the others is down to a few, and may be one of very many.
-            self.shed_singles(target, |_| true);
+            // Each of the others is down to a few, and may be one of very many, with incidents that stay.
+            self.shed_oldest(target, Slot::is_single);
+            self.shed_oldest(target, |_| true);
         }
         self.forget_places();
-        explained + usual + before.saturating_sub(self.awake + self.asleep)
+        explained + usual + before.saturating_sub(self.weight())
     }
 
-    /// Lets the oldest groups of one entry go, of those that may.
-    fn shed_singles(&mut self, target: usize, may_go: impl Fn(&Slot) -> bool) {
-        let single = |slot: &Slot| slot.is_single() && may_go(slot);
-        let singles = self.groups.values().filter(|slot| single(slot));
-        let mut latest: Vec<EventTime> = singles.filter_map(Slot::latest).collect();
-        let excess = (self.awake + self.asleep).saturating_sub(target).min(latest.len());
-        if excess == 0 {
-            return;
-        }
-        let (_, bound, _) = latest.select_nth_unstable(excess - 1);
-        let bound = *bound;
-        self.groups.retain(|_, slot| !single(slot) || slot.latest().is_none_or(|time| time > bound));
+    /// Lets the oldest groups go, of those that may and have told everything, until so much is left.
+    fn shed_oldest(&mut self, target: usize, may_go: impl Fn(&Slot) -> bool) {
+        let Some(excess) = self.weight().checked_sub(target).filter(|excess| *excess > 0) else { return };
+        let going = |slot: &Slot| slot.latest().filter(|_| may_go(slot) && slot.is_told());
+        let ages = self.groups.values().filter_map(|slot| Some((going(slot)?, slot.weight())));
+        let mut ages: Vec<(EventTime, usize)> = ages.collect();
+        ages.sort_unstable();
+        let mut freed = 0;
+        let last = ages.iter().find(|(_, weight)| {
+            freed += weight;
+            freed >= excess
+        });
+        let Some((bound, _)) = last.or(ages.last()).copied() else { return };
+        self.groups.retain(|_, slot| going(slot).is_none_or(|time| time > bound));
         self.recount();
+    }
+
+    /// What groups hold, in entries.
+    fn weight(&self) -> usize {
+        self.awake + self.asleep + INCIDENT * self.incidents + self.members
     }
 }
 
 impl Slot {
-    fn is_single(&self) -> bool {
+    /// Whether nothing of it waits to be told.
+    fn is_told(&self) -> bool {
         match self {
-            Self::Asleep(group) => group.len() == 1,
-            Self::Awake(group) => group.len() == 1 && !group.dirty,
+            Self::Asleep(_) => true,
+            Self::Awake(group) => !group.dirty,
         }
     }
 
+    fn is_single(&self) -> bool {
+        self.len() == 1
+    }
+
+    /// Whether an incident alone is left.
+    fn is_over(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Whether an incident is open at its latest entry.
+    fn is_open(&self, count: &Count) -> bool {
+        match self {
+            Self::Asleep(_) => false,
+            Self::Awake(group) => group.latest().is_none_or(|time| group.is_open(time, count)),
+        }
+    }
+
+    fn len(&self) -> usize {
+        match self {
+            Self::Asleep(group) => group.len(),
+            Self::Awake(group) => group.len(),
+        }
+    }
+
+    /// What it holds, in entries.
+    fn weight(&self) -> usize {
+        match self {
+            Self::Asleep(group) => group.len(),
+            Self::Awake(group) => group.len() + INCIDENT * group.incidents() + group.members(),
+        }
+    }
+
+    /// Event time of the latest entry, or of the latest event of its incidents where no entry is left.
     fn latest(&self) -> Option<EventTime> {
         match self {
             Self::Asleep(group) => group.latest(),
-            Self::Awake(group) => group.latest(),
+            Self::Awake(group) => group.latest().or_else(|| group.last_joined()),
         }
     }
 }
+
+#[cfg(test)]
+#[path = "room_tests.rs"]
+mod tests;

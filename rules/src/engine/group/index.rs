@@ -31,7 +31,7 @@ impl Index {
 
     /// An incident has a key by an event; a key it did not have joins `keys`.
     pub(super) fn remember(&mut self, key: u128, (serial, by): (u32, &Arc<Brief>), keys: &mut Vec<u128>) {
-        let took = self.0.entry(key).or_default();
+        let took = self.0.entry(key).or_insert_with(|| Vec::with_capacity(1));
         if let Err(at) = took.binary_search_by_key(&serial, |took| took.serial) {
             took.insert(at, Took { serial, by: Arc::clone(by) });
             keys.push(key);
