@@ -2,7 +2,7 @@
 
 use super::alerts;
 use super::asleep::stays_met;
-use super::baseline::{Judgement, Print, Raised, Sight, Value};
+use super::baseline::{Judgement, Looked, Of, Print, Raised, Sight, Value};
 use super::brief::Brief;
 use super::count::{CountState, Counting, Effect};
 use super::entry::{Part, Plays, blanks_combined};
@@ -284,15 +284,15 @@ impl Case<'_, '_> {
     }
 
     fn judge_novelty(&mut self, specs: &[Baseline], baselines: &[usize]) -> Novelties {
-        let mut novelties = Novelties::default();
+        let (mut novelties, mut looked) = (Novelties::default(), Looked::default());
+        let known = &self.engine.baselines;
         for at in baselines {
-            let (Some(spec), Some(known)) = (specs.get(*at), self.engine.baselines.get(*at)) else {
-                continue;
-            };
+            let Some(spec) = specs.get(*at) else { continue };
             if self.context.found.has(spec.events) {
-                let sights = Sights { context: self.context, dispatch: self.dispatch, said: (*at, spec) };
+                let of = Of { at: *at, spec };
+                let sights = Sights { context: self.context, dispatch: self.dispatch, of };
                 sights.each(&mut |sight| {
-                    novelties.0.push((*at, known.judge(spec, sight)));
+                    novelties.0.push((*at, known.judge(of, sight, &mut looked)));
                 });
             }
         }
@@ -318,23 +318,23 @@ impl Case<'_, '_> {
                 continue;
             }
             let (context, dispatch) = (self.context, self.dispatch);
-            let sights = Sights { context, dispatch, said: (*at, spec) };
-            let Some(known) = self.engine.baselines.get_mut(*at) else { continue };
+            let of = Of { at: *at, spec };
+            let sights = Sights { context, dispatch, of };
+            let known = &mut self.engine.baselines;
             let mut judged = judged.iter();
             if context.found.has(spec.events) {
                 sights.each(&mut |sight| {
                     if let Some((_, judgement)) = judged.next() {
-                        known.learn(spec, sight, judgement, raising.for_baseline(spec));
+                        known.learn(of, sight, judgement, raising.for_baseline(spec));
                     }
                     if raised > Raised::Nothing {
-                        known.hold(sight.per, sight.now_secs.saturating_add(HOLD_SECS));
+                        let now = sight.now_secs;
+                        known.hold(*at, sight.per, (now, now.saturating_add(HOLD_SECS)));
                     }
                 });
             }
             if taints {
-                sights.each(&mut |sight| {
-                    known.taint(sight.per, sight.value, sight.now_secs);
-                });
+                sights.each(&mut |sight| known.taint(*at, sight));
             }
         }
     }
@@ -342,19 +342,18 @@ impl Case<'_, '_> {
     /// Something high was raised: baselines that do not judge this event doubt what waits to be
     /// accepted for whom it is about.
     fn doubt(&mut self, specs: &[Baseline], judging: &[usize]) {
-        let engine = &mut *self.engine;
-        let others = specs.iter().zip(&mut engine.baselines).zip(&self.dispatch.sights).enumerate();
-        // Few baselines have anything that waits, and few kinds of `per` are not made already.
-        let others = others.filter(|(at, ((spec, known), _))| {
-            spec.accept_days > 0 && known.may_wait() && !judging.contains(at)
-        });
-        for (_, ((spec, known), (per, _))) in others {
+        let known = &mut self.engine.baselines;
+        for (at, (spec, (per, _))) in specs.iter().zip(&self.dispatch.sights).enumerate() {
+            // Few baselines have anything that waits, and few kinds of `per` are not made already.
+            if spec.accept_days == 0 || !known.may_wait(at) || judging.contains(&at) {
+                continue;
+            }
             if let Some(words) = self.context.words.of(*per) {
-                words.for_each(|said| known.raised_high(said.name));
+                words.for_each(|said| known.raised_high(at, said.name));
                 continue;
             }
             for per in blanks_combined(&spec.per, self.context.view) {
-                known.raised_high((&*per).into());
+                known.raised_high(at, (&*per).into());
             }
         }
     }
@@ -396,8 +395,7 @@ impl Raising {
 struct Sights<'s, 'v> {
     context: &'s Context<'s, 'v>,
     dispatch: &'s Dispatch,
-    /// The baseline, with its number.
-    said: (usize, &'s Baseline),
+    of: Of<'s>,
 }
 
 impl Sights<'_, '_> {
@@ -405,7 +403,7 @@ impl Sights<'_, '_> {
     /// nobody, one and the same; what is not told is never new, but the event still counts for
     /// how well its `per` is known.
     fn each(&self, visit: &mut dyn FnMut(&Sight<'_>)) {
-        let Self { context, dispatch, said: (at, spec) } = self;
+        let Self { context, dispatch, of: Of { at, spec } } = self;
         let now_secs = context.seen().event.time.secs();
         let exempt = spec.unless.is_some_and(|unless| context.found.has(unless));
         let Some((per, of)) = dispatch.sights.get(*at) else { return };

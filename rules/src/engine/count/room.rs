@@ -23,6 +23,7 @@ impl CountState {
         let lag = self.lag.borrow();
         Gauges {
             principals: lag.len(),
+            learned_bytes: lag.bytes(),
             principals_evicted: lag.evicted(),
             unreadable: lag.unreadable(),
             ..Gauges::default()
