@@ -261,7 +261,7 @@ impl Case<'_, '_> {
     }
 
     fn judge_novelty(&mut self, specs: &[Baseline], baselines: &[usize]) -> Novelties {
-        let mut novelties = Novelties::default();
+        let mut novelties = Novelties(Vec::with_capacity(baselines.len()));
         for at in baselines {
             let (Some(spec), Some(known)) = (specs.get(*at), self.engine.baselines.get(*at)) else {
                 continue;

@@ -113,6 +113,16 @@ struct Word {
     print: Option<Print>,
 }
 
+/// What there is of a combination of several fields.
+enum One {
+    /// One word, for which every field had a value or not.
+    Made { whole: bool },
+    /// No word: a field without a value.
+    None,
+    /// Some field has several values.
+    Several,
+}
+
 /// One word.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Said<'w> {
@@ -168,8 +178,10 @@ impl Words {
         if let [field] = asked.fields.as_slice() {
             return self.each(field, asked, view);
         }
-        if self.one(asked, view) {
-            return true;
+        match self.one(asked, view) {
+            One::Made { whole } => return whole,
+            One::None => return false,
+            One::Several => {}
         }
         let texts = match asked.joint {
             Joint::Whole => combined(&asked.fields, view),
@@ -202,10 +214,10 @@ impl Words {
         whole
     }
 
-    /// The one word there is when each field has exactly one value, as nearly always; whether
-    /// that is so.
-    fn one(&mut self, asked: &Asked, view: &View<'_>) -> bool {
+    /// The one word there is when no field has several values, as nearly always.
+    fn one(&mut self, asked: &Asked, view: &View<'_>) -> One {
         let from = self.text.len();
+        let mut whole = true;
         for (at, field) in asked.fields.iter().enumerate() {
             if at > 0 && asked.joint == Joint::Blank {
                 self.text.push(' ');
@@ -216,16 +228,21 @@ impl Words {
                 self.text.push_str(value);
                 values > 1
             });
-            if values != 1 {
+            if values > 1 {
                 self.text.truncate(from);
-                return false;
+                return One::Several;
             }
+            whole &= values == 1;
             if asked.joint == Joint::Whole {
                 self.text.push('\u{1f}');
             }
         }
+        if !whole && asked.joint == Joint::Whole {
+            self.text.truncate(from);
+            return One::None;
+        }
         self.note(from, asked);
-        true
+        One::Made { whole }
     }
 
     /// Notes the text from `from` on as a word.

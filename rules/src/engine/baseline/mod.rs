@@ -244,7 +244,7 @@ impl Known {
     pub(crate) fn take_learned(&mut self, rule: &str) -> Vec<Learned> {
         let changed_start = self.start.filter(|_| std::mem::take(&mut self.start_dirty));
         let start = changed_start.map(|start| Learned { key: rule.to_owned(), state: encode(&start) });
-        start.into_iter().chain(self.peers.take(|per| format!("{rule} {per}"))).collect()
+        start.into_iter().chain(self.peers.take(|per| [rule, " ", per].concat())).collect()
     }
 
     /// Takes back what [`Self::take_learned`] gave, in any order; state of other rules is
