@@ -6,9 +6,10 @@
 use hashbrown::HashSet;
 use std::hash::{BuildHasher, BuildHasherDefault, Hasher, RandomState};
 
-/// Keys remembered in one generation; two generations are kept. 9 bytes each and up to half of
-/// free room: 38 MB in all, and 19 MB for the first million.
-const GENERATION: usize = 1_800_000;
+/// Keys remembered in one generation: its sets are then nearly full, 9.4 MB.
+const GENERATION: usize = 900_000;
+/// Generations kept: 38 MB in all. The last one is let go when a new one begins.
+const GENERATIONS: usize = 4;
 
 /// Sets that a generation is divided into, so that one grows at a time.
 const SHARDS: usize = 16;
@@ -24,12 +25,12 @@ impl Keys {
     }
 }
 
-/// Keys seen, in two generations.
+/// Keys seen, the youngest generation first.
 #[derive(Debug)]
 pub(crate) struct Known {
-    young: Generation,
-    old: Generation,
-    generation: usize,
+    generations: [Generation; GENERATIONS],
+    /// Keys of one generation.
+    each: usize,
 }
 
 #[derive(Debug, Default)]
@@ -40,7 +41,7 @@ struct Generation {
 
 impl Default for Known {
     fn default() -> Self {
-        Self { young: Generation::default(), old: Generation::default(), generation: GENERATION }
+        Self { generations: Default::default(), each: GENERATION }
     }
 }
 
@@ -49,19 +50,18 @@ impl Known {
     pub(crate) fn is_new(&mut self, key: u64) -> bool {
         // The sets look at the lowest and highest bits themselves.
         let shard = usize::from(key.to_be_bytes()[2]) % SHARDS;
-        let was_there =
-            |generation: &Generation| generation.shards.get(shard).is_some_and(|keys| keys.contains(&key));
-        if self.old.keys > 0 && was_there(&self.old) {
+        let [young, old @ ..] = &mut self.generations;
+        if old.iter().any(|one| one.keys > 0 && one.shards.get(shard).is_some_and(|keys| keys.contains(&key)))
+            || !young.shards.get_mut(shard).is_some_and(|keys| keys.insert(key))
+        {
             return false;
         }
-        if !self.young.shards.get_mut(shard).is_some_and(|keys| keys.insert(key)) {
-            return false;
-        }
-        self.young.keys += 1;
-        if self.young.keys >= self.generation {
-            std::mem::swap(&mut self.young, &mut self.old);
-            self.young.shards.iter_mut().for_each(HashSet::clear);
-            self.young.keys = 0;
+        young.keys += 1;
+        if young.keys >= self.each {
+            self.generations.rotate_right(1);
+            let [young, ..] = &mut self.generations;
+            young.shards.iter_mut().for_each(HashSet::clear);
+            young.keys = 0;
         }
         true
     }
@@ -100,15 +100,15 @@ mod tests {
     }
 
     #[test]
-    fn a_generation_is_remembered_when_the_next_begins() {
-        let mut known = Known { generation: 1000, ..Known::default() };
+    fn what_was_seen_is_remembered_for_three_generations_at_least() {
+        let mut known = Known { each: 1000, ..Known::default() };
         let key = |n: u64| n.wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        for n in 0..1500 {
+        for n in 0..3500 {
             assert!(known.is_new(key(n)), "{n}");
         }
-        assert!(!known.is_new(key(0)) && !known.is_new(key(1400)));
-        (1500..2000).for_each(|n| assert!(known.is_new(key(n)), "{n}"));
-        assert!(known.is_new(key(0)), "two generations ago");
+        assert!((0..3500).all(|n| !known.is_new(key(n))));
+        (3500..4000).for_each(|n| assert!(known.is_new(key(n)), "{n}"));
+        assert!(known.is_new(key(0)) && !known.is_new(key(1000)), "four generations ago");
     }
 
     #[test]

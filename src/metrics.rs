@@ -166,12 +166,17 @@ fn tell_of_rules(detection: &Detection) {
     gauge!(name("keywatch_rules_blind")).set(count(blind as u64));
     let is_well = detection.reload_failed.is_none();
     gauge!(name("keywatch_configuration_loaded")).set(f64::from(u8::from(is_well)));
-    let memory = detection.memory;
+    let memory = &detection.memory;
     gauge!(name("keywatch_engine_entries")).set(count(memory.entries.0));
     gauge!(name("keywatch_engine_entries_max")).set(count(memory.entries.1));
-    gauge!(name("keywatch_engine_principals")).set(count(memory.principals.0));
+    gauge!(name("keywatch_engine_principals")).set(count(memory.principals));
+    gauge!(name("keywatch_engine_learned_bytes")).set(count(memory.learned_bytes.0));
+    gauge!(name("keywatch_engine_learned_bytes_max")).set(count(memory.learned_bytes.1));
     counter!(name("keywatch_engine_entries_evicted_total")).absolute(memory.entries_evicted);
     counter!(name("keywatch_engine_principals_evicted_total")).absolute(memory.principals_evicted);
+    for (rule, forgotten) in &memory.forgotten {
+        counter!(name("keywatch_engine_forgotten_total"), "rule" => rule.clone()).absolute(*forgotten);
+    }
     counter!(name("keywatch_late_events_total")).absolute(memory.late);
 }
 

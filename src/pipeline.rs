@@ -1,16 +1,17 @@
 //! The walk of one batch: records → events → findings → one transaction.
 //!
 //! Invariant: nothing is acknowledged to a source before [`Pipeline::step`] returned for it. When
-//! it fails, the engine has seen events the store has not: the pipeline is then not used again,
-//! and the records are read again after a restart.
+//! it fails, the engine has seen events the store has not: the pipeline is then not used again before it
+//! has [restarted](Pipeline::restart), and the records are taken again.
 
+mod apart;
 mod bench;
 mod past;
 
 use bench::{Bench, Said, Tally};
 use chrono::{DateTime, Utc};
 use keywatch_event::scrubbed::marks;
-use keywatch_event::{AlertChange, Evaluation, EventTime, Level, Provider, Reject};
+use keywatch_event::{AlertChange, Evaluation, EventTime, Level, Provider, Reject, RejectReason};
 use keywatch_ingest::provider::Normalizer;
 use keywatch_ingest::{Batch, scrub};
 use keywatch_rules::{Engine, Gauges, RuleSet, Settings};
@@ -25,8 +26,50 @@ const SIGNALS_MAX: u32 = 100_000;
 /// How many of what could not be read held secret values, and of which kinds.
 pub(crate) type Leaks = (u64, BTreeSet<&'static str>);
 
-/// What is to be said of secret values in what could not be read, within the transaction that keeps it.
-pub(crate) type Notice<'n> = &'n mut (dyn FnMut(&Leaks) -> Vec<AlertChange> + Send);
+/// What stands out in a batch, apart from its events.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Found {
+    /// Secret values in what could not be read.
+    pub(crate) leaks: Leaks,
+    /// Why records were not judged: defects of Keywatch's own.
+    pub(crate) defects: Vec<String>,
+}
+
+impl Found {
+    fn among(rejects: &[Reject]) -> Self {
+        let defects = rejects.iter().filter_map(|reject| {
+            let RejectReason::Defect(why) = &reject.reason else { return None };
+            Some(format!("{}: {why}", reject.place))
+        });
+        Self { leaks: leaks(rejects), defects: defects.collect() }
+    }
+}
+
+/// What is to be said of that, within the transaction that keeps it.
+pub(crate) type Notice<'n> = &'n mut (dyn FnMut(&Found) -> Vec<AlertChange> + Send);
+
+/// Why a batch is not stored.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Failed {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("judging or storing ended in a panic ({0}); this is a defect, please report it")]
+    Panic(String),
+}
+
+impl Failed {
+    /// As [`StoreError::has_begun_nothing`].
+    pub(crate) fn has_begun_nothing(&self) -> bool {
+        matches!(self, Self::Store(error) if error.has_begun_nothing())
+    }
+
+    const fn is_defect(&self) -> bool {
+        match self {
+            Self::Store(error) => error.is_defect(),
+            Self::Panic(_) => true,
+        }
+    }
+}
 
 fn leaks(rejects: &[Reject]) -> Leaks {
     let (mut count, mut kinds) = (0, BTreeSet::new());
@@ -43,13 +86,14 @@ pub(crate) struct Pipeline {
     store: Store,
     normalizer: Normalizer,
     engine: Engine,
-    lateness_secs: i64,
+    /// What the engine is made of.
+    recipe: (Arc<RuleSet>, Settings),
     routing: Arc<dyn Routing + Send>,
     late: u64,
 }
 
 /// What a batch came to.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Stepped {
     /// What the store did.
     pub(crate) committed: Committed,
@@ -61,6 +105,23 @@ pub(crate) struct Stepped {
     pub(crate) rejects: BTreeMap<&'static str, u64>,
 }
 
+impl Stepped {
+    fn add(&mut self, more: Self) {
+        let Committed { fresh, duplicates, rejects, opened } = more.committed;
+        self.committed.fresh += fresh;
+        self.committed.duplicates += duplicates;
+        self.committed.rejects += rejects;
+        self.committed.opened += opened;
+        self.newest = self.newest.max(more.newest);
+        for (what, count) in more.levels {
+            *self.levels.entry(what).or_insert(0) += count;
+        }
+        for (kind, count) in more.rejects {
+            *self.rejects.entry(kind).or_insert(0) += count;
+        }
+    }
+}
+
 impl Pipeline {
     /// A pipeline that knows what the store remembers.
     pub(crate) async fn start(
@@ -69,17 +130,23 @@ impl Pipeline {
         settings: Settings,
         routing: Arc<dyn Routing + Send>,
     ) -> Result<Self, StoreError> {
-        let lateness_secs = settings.lateness_secs;
-        let engine = Engine::new(rules, settings);
+        let recipe = (rules, settings);
+        let engine = Engine::new(Arc::clone(&recipe.0), recipe.1.clone());
         let normalizer = Normalizer::new();
-        let mut pipeline = Self { store, normalizer, engine, lateness_secs, routing, late: 0 };
+        let mut pipeline = Self { store, normalizer, engine, recipe, routing, late: 0 };
         pipeline.remember().await?;
         Ok(pipeline)
     }
 
     /// Goes on with other rules, which learn what the store remembers.
     pub(crate) async fn reload(&mut self, rules: Arc<RuleSet>, settings: Settings) -> Result<(), StoreError> {
-        self.lateness_secs = settings.lateness_secs;
+        self.recipe = (rules, settings);
+        self.restart().await
+    }
+
+    /// Begins again with what the store remembers.
+    async fn restart(&mut self) -> Result<(), StoreError> {
+        let (rules, settings) = self.recipe.clone();
         self.engine = Engine::new(rules, settings);
         self.remember().await
     }
@@ -87,16 +154,14 @@ impl Pipeline {
     async fn remember(&mut self) -> Result<(), StoreError> {
         let learned = self.store.learned().await?;
         let span = self.engine.span_secs();
-        let stored = self.store.open_signals(self.lateness_secs, span, SIGNALS_MAX).await?;
+        let stored = self.store.open_signals(self.recipe.1.lateness_secs, span, SIGNALS_MAX).await?;
         let events = past::read(&self.normalizer, &stored);
         self.engine.restore(&learned, &past::signals(&events));
         Ok(())
     }
 
-    /// Takes one batch to the end: when this returns, it is on disk with all that follows from it,
-    /// and with `alongside`, what its source said of itself. `notice` is asked once, when the store has
-    /// begun to keep the batch.
-    pub(crate) async fn step(
+    /// Takes one batch to the end, as a whole.
+    async fn attempt(
         &mut self,
         batch: &Batch,
         alongside: Evaluation,
@@ -138,7 +203,7 @@ impl Pipeline {
             floor,
             past,
             alongside,
-            leaks: leaks(&rejects),
+            found: Found::among(&rejects),
             notice,
             said: Tally::default(),
         };
@@ -166,13 +231,51 @@ impl Pipeline {
         if said.changes.is_empty() && said.learned.is_empty() {
             return Ok(None);
         }
+        match self.commit_alone(said.clone(), now).await {
+            Err(error) if error.is_defect() => {
+                tracing::error!("{error}; what can be stored of it is");
+                self.say_apart(said, now).await.map(Some)
+            }
+            done => done.map(Some),
+        }
+    }
+
+    /// Commits what can be committed of it. What cannot is lost as an alert, and stands in the log.
+    async fn say_apart(&self, said: Evaluation, now: DateTime<Utc>) -> Result<Committed, StoreError> {
+        let learned = Evaluation { learned: said.learned, ..Evaluation::default() };
+        let changes = said
+            .changes
+            .into_iter()
+            .map(|change| Evaluation { changes: vec![change], ..Evaluation::default() });
+        let mut total = Committed::default();
+        for one in changes.chain([learned]) {
+            match self.commit_alone(one.clone(), now).await {
+                Ok(committed) => total.opened += committed.opened,
+                Err(error) if error.is_defect() => {
+                    tracing::error!(
+                        "this is lost, because the database does not take it: {:?} ({error})",
+                        one.changes
+                    );
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(total)
+    }
+
+    async fn commit_alone(&self, said: Evaluation, now: DateTime<Utc>) -> Result<Committed, StoreError> {
         let nothing = Incoming { events: &[], bytes: &[], rejects: &[], advances: &[], received_at: now };
-        self.store.commit(&nothing, &mut Said(said), &*self.routing).await.map(Some)
+        self.store.commit(&nothing, &mut Said(said), &*self.routing).await
     }
 
     /// What the rules hold.
     pub(crate) fn gauges(&self) -> Gauges {
         self.engine.gauges()
+    }
+
+    /// By rule: how many of whom it had learned were forgotten because of the limit.
+    pub(crate) fn forgotten(&self) -> Vec<(String, u64)> {
+        self.engine.forgotten().map(|(rule, count)| (rule.to_owned(), count)).collect()
     }
 
     /// Events that came too late for memory and were judged from the history.

@@ -1,7 +1,7 @@
 //! Runs of normalised records through the rules, once, without a store.
 //!
-//! Memory does not grow with the input: duplicates are recognised among the last two to four
-//! million events, windows and baselines have their limits, and only alerts are kept.
+//! Memory does not grow with the input: duplicates are recognised among the last 2.7
+//! million events at least, windows and baselines have their limits, and only alerts are kept.
 
 use crate::known::Known;
 use keywatch_event::{Alert, EventTime, Level, Reject};

@@ -15,7 +15,7 @@ mod rejects;
 pub(crate) use book::standing;
 
 use crate::clock::spoken;
-use crate::pipeline::{Leaks, Stepped};
+use crate::pipeline::{Found, Leaks, Stepped};
 use book::{About, Book};
 use chrono::{DateTime, Utc};
 use habits::Habits;
@@ -144,25 +144,20 @@ impl Watch {
         said
     }
 
-    /// Secret values in what a source brought that is no record, to be committed with it: those in
-    /// records raise KW-138.
-    pub(crate) fn leaked(
-        &mut self,
-        number: usize,
-        (count, kinds): &Leaks,
-        now: DateTime<Utc>,
-    ) -> Vec<AlertChange> {
-        let Some(source) = self.sources.get(&number).filter(|_| *count > 0) else { return Vec::new() };
-        let kinds: Vec<&str> = kinds.iter().copied().collect();
-        let text = format!(
-            "{count} record(s) of {} that cannot be read held secret values ({}), which were replaced; the page of rejects \
-             has them",
-            source.name,
-            kinds.join(", ")
-        );
-        let stated = Stated::Happened(1);
-        let statement = Statement { observed: Observed::Leak, subject: String::new(), text, stated };
-        self.book.tell(source.about(), &statement, now).into_iter().collect()
+    /// What stands out in a batch of a source, to be committed with it: secret values in what is no record
+    /// (those in records raise KW-138), and what was not judged.
+    pub(crate) fn found(&mut self, number: usize, found: &Found, now: DateTime<Utc>) -> Vec<AlertChange> {
+        let Some(source) = self.sources.get(&number) else { return Vec::new() };
+        let leaks = leaks(&source.name, &found.leaks).map(|text| (Observed::Leak, 1, text));
+        let defects = defects(&source.name, &found.defects)
+            .map(|text| (Observed::Defect, found.defects.len() as u64, text));
+        let said = leaks.into_iter().chain(defects);
+        said.filter_map(|(observed, count, text)| {
+            let stated = Stated::Happened(count);
+            let statement = Statement { observed, subject: String::new(), text, stated };
+            self.book.tell(source.about(), &statement, now)
+        })
+        .collect()
     }
 
     /// A batch of a source was stored.
@@ -312,6 +307,25 @@ impl Watched {
         let state = serde_json::to_vec(&self.habits).ok()?;
         Some(Learned { key: format!("{LEARNED}{}", self.name), state })
     }
+}
+
+fn leaks(source: &str, (count, kinds): &Leaks) -> Option<String> {
+    let kinds: Vec<&str> = kinds.iter().copied().collect();
+    (*count > 0).then(|| {
+        format!(
+            "{count} record(s) of {source} that cannot be read held secret values ({}), which were replaced; the page of rejects \
+             has them",
+            kinds.join(", ")
+        )
+    })
+}
+
+fn defects(source: &str, defects: &[String]) -> Option<String> {
+    let first = defects.first()?;
+    let count = defects.len();
+    Some(format!(
+        "{count} record(s) of {source} were not judged, for a defect of Keywatch's own; the page of rejects has them. The first: {first}"
+    ))
 }
 
 /// A statement that is no news: said on every tick as long as it holds.

@@ -152,7 +152,6 @@ fn a_request_that_vault_does_not_answer_is_told_and_withdrawn_by_a_response_that
     assert_eq!(service.stop(), Some(0));
     let after = alerts(&site, "KW-133v");
     assert_eq!((after.len(), after[0].status), (1, AlertStatus::Withdrawn));
-    let received = receiver.received();
-    let about = received.messages.iter().filter(|(_, body)| body.contains(title));
-    assert_eq!(about.count(), 2, "once told, and once withdrawn");
+    let about = receiver.received().messages.iter().filter(|(_, body)| body.contains(title)).count();
+    assert_eq!(about, 2, "once told, and once withdrawn");
 }

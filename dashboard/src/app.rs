@@ -69,16 +69,20 @@ pub struct ReloadFailed {
 }
 
 /// What the rules hold in memory, and what they had to let go.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Memory {
     /// Entries in windows, and most there may be.
     pub entries: (u64, u64),
-    /// Principals with a baseline, and most there may be.
-    pub principals: (u64, u64),
+    /// Principals, secrets and others of whom something is learned.
+    pub principals: u64,
+    /// Bytes of what is learned, and most there may be.
+    pub learned_bytes: (u64, u64),
     /// Entries let go because of the limit.
     pub entries_evicted: u64,
-    /// Principals forgotten because of the limit.
+    /// Principals and others forgotten because of the limit.
     pub principals_evicted: u64,
+    /// By rule: how many of those it had learned something of.
+    pub forgotten: Vec<(String, u64)>,
     /// Events that came too late for memory and were judged from the history.
     pub late: u64,
 }

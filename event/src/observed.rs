@@ -24,6 +24,8 @@ pub enum Observed {
     Full,
     /// What a source brought and could not be read held secret values; they were replaced.
     Leak,
+    /// A record could be neither judged nor kept as an event, for a defect of Keywatch's own.
+    Defect,
 }
 
 impl Observed {
@@ -37,10 +39,11 @@ impl Observed {
         Self::Integrity,
         Self::Full,
         Self::Leak,
+        Self::Defect,
     ];
     /// Their names, in the same order.
     pub const NAMES: &'static [&'static str] =
-        &["silence", "lag", "rejects", "gap", "given_up", "integrity", "full", "leak"];
+        &["silence", "lag", "rejects", "gap", "given_up", "integrity", "full", "leak", "defect"];
 
     /// Its name, as rules write it.
     #[must_use]
@@ -54,6 +57,7 @@ impl Observed {
             Self::Integrity => "integrity",
             Self::Full => "full",
             Self::Leak => "leak",
+            Self::Defect => "defect",
         }
     }
 }

@@ -71,6 +71,9 @@ pub enum RejectReason {
         /// What was wrong.
         detail: String,
     },
+    /// A record that can be read and could be neither judged nor kept as an event.
+    #[error("a defect of Keywatch, not of the record; please report it: {0}")]
+    Defect(String),
 }
 
 impl RejectReason {
@@ -87,6 +90,7 @@ impl RejectReason {
             Self::Compression(_) => "compression",
             Self::Bomb(_) => "bomb",
             Self::Envelope { .. } => "envelope",
+            Self::Defect(_) => "defect",
         }
     }
 }

@@ -172,7 +172,7 @@ impl Bench {
             return Ok(());
         }
         let rules = rules(&[("networks.yml".to_owned(), NETWORKS.to_owned())])?;
-        let settings = Settings { principals_max: 200_000, writes_learned: false, ..settings() };
+        let settings = Settings { learned_bytes_max: 256 << 20, writes_learned: false, ..settings() };
         let mut engine = Engine::new(rules, settings);
         // What the process itself needs is there before the first figure is taken.
         judge(&mut engine, &events::networks(0..1_000, 1)?)?;

@@ -6,9 +6,10 @@
 use crate::field::{Field, Normal};
 use crate::matcher::{Item, Matcher, Selection, Test};
 use crate::pattern::Pattern;
-use crate::rule::{Counted, Hit, Kind, Presence, Rule, RuleSet};
+use crate::rule::{Count, Counted, Hit, Kind, Presence, Rule, RuleSet};
 use crate::surroundings::Surroundings;
 use rsigma_parser::{ConditionExpr, Quantifier};
+use std::sync::Arc;
 
 impl RuleSet {
     /// Why `rule` can never find anything with what the operator supplies, in one sentence;
@@ -18,13 +19,39 @@ impl RuleSet {
         if rule.blind.is_some() {
             return rule.blind.clone();
         }
-        let reason = |hit: &Hit| self.matchers.get(hit.matcher.0).and_then(|found| lacking(found, around));
+        let lacks = |hit: &Hit| self.matchers.get(hit.matcher.0).and_then(|found| lacking(found, around));
         match &rule.kind {
-            Kind::Classify(hit) => reason(hit),
-            Kind::Count(count) => blind_count(&count.condition.of, count.hits.iter().map(reason).collect()),
-            Kind::Silence(silence) => reason(&silence.hit),
+            Kind::Classify(hit) => lacks(hit),
+            Kind::Count(count) => {
+                let counted = self.of_counted(count, |inner| self.blindness(inner, around));
+                let reasons = count.hits.iter().zip(counted);
+                let reasons = reasons.map(|(hit, inner)| inner.flatten().or_else(|| lacks(hit)));
+                blind_count(&count.condition.of, reasons.collect())
+            }
+            Kind::Silence(silence) => lacks(&silence.hit),
             Kind::Risk(_) | Kind::Observed(_) => None,
         }
+    }
+}
+
+impl RuleSet {
+    /// The answer of each correlation that a rule counts, by hit; each is asked once.
+    pub(crate) fn of_counted<T: Clone>(&self, count: &Count, ask: impl Fn(&Rule) -> T) -> Vec<Option<T>> {
+        let mut known: Vec<(&Arc<str>, Option<T>)> = Vec::new();
+        let mut answers = Vec::new();
+        for hit in &count.hits {
+            let Some(through) = &hit.through else {
+                answers.push(None);
+                continue;
+            };
+            if !known.iter().any(|(id, _)| *id == &through.rule) {
+                let rule = self.rules.iter().find(|rule| rule.id == through.rule);
+                known.push((&through.rule, rule.map(&ask)));
+            }
+            let found = known.iter().find(|(id, _)| *id == &through.rule);
+            answers.push(found.and_then(|(_, answer)| answer.clone()));
+        }
+        answers
     }
 }
 
@@ -38,7 +65,10 @@ pub(crate) fn blind_count(of: &Counted, reasons: Vec<Option<String>>) -> Option<
 pub(crate) fn works(of: &Counted, seeing: &[bool]) -> bool {
     match of {
         Counted::All(presence) => can_hold(presence, seeing),
-        Counted::Ordered(_) => seeing.iter().all(|seeing| *seeing),
+        Counted::Ordered(steps) => {
+            let sees = |hit: usize| seeing.get(hit).copied().unwrap_or(false);
+            steps.iter().all(|step| (0..64).any(|hit| step.hits >> hit & 1 == 1 && sees(hit)))
+        }
         Counted::Events
         | Counted::Matching(_)
         | Counted::Distinct(_)

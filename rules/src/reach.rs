@@ -105,7 +105,10 @@ impl RuleSet {
         let of = |hit: &Hit| self.hit_leans(hit);
         match &rule.kind {
             Kind::Classify(hit) => of(hit),
-            Kind::Count(count) => count.hits.iter().map(of).max().unwrap_or(Leaning::Not),
+            Kind::Count(count) => {
+                let counted = self.of_counted(count, |inner| self.leans_on_address(inner));
+                count.hits.iter().map(of).chain(counted.into_iter().flatten()).max().unwrap_or(Leaning::Not)
+            }
             Kind::Silence(silence) => of(&silence.hit),
             Kind::Risk(_) | Kind::Observed(_) => Leaning::Not,
         }
@@ -135,7 +138,10 @@ impl RuleSet {
         match &rule.kind {
             Kind::Classify(hit) => sees(hit),
             Kind::Count(count) => {
-                let seeing: Vec<bool> = count.hits.iter().map(sees).collect();
+                let counted = self.of_counted(count, |inner| self.can_find(inner, kinds));
+                let seeing = count.hits.iter().zip(counted);
+                let seeing: Vec<bool> =
+                    seeing.map(|(hit, inner)| sees(hit) && inner.unwrap_or(true)).collect();
                 works(&count.condition.of, &seeing)
             }
             Kind::Silence(silence) => sees(&silence.hit),

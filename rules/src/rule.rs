@@ -1,5 +1,9 @@
 //! What a compiled rule is: plain data the engine runs on.
 
+mod hit;
+
+pub use hit::{Hit, Through};
+
 use crate::examples::Example;
 use crate::field::Field;
 use crate::matcher::Matcher;
@@ -71,21 +75,6 @@ pub enum Kind {
     Observed(Observed),
 }
 
-/// One detection among those a rule listens to.
-#[derive(Clone, Debug)]
-pub struct Hit {
-    /// The rule (its id) the detection was written in.
-    pub rule: Arc<str>,
-    /// What must hold of the event.
-    pub matcher: MatcherId,
-    /// The baseline for which the event must bring something new as well.
-    pub novel: Option<BaselineId>,
-    /// Fields whose values separate the counts of this hit's events: the rule's `group-by` with
-    /// aliases resolved for this detection. All hits of a rule have equally many. Empty: one
-    /// count for all.
-    pub group_by: Vec<Field>,
-}
-
 /// Counting over event-time windows. A rule without a correlation counts to one.
 #[derive(Clone, Debug)]
 pub struct Count {
@@ -110,6 +99,11 @@ pub struct Count {
     pub lower: Option<Lower>,
     /// When an incident counts for more.
     pub escalate: Vec<Escalate>,
+    /// Whether it raises; else it is only counted by other correlations.
+    pub raises: bool,
+    /// Seconds for which its events matter beyond its own window, to correlations that count it;
+    /// `None` when none does.
+    pub feeds_secs: Option<i64>,
 }
 
 /// What is counted and its bounds, all of which must hold.
@@ -152,8 +146,7 @@ pub enum Counted {
     /// holds; else 0.
     All(Presence),
     /// 1 when the hits occurred in their order, each at or after the one before
-    /// (`temporal_ordered`); else 0. `least` says how many distinct values of a field a step
-    /// needs, by step; 1 and no field for an ordinary step.
+    /// (`temporal_ordered`); else 0.
     Ordered(Vec<Step>),
     /// Sum of a numeric field.
     Sum(Field),
@@ -166,6 +159,8 @@ pub enum Counted {
 /// One step of an ordered sequence.
 #[derive(Clone, Debug)]
 pub struct Step {
+    /// The hits that count for it: bit n for hit n.
+    pub hits: u64,
     /// How many distinct values of `of` (events when `None`) the step needs.
     pub at_least: u64,
     /// The field whose values are counted.
@@ -453,12 +448,14 @@ impl Kind {
     #[must_use]
     pub fn span_secs(&self) -> i64 {
         match self {
+            Self::Count(count) if !count.raises => count.timespan_secs + count.feeds_secs.unwrap_or(0),
             Self::Count(count) => {
                 let hold = count.hold.as_ref().map_or(0, |hold| hold.secs);
                 count.timespan_secs.max(count.incident.keep_alive_secs)
                     + count.incident.max_duration_secs
                     + count.incident.repeats_secs
                     + hold
+                    + count.feeds_secs.unwrap_or(0)
             }
             Self::Risk(risk) => risk.timespan_secs,
             Self::Classify(_) | Self::Silence(_) | Self::Observed(_) => 0,
@@ -478,6 +475,11 @@ impl Counted {
 }
 
 impl Count {
+    /// Whether it counts other correlations.
+    pub(crate) fn is_chained(&self) -> bool {
+        self.hits.iter().any(|hit| hit.through.is_some())
+    }
+
     fn fields(&self) -> impl Iterator<Item = &Field> {
         let groups = self.hits.iter().flat_map(|hit| &hit.group_by);
         let joins = self.attach.iter().flat_map(|attach| &attach.on);

@@ -2,7 +2,7 @@
 //!
 //! `KEYWATCH_FLOOD_EVENTS` sets the number of events; from a million on the limits are those of a
 //! deployment and the peak of this process's memory is held to 512 MiB. Run that in a release
-//! build, by itself.
+//! build, by itself. Fewer have limits that are smaller by as much.
 
 use keywatch_event::{
     Alert, AuditEvent, Class, EventTime, Outcome, Place, Principal, PrincipalKind, Provider, SecretRef,
@@ -76,7 +76,7 @@ fn past() -> Vec<AuditEvent<'static>> {
 fn flood(n: u64, of: u64) -> AuditEvent<'static> {
     let at = START + 10 * 86_400 + i64::try_from(n / PER_SEC).unwrap_or(0);
     let (id, secret) = (format!("f{n}"), format!("prod/app-{}", n % 5_000));
-    let every = (of / 60).clamp(1, PER_SEC);
+    let every = (of / 5_000).clamp(1, PER_SEC);
     match n {
         n if n == of / 2 => {
             event(id, at, "role/victim".into(), "203.0.113.9", (Outcome::Ok, "prod/db".into()))
@@ -119,15 +119,25 @@ fn peak_mib() -> u64 {
     line.trim().trim_end_matches("kB").trim().parse().unwrap_or(0_u64) >> 10
 }
 
+/// The limits of a deployment for so many events, or their share for fewer.
+fn limits(events: u64) -> Settings {
+    let real = Settings::default();
+    if events >= REAL {
+        return real;
+    }
+    let share = |most: usize| most / usize::try_from(5 * REAL / events.max(1)).unwrap_or(usize::MAX);
+    Settings {
+        entries_max: share(real.entries_max),
+        learned_bytes_max: share(real.learned_bytes_max),
+        ..real
+    }
+}
+
 #[test]
 fn a_flood_of_invented_principals_hides_no_attack_and_fills_no_memory() {
     let named = std::env::vars().find(|(key, _)| key == "KEYWATCH_FLOOD_EVENTS");
-    let events: u64 = named.and_then(|(_, events)| events.parse().ok()).unwrap_or(3_000);
-    let settings = if events >= REAL {
-        Settings::default()
-    } else {
-        Settings { entries_max: 2_000, principals_max: 400, ..Settings::default() }
-    };
+    let events: u64 = named.and_then(|(_, events)| events.parse().ok()).unwrap_or(60_000);
+    let settings = limits(events);
     let rules = compile(builtin().iter().copied()).expect("the shipped rules compile");
     let mut engine = Engine::new(Arc::new(rules), settings.clone());
     let mut standing = BTreeMap::new();
@@ -138,7 +148,9 @@ fn a_flood_of_invented_principals_hides_no_attack_and_fills_no_memory() {
         let to = (from + PER_SEC).min(events);
         let batch: Vec<_> = (from..to).map(|n| flood(n, events)).collect();
         feed(&mut engine, &batch, &mut standing);
-        assert!(engine.gauges().entries <= settings.entries_max, "{:?}", engine.gauges());
+        let gauges = engine.gauges();
+        assert!(gauges.entries <= settings.entries_max, "{gauges:?}");
+        assert!(gauges.learned_bytes <= settings.learned_bytes_max, "{gauges:?}");
         from = to;
         // Shown by `--no-capture`.
         #[expect(clippy::print_stderr, reason = "the figures are what somebody runs a large one for")]
@@ -160,5 +172,7 @@ fn a_flood_of_invented_principals_hides_no_attack_and_fills_no_memory() {
     assert!(raised("KW-002", "role/victim") >= 1, "the new network: {:?}", standing.keys());
     let gauges = engine.gauges();
     assert!(gauges.entries_evicted > 0 && gauges.principals_evicted > 0, "{gauges:?}");
+    let forgotten: BTreeMap<&str, u64> = engine.forgotten().collect();
+    assert!(forgotten.get("KW-115").is_some_and(|count| *count > events / 4), "{forgotten:?}");
     assert!(events < REAL || peak_mib() < 512, "{} MiB", peak_mib());
 }

@@ -246,6 +246,137 @@ fn every_published_correlation_does_what_it_says() {
     }
 }
 
+/// As the specification has it under "Failed Logins Followed by Successful Login", outermost first, with
+/// the log source of a provider and examples.
+const CHAIN: &str = "\
+title: Correlation - Multiple Failed Logins Followed by Successful Login
+id: b180ead8-d58f-40b2-ae54-c8940995b9b6
+status: experimental
+description: Detects multiple failed logins by a single user followed by a successful login of that user
+references:
+    - https://reference.com
+author: Florian Roth (Nextron Systems)
+date: 2023-06-16
+correlation:
+    type: temporal_ordered
+    rules:
+        - multiple_failed_login
+        - successful_login
+    group-by:
+        - User
+    timespan: 10m
+falsepositives:
+    - Unlikely
+level: high
+keywatch:
+  examples:
+    - name: ten failures and a success
+      expect: high
+      alerts: 1
+      events:
+        - {repeat: 10, every: 30s, raw: {EventID: 4625, User: eve}}
+        - {at: 12m, raw: {EventID: 4624, User: eve}}
+    - name: failures that go on for an hour and a success
+      expect: high
+      alerts: 1
+      events:
+        - {repeat: 120, every: 30s, raw: {EventID: 4625, User: eve}}
+        - {at: 65m, raw: {EventID: 4624, User: eve}}
+    - name: nine failures
+      expect: silence
+      events:
+        - {repeat: 9, every: 30s, raw: {EventID: 4625, User: eve}}
+        - {at: 8m, raw: {EventID: 4624, User: eve}}
+    - name: the success comes first
+      expect: silence
+      events:
+        - {raw: {EventID: 4624, User: eve}}
+        - {at: 1m, repeat: 10, every: 30s, raw: {EventID: 4625, User: eve}}
+    - name: the success comes first and is read last
+      expect: silence
+      events:
+        - {at: 1m, repeat: 10, every: 30s, raw: {EventID: 4625, User: eve}}
+        - {raw: {EventID: 4624, User: eve}}
+    - name: a failure that comes last makes it ten
+      expect: high
+      alerts: 1
+      events:
+        - {repeat: 9, every: 30s, raw: {EventID: 4625, User: eve}}
+        - {at: 8m, raw: {EventID: 4624, User: eve}}
+        - {at: 15s, raw: {EventID: 4625, User: eve}}
+    - name: somebody else succeeds
+      expect: silence
+      events:
+        - {repeat: 10, every: 30s, raw: {EventID: 4625, User: eve}}
+        - {at: 8m, raw: {EventID: 4624, User: ada}}
+    - name: the success comes too late
+      expect: silence
+      events:
+        - {repeat: 10, every: 30s, raw: {EventID: 4625, User: eve}}
+        - {at: 20m, raw: {EventID: 4624, User: eve}}
+---
+title: Multiple failed logons
+id: a8418a5a-5fc4-46b5-b23b-6c73beb19d41
+description: Detects multiple failed logins within a certain amount of time
+name: multiple_failed_login
+correlation:
+    type: event_count
+    rules:
+        - failed_login
+    group-by:
+        - User
+    timespan: 10m
+    condition:
+        gte: 10
+keywatch:
+  examples:
+    - name: ten
+      expect: informational
+      events: [{repeat: 10, every: 30s, raw: {EventID: 529, User: eve}}]
+    - name: nine
+      expect: silence
+      events: [{repeat: 9, every: 30s, raw: {EventID: 529, User: eve}}]
+---
+title: Single failed login
+id: 53ba33fd-3a50-4468-a5ef-c583635cfa92
+name: failed_login
+logsource:
+    product: aws
+    service: cloudtrail
+detection:
+    selection:
+        EventID:
+            - 529
+            - 4625
+    condition: selection
+---
+title: Successful login
+id: 4d0a2c83-c62c-4ed4-b475-c7e23a9269b8
+description: Detects a successful login
+name: successful_login
+logsource:
+    product: aws
+    service: cloudtrail
+detection:
+    selection:
+        EventID:
+            - 528
+            - 4624
+    condition: selection
+";
+
+#[test]
+fn the_published_chain_of_correlations_does_what_it_says() {
+    check_file(CHAIN);
+    let published =
+        CHAIN.replace("product: aws", "product: windows").replace("service: cloudtrail", "service: security");
+    let set = compile([("a.yml", published.as_str())]).unwrap_or_else(|problems| panic!("{problems:?}"));
+    let blind = |rule: &keywatch_rules::rule::Rule| {
+        rule.blind.as_deref() == Some("Keywatch does not ingest windows/security")
+    };
+    assert!(set.rules.iter().all(blind));
+}
+
 #[test]
 fn the_published_example_of_a_filter_loads_with_every_way_to_name_rules() {
     for rules in ["[6f3e2987-db24-4c78-a860-b4f4095a7095]", "6f3e2987-db24-4c78-a860-b4f4095a7095", "any"] {

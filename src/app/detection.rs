@@ -11,16 +11,16 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 #[derive(Clone, Debug)]
 pub(super) struct Shown(Arc<Mutex<Detection>>);
 
-/// Most entries and principals the engine keeps.
+/// Most entries, and most bytes of what is learned, that the engine keeps.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Limits {
     entries: u64,
-    principals: u64,
+    learned_bytes: u64,
 }
 
 impl Limits {
     pub(super) const fn of(settings: &Settings) -> Self {
-        Self { entries: settings.entries_max as u64, principals: settings.principals_max as u64 }
+        Self { entries: settings.entries_max as u64, learned_bytes: settings.learned_bytes_max as u64 }
     }
 }
 
@@ -45,12 +45,14 @@ impl Shown {
     }
 
     /// Takes the engine's figures.
-    pub(super) fn holds(&self, gauges: Gauges, late: u64, limits: Limits) {
+    pub(super) fn holds(&self, gauges: Gauges, forgotten: Vec<(String, u64)>, late: u64, limits: Limits) {
         self.lock().memory = Memory {
             entries: (gauges.entries as u64, limits.entries),
-            principals: (gauges.principals as u64, limits.principals),
+            principals: gauges.principals as u64,
+            learned_bytes: (gauges.learned_bytes as u64, limits.learned_bytes),
             entries_evicted: gauges.entries_evicted,
             principals_evicted: gauges.principals_evicted,
+            forgotten,
             late,
         };
     }

@@ -11,7 +11,7 @@ use super::sources::{Configured, Fed, Sources};
 use crate::clock;
 use crate::config::{self, Config};
 use crate::metrics::Figures;
-use crate::pipeline::{Leaks, Pipeline};
+use crate::pipeline::{Found, Pipeline};
 use crate::rulebook::{self, Rulebook};
 use crate::watch::Watch;
 use anyhow::Context;
@@ -108,7 +108,7 @@ impl Feed<'_> {
         let said = self.with_untold(noticed);
         let now = clock::now();
         let watch = &mut self.watch;
-        let mut notice = |leaks: &Leaks| watch.leaked(fed.source, leaks, now);
+        let mut notice = |found: &Found| watch.found(fed.source, found, now);
         let stepped = match self.pipeline.step(&fed.batch, said.clone(), &mut notice, now).await {
             // The rules were not asked yet: the batch waits, and so do the sources.
             Err(error) if error.has_begun_nothing() => {
@@ -124,7 +124,12 @@ impl Feed<'_> {
         self.figures.stepped(&self.sources.name_of(&fed), &stepped, began.elapsed());
         self.sources.committed(&fed, &stepped, clock::now());
         self.watch.heard(fed.source, &stepped, clock::now());
-        self.shown.holds(self.pipeline.gauges(), self.pipeline.late(), self.limits);
+        self.shown.holds(
+            self.pipeline.gauges(),
+            self.pipeline.forgotten(),
+            self.pipeline.late(),
+            self.limits,
+        );
         Ok(())
     }
 
@@ -170,7 +175,7 @@ impl Feed<'_> {
 
     fn warn_of_evictions(&mut self) {
         let (gauges, late) = (self.pipeline.gauges(), self.pipeline.late());
-        self.shown.holds(gauges, late, self.limits);
+        self.shown.holds(gauges, self.pipeline.forgotten(), late, self.limits);
         let evicted = gauges.entries_evicted + gauges.principals_evicted;
         if evicted > self.held.evicted {
             tracing::warn!(

@@ -131,9 +131,9 @@ pub(super) fn of_all(picture: &Picture, set: &RuleSet, findings: &mut Findings) 
 fn of_loss(rule: &Rule, id: &str, alerts: u64) -> Option<Spot> {
     let page = format!("# see /alerts?rule={id} on the dashboard");
     let (spot, why, mend) = match &rule.kind {
-        RuleKind::Observed(Observed::Gap | Observed::GivenUp | Observed::Silence | Observed::Integrity) => {
-            ("stored.source-alerts", "nobody has resolved them", vec![page])
-        }
+        RuleKind::Observed(
+            Observed::Gap | Observed::GivenUp | Observed::Silence | Observed::Integrity | Observed::Defect,
+        ) => ("stored.source-alerts", "nobody has resolved them", vec![page]),
         RuleKind::Silence(silence) if silence.followed_by.is_some() => (
             "stored.unanswered",
             "what must follow did not come: a device that loses entries, a record that was cut, a node that died, \

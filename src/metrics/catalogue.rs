@@ -64,9 +64,12 @@ metrics! {
     Gauge "keywatch_rules_blind" [] "Rules among them that can find nothing, because a list or a source is missing";
     Gauge "keywatch_engine_entries" [] "Entries in the windows of the rules";
     Gauge "keywatch_engine_entries_max" [] "Most entries there may be";
-    Gauge "keywatch_engine_principals" [] "Principals with a baseline";
+    Gauge "keywatch_engine_principals" [] "Principals, secrets and others of whom the rules learned something";
+    Gauge "keywatch_engine_learned_bytes" [] "Bytes of what the rules learned: baselines and thresholds";
+    Gauge "keywatch_engine_learned_bytes_max" [] "Most bytes of that there may be";
     Counter "keywatch_engine_entries_evicted_total" [] "Entries let go because memory was full";
-    Counter "keywatch_engine_principals_evicted_total" [] "Principals forgotten because memory was full";
+    Counter "keywatch_engine_principals_evicted_total" [] "Principals and others forgotten because memory was full";
+    Counter "keywatch_engine_forgotten_total" ["rule"] "How many of those a rule had learned something of";
     Gauge "keywatch_configuration_loaded" [] "1 when the last reload succeeded or there was none, 0 when it failed";
     Counter "keywatch_reloads_total" ["outcome"] "Reloads of the configuration: done or failed";
     Gauge "keywatch_database_readable" [] "1 when the database answered this request, else 0";

@@ -4,7 +4,7 @@
 //! against the stored history around them. The store commits both answers as one.
 
 use super::past::{self, Past, Stretch};
-use super::{Leaks, Notice};
+use super::{Found, Notice};
 use keywatch_event::{Classified, Evaluation, EventTime, Level, Provider};
 use keywatch_ingest::provider::Normalizer;
 use keywatch_rules::{Engine, Seen, Signal};
@@ -20,8 +20,8 @@ pub(super) struct Bench<'b> {
     pub(super) past: Past,
     /// What is committed with it whatever the rules say.
     pub(super) alongside: Evaluation,
-    /// Secret values in what could not be read, and who says something of them.
-    pub(super) leaks: Leaks,
+    /// What stands out, and who says something of it.
+    pub(super) found: Found,
     pub(super) notice: Notice<'b>,
     /// What came of it.
     pub(super) said: Tally,
@@ -50,7 +50,7 @@ impl Judge for Bench<'_> {
         let seen: Vec<Seen<'_>> = fresh.iter().filter_map(|at| self.seen(*at)).collect();
         let mut said = self.evaluate(&seen);
         said.changes.append(&mut self.alongside.changes);
-        said.changes.extend((self.notice)(&self.leaks));
+        said.changes.extend((self.notice)(&self.found));
         said.learned.append(&mut self.alongside.learned);
         for (seen, classified) in seen.iter().zip(&said.classified) {
             *self.said.levels.entry((seen.event.provider, classified.level)).or_insert(0) += 1;

@@ -5,6 +5,7 @@ use keywatch_ingest::source::Reader;
 use keywatch_store::{AlertFilter, Page};
 use std::fmt::Write as _;
 
+mod apart;
 mod unanswered;
 
 /// 2026-06-01T00:00:00Z.
@@ -49,6 +50,16 @@ impl Stage {
 
     /// Takes refused Vault reads: who, and how many seconds after the start.
     async fn denied(&mut self, calls: impl Iterator<Item = (String, i64)>) -> Stepped {
+        self.tried(calls).await.unwrap()
+    }
+
+    async fn tried(&mut self, calls: impl Iterator<Item = (String, i64)>) -> Result<Stepped, Failed> {
+        let batch = self.batch(calls);
+        let now = DateTime::from_timestamp(START + 10_000_000, 0).unwrap();
+        self.pipeline.step(&batch, Evaluation::default(), &mut |_| Vec::new(), now).await
+    }
+
+    fn batch(&self, calls: impl Iterator<Item = (String, i64)>) -> Batch {
         let mut lines = String::new();
         for (who, secs) in calls {
             let time = DateTime::from_timestamp(START + secs, 0).unwrap().format("%Y-%m-%dT%H:%M:%SZ");
@@ -64,9 +75,7 @@ impl Stage {
         }
         let path = self.folder.path().join("audit.log");
         std::fs::write(&path, lines).unwrap();
-        let batch = Reader::new(vec![path]).next_batch(10_000, 1 << 24).unwrap();
-        let now = DateTime::from_timestamp(START + 10_000_000, 0).unwrap();
-        self.pipeline.step(&batch, Evaluation::default(), &mut |_| Vec::new(), now).await.unwrap()
+        Reader::new(vec![path]).next_batch(10_000, 1 << 24).unwrap()
     }
 
     async fn alerts(&self) -> Vec<keywatch_store::AlertRow> {
@@ -133,7 +142,7 @@ async fn secret_values_in_what_cannot_be_read_are_told_with_the_batch_that_keeps
     std::fs::write(&path, "{\"no record of ours\": \"ghp_abcdefghijklmnopqrstuvwxyz0123456789\"}\n").unwrap();
     let batch = Reader::new(vec![path]).next_batch(10_000, 1 << 24).unwrap();
     let now = DateTime::from_timestamp(START, 0).unwrap();
-    let mut notice = |leaks: &Leaks| watch.leaked(3, leaks, now);
+    let mut notice = |found: &Found| watch.found(3, found, now);
     let stepped = stage.pipeline.step(&batch, Evaluation::default(), &mut notice, now).await.unwrap();
     // Nothing else is asked: a crash right after the commit loses no alert.
     let alerts = stage.alerts().await;

@@ -95,6 +95,17 @@ pub enum StoreError {
         #[source]
         source: sqlx::Error,
     },
+    /// What was to be written contradicts what is stored, or itself. A defect; nothing was committed.
+    #[error("{} does not take what was to be written to {attempted}; this is a defect, please report it", path.display())]
+    Refused {
+        /// The database.
+        path: PathBuf,
+        /// What was attempted.
+        attempted: &'static str,
+        /// What the database said.
+        #[source]
+        source: sqlx::Error,
+    },
     /// The disk failed, or the database refused for another reason. Give up.
     #[error("could not {attempted} in {}; check the disk and the file's permissions", path.display())]
     Io {
@@ -154,6 +165,12 @@ impl StoreError {
     pub const fn is_retryable(&self) -> bool {
         matches!(self, Self::Busy { .. } | Self::Full { .. })
     }
+
+    /// Whether it lies in what was to be written, so that something else can be written.
+    #[must_use]
+    pub const fn is_defect(&self) -> bool {
+        matches!(self, Self::Refused { .. } | Self::Answer { .. } | Self::Encoding { .. })
+    }
 }
 
 /// Explains a database error by what the caller can do about it.
@@ -164,6 +181,7 @@ pub(crate) fn of(path: &Path, attempted: &'static str, source: sqlx::Error) -> S
         Kind::Full => StoreError::Full { path, attempted, source },
         Kind::Corrupt => StoreError::Corrupt { path, attempted, source },
         Kind::Encoding => StoreError::Encoding { attempted, detail: source.to_string() },
+        Kind::Refused => StoreError::Refused { path, attempted, source },
         Kind::Other => StoreError::Io { path, attempted, source },
     }
 }
@@ -173,6 +191,7 @@ enum Kind {
     Full,
     Corrupt,
     Encoding,
+    Refused,
     Other,
 }
 
@@ -191,6 +210,8 @@ fn kind(error: &sqlx::Error) -> Kind {
         (4874, _) | (_, 13) => Kind::Full,
         (_, 5 | 6) => Kind::Busy,
         (_, 11 | 26) => Kind::Corrupt,
+        // SQLITE_TOOBIG, SQLITE_CONSTRAINT, SQLITE_MISMATCH.
+        (_, 18..=20) => Kind::Refused,
         _ => Kind::Other,
     }
 }

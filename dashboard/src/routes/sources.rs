@@ -251,13 +251,27 @@ fn totals(totals: &Totals) -> Vec<(&'static str, String, Option<&'static str>)> 
 
 fn memory(held: &Memory) -> Vec<(&'static str, String)> {
     let of = |(held, most): (u64, u64)| format!("{} of at most {}", grouped(held), grouped(most));
+    let mebibytes = |(held, most): (u64, u64)| {
+        format!("{} of at most {} MiB", grouped(held.div_ceil(1 << 20)), grouped(most >> 20))
+    };
     vec![
         ("Entries in windows", of(held.entries)),
-        ("Principals with a baseline", of(held.principals)),
+        ("Principals and secrets that are known", grouped(held.principals)),
+        ("Memory of what is usual", mebibytes(held.learned_bytes)),
         ("Entries let go", grouped(held.entries_evicted)),
         ("Principals forgotten", grouped(held.principals_evicted)),
+        ("Rules that forgot most", most_forgetful(&held.forgotten)),
         ("Late events judged from the history", grouped(held.late)),
     ]
+}
+
+/// The three rules that forgot most, with how many.
+fn most_forgetful(forgotten: &[(String, u64)]) -> String {
+    let mut most: Vec<&(String, u64)> = forgotten.iter().collect();
+    most.sort_by(|one, other| other.1.cmp(&one.1).then_with(|| one.0.cmp(&other.0)));
+    let told: Vec<String> =
+        most.iter().take(3).map(|(rule, count)| format!("{rule} {}", grouped(*count))).collect();
+    if told.is_empty() { "none".to_owned() } else { told.join(", ") }
 }
 
 #[cfg(test)]
@@ -371,10 +385,21 @@ mod tests {
     async fn the_page_shows_what_the_rules_hold_and_warns_when_it_was_too_much() {
         let bench = Bench::seeded().await;
         assert!(!bench.get("/sources").await.body.contains("memory was short"));
-        bench.detection.lock().unwrap().memory =
-            Memory { entries: (75_000, 100_000), entries_evicted: 1234, ..Memory::default() };
+        bench.detection.lock().unwrap().memory = Memory {
+            entries: (75_000, 100_000),
+            entries_evicted: 1234,
+            learned_bytes: (90 << 20, 160 << 20),
+            forgotten: vec![("KW-114".to_owned(), 7), ("KW-002".to_owned(), 4321)],
+            ..Memory::default()
+        };
         let body = bench.get("/sources").await.body;
-        for part in ["75,000 of at most 100,000", "1,234", "memory was short"] {
+        for part in [
+            "75,000 of at most 100,000",
+            "1,234",
+            "memory was short",
+            "90 of at most 160 MiB",
+            "KW-002 4,321, KW-114 7",
+        ] {
             assert!(body.contains(part), "{part}\n{body}");
         }
     }

@@ -109,6 +109,7 @@ const fn text_of(reason: &mut RejectReason) -> Option<&mut String> {
         | RejectReason::UnknownShape(text)
         | RejectReason::Compression(text)
         | RejectReason::Bomb(text)
+        | RejectReason::Defect(text)
         | RejectReason::Envelope { detail: text, .. } => Some(text),
         RejectReason::Encoding(_) | RejectReason::Depth | RejectReason::Oversize { .. } => None,
     }

@@ -1,19 +1,22 @@
 //! Correlations: detections counted together over a window.
 
 use super::book::{Book, Library};
+use super::chain::{self, ROUTES_MAX, Route};
 use super::condition::numeric;
-use super::detection::{Detected, RAISING, log_source};
+use super::detection::{RAISING, log_source};
 use super::document::{Document, Shape, Standing};
 use super::extension::{Extension, usual_incident};
 use super::fields::field_in;
-use super::scope::Scope;
+use super::scope::{Scope, Use};
 use super::sequence;
 use crate::blind::blind_count;
 use crate::field::Field;
 use crate::problem::suggest;
-use crate::rule::{Condition, Count, Counted, Kind, Op, Rule};
+use crate::rule::{Condition, Count, Counted, Hit, Kind, Op, Rule, Through};
 use crate::yaml::{Data, Node, Table, duration_secs};
 use keywatch_event::Level;
+use std::ops::Range;
+use std::sync::Arc;
 
 const KEYS: &[&str] = &["type", "rules", "group-by", "timespan", "condition", "aliases", "generate"];
 /// Longest window: what must be kept in memory grows with it.
@@ -53,9 +56,22 @@ const TYPES: &[(&str, Type)] = &[
 pub(super) struct Correlation<'s> {
     pub(super) document: &'s Document<'s>,
     pub(super) table: Table<'s>,
-    /// The detections it uses, in the order written; those that cannot be used are left out.
-    pub(super) feeds: Vec<&'s Detected<'s>>,
+    /// What it counts, in the order written; what cannot be used is left out.
+    pub(super) feeds: Vec<Feed<'s>>,
     aliases: Vec<Alias<'s>>,
+}
+
+/// What a correlation counts: a detection, or another correlation.
+pub(super) struct Feed<'s> {
+    pub(super) document: &'s Document<'s>,
+    /// The one way to a detection, or the ways a correlation has to detections. Each is a hit.
+    routes: Vec<Route<'s>>,
+}
+
+impl Feed<'_> {
+    fn is_correlation(&self) -> bool {
+        matches!(self.document.shape, Shape::Correlation(_))
+    }
 }
 
 /// A name for fields that are called differently in different detections.
@@ -66,23 +82,46 @@ struct Alias<'s> {
 }
 
 /// The rule a correlation document makes.
-pub(super) fn rule<'s>(document: &'s Document<'s>, node: &'s Node, scope: &Scope<'s>) -> Option<Rule> {
+pub(super) fn rule<'s>(
+    document: &'s Document<'s>,
+    node: &'s Node,
+    (scope, used): (&Scope<'s>, Use<'_>),
+) -> Option<Rule> {
     let here = "it belongs to a detection";
     document.refuse(&["first_seen", "silence"], here, "move it to a detection this correlation uses");
     document.refuse(&["risk"], "a risk rule has no correlation", "give it a document of its own");
-    let level = document.level(true);
-    if level == Some(Level::Info) {
+    let feeds = used.by.filter(|_| !used.generate);
+    refuse_counted(document, used.by, feeds);
+    let level = match feeds {
+        Some(_) => document.level(false).map(|_| Level::Info).or(Some(Level::Info)),
+        None => document.level(true),
+    };
+    if feeds.is_none() && level == Some(Level::Info) {
         let why = "a correlation of level informational or low raises nothing";
         document.refuse(RAISING, why, "remove it, or raise the level");
     }
     let correlation =
         Table::open(node, KEYS, document.problems).map(|table| Correlation::read(document, table, scope));
     let count = correlation.as_ref().and_then(|correlation| correlation.count(scope));
-    let reasons = |read: Correlation<'_>| read.feeds.iter().map(|feed| feed.blind()).collect();
+    let reasons = |read: Correlation<'_>| read.routes().map(|route| route.detected.blind()).collect();
     let reasons: Vec<Option<String>> = correlation.map(reasons).unwrap_or_default();
     let blind = count.as_ref().and_then(|count| blind_count(&count.condition.of, reasons));
-    let kind = count.map(|count| Kind::Count(Box::new(count)));
+    let kind = count.map(|count| Kind::Count(Box::new(Count { raises: feeds.is_none(), ..count })));
     document.frame(kind, level.map(|level| Standing { level, blind }))
+}
+
+/// Reports what has no effect on a correlation that another one counts.
+fn refuse_counted(document: &Document<'_>, by: Option<&str>, feeds: Option<&str>) {
+    if let Some(outer) = by {
+        let why =
+            format!("`{outer}` counts the events at which this condition is met, and knows of no other");
+        document.refuse(&["lagged", "hold"], &why, "give what raises a correlation of its own");
+    }
+    if let Some(outer) = feeds {
+        let why = format!("`{outer}` counts this correlation, which then raises nothing by itself");
+        let remedy = "move it to that correlation, or write `generate: true` there";
+        document.refuse(&["incident", "attach", "lower", "escalate", "part_of"], &why, remedy);
+    }
 }
 
 impl<'s> Correlation<'s> {
@@ -99,7 +138,7 @@ impl<'s> Correlation<'s> {
         let timespan_secs = self.timespan();
         let groups = self.fields(&self.table.texts("group-by"));
         let own = self.own_book();
-        let mut books: Vec<&Book<'_>> = self.feeds.iter().map(|feed| &feed.book).collect();
+        let mut books: Vec<&Book<'_>> = self.routes().map(|route| &route.detected.book).collect();
         books.extend(&own);
         let library = Library { books, tables: scope.tables, problems };
         let condition = kind.and_then(|kind| match kind {
@@ -111,6 +150,10 @@ impl<'s> Correlation<'s> {
             let why = "only temporal_ordered has steps";
             self.document.refuse(&["steps"], why, "write `type: temporal_ordered`");
         }
+        if self.feeds.iter().any(Feed::is_correlation) {
+            let why = "a correlation of correlations learns no threshold";
+            self.document.refuse(&["lagged"], why, "count the detections themselves, or remove it");
+        }
         let usable = condition.is_some() && timespan_secs.is_some() && groups.is_some();
         let count = self.assembled(
             condition.unwrap_or(Condition { of: Counted::Events, bounds: vec![(Op::Gte, 1.0)] }),
@@ -118,7 +161,7 @@ impl<'s> Correlation<'s> {
             groups.unwrap_or_default(),
         );
         let count = match self.document.extension() {
-            Some(table) => Extension { table, library: &library, hits: self.feeds.len() }.apply(count),
+            Some(table) => Extension { table, library: &library, hits: self.routes().count() }.apply(count),
             None => count,
         };
         own.iter().for_each(Book::report_unused);
@@ -131,9 +174,8 @@ impl<'s> Correlation<'s> {
         let mut each = groups.iter();
         let first = each.next().cloned().unwrap_or_default();
         let key = if each.all(|group| *group == first) { first } else { Vec::new() };
-        let hits = self.feeds.iter().zip(groups).filter_map(|(feed, group)| feed.hit(group));
         Count {
-            hits: hits.collect(),
+            hits: self.hits(groups, &condition.of),
             attach: Vec::new(),
             timespan_secs,
             condition,
@@ -143,7 +185,37 @@ impl<'s> Correlation<'s> {
             hold: None,
             lower: None,
             escalate: Vec::new(),
+            raises: true,
+            feeds_secs: None,
         }
+    }
+
+    /// Every way to a detection, in the order of what is counted.
+    fn routes(&self) -> impl Iterator<Item = &Route<'s>> {
+        self.feeds.iter().flat_map(|feed| &feed.routes)
+    }
+
+    /// The hits that what stands at `place` among its `rules` is met by.
+    pub(super) fn hits_of(&self, place: usize) -> Range<usize> {
+        let before = self.feeds.iter().take(place).map(|feed| feed.routes.len()).sum();
+        let own = self.feeds.get(place).map_or(0, |feed| feed.routes.len());
+        before..before + own
+    }
+
+    /// A hit for each way to a detection.
+    fn hits(&self, groups: Vec<Vec<Field>>, of: &Counted) -> Vec<Hit> {
+        let mut groups = groups.into_iter();
+        let mut hits = Vec::new();
+        for feed in &self.feeds {
+            for route in &feed.routes {
+                let Some(hit) = route.detected.hit(groups.next().unwrap_or_default()) else { continue };
+                let beginning = counts_one_by_one(of, hits.len());
+                let through = Through { rule: Arc::clone(&feed.document.id), beginning };
+                let through = feed.is_correlation().then_some(through);
+                hits.push(Hit { through, ..hit });
+            }
+        }
+        hits
     }
 
     fn kind(&self) -> Option<Type> {
@@ -174,11 +246,11 @@ impl<'s> Correlation<'s> {
         secs
     }
 
-    /// The fields with these names, for each detection; nothing when one of them is wrong.
+    /// The fields with these names, for each hit; nothing when one of them is wrong.
     pub(super) fn fields(&self, names: &[(String, &Node)]) -> Option<Vec<Vec<Field>>> {
-        let each = self.feeds.iter().map(|feed| {
-            let found: Vec<Field> =
-                names.iter().filter_map(|(name, at)| self.field(name, at, feed)).collect();
+        let ways = self.feeds.iter().flat_map(|feed| feed.routes.iter().map(move |route| (feed, route)));
+        let each = ways.map(|way| {
+            let found: Vec<Field> = names.iter().filter_map(|(name, at)| self.field(name, at, way)).collect();
             (found.len() == names.len()).then_some(found)
         });
         // Collected before it is judged, so that every wrong name is reported.
@@ -186,8 +258,8 @@ impl<'s> Correlation<'s> {
         each.into_iter().collect()
     }
 
-    /// The field with this name, or this alias, for one detection.
-    pub(super) fn field(&self, name: &str, at: &Node, feed: &Detected<'_>) -> Option<Field> {
+    /// The field with this name, or this alias, for one way to a detection.
+    fn field(&self, name: &str, at: &Node, (feed, route): (&Feed<'s>, &Route<'s>)) -> Option<Field> {
         let alias = self.aliases.iter().find(|alias| alias.name == name);
         let of_feed = |alias: &Alias<'s>| {
             let mut fields = alias.fields.iter();
@@ -198,7 +270,7 @@ impl<'s> Correlation<'s> {
             // An alias without this detection is reported where it stands.
             Some(alias) => of_feed(alias)?,
         };
-        match field_in(&name, &feed.source) {
+        match field_in(&route.resolved(&name), &route.detected.source) {
             Ok(field) => Some(field),
             Err(remedy) => {
                 self.document.problems.add(at, format!("unknown field `{name}`"), remedy);
@@ -248,8 +320,24 @@ impl<'s> Correlation<'s> {
     }
 }
 
-/// The detections a correlation names; each that cannot be used is reported.
-fn feeds<'s>(document: &Document<'s>, table: &Table<'s>, scope: &Scope<'s>) -> Vec<&'s Detected<'s>> {
+/// Whether what a hit stands for is counted, so that an event at which it only goes on is none more.
+fn counts_one_by_one(of: &Counted, hit: usize) -> bool {
+    match of {
+        Counted::Events => true,
+        Counted::Ordered(steps) => {
+            steps.iter().any(|step| step.hits >> hit & 1 == 1 && step.of.is_none() && step.at_least > 1)
+        }
+        Counted::Matching(_)
+        | Counted::Distinct(_)
+        | Counted::All(_)
+        | Counted::Sum(_)
+        | Counted::Average(_)
+        | Counted::Percentile(..) => false,
+    }
+}
+
+/// What a correlation names; what cannot be used is reported.
+fn feeds<'s>(document: &Document<'s>, table: &Table<'s>, scope: &Scope<'s>) -> Vec<Feed<'s>> {
     let mut places: Vec<usize> = Vec::new();
     let names = table.texts("rules");
     if names.is_empty() {
@@ -268,16 +356,33 @@ fn feeds<'s>(document: &Document<'s>, table: &Table<'s>, scope: &Scope<'s>) -> V
             places.push(place);
         }
     }
-    places.into_iter().filter_map(|place| scope.detected(place)).collect()
+    let feed = |place| {
+        let document = scope.documents.get(place)?;
+        Some(Feed { document, routes: chain::routes(place, scope) })
+    };
+    let feeds: Vec<Feed<'s>> = places.into_iter().filter_map(feed).collect();
+    if feeds.iter().map(|feed| feed.routes.len()).sum::<usize>() > ROUTES_MAX {
+        let at = table.get("rules").unwrap_or(table.node());
+        let message =
+            format!("more than {ROUTES_MAX} detections are counted here, each way to one by itself");
+        document.problems.add(at, message, "count fewer in one correlation");
+        return Vec::new();
+    }
+    feeds
 }
 
 fn is_usable(scope: &Scope<'_>, place: usize, at: &Node, document: &Document<'_>) -> bool {
     let Some(used) = scope.documents.get(place) else { return false };
     let (message, remedy) = match used.shape {
-        Shape::Correlation(_) => (
-            "a correlation of correlations is not evaluated",
-            "name the detections themselves; use temporal_ordered with `steps`, or keywatch.risk",
-        ),
+        Shape::Correlation(_) => {
+            let Some(broken) = chain::broken(place, document, scope) else {
+                let mut routes = chain::routes(place, scope).into_iter().peekable();
+                return routes.peek().is_some() && routes.all(|route| route.detected.matcher.is_some());
+            };
+            let (message, remedy) = broken.said();
+            document.problems.add(at, message, remedy);
+            return false;
+        }
         Shape::Risk(_) => ("a risk rule cannot be counted", "name the detections themselves"),
         Shape::Observed(_) => {
             ("a rule about sources has no events to count", "name the detections themselves")
@@ -291,6 +396,14 @@ fn is_usable(scope: &Scope<'_>, place: usize, at: &Node, document: &Document<'_>
     };
     document.problems.add(at, message, remedy);
     false
+}
+
+/// What the alias `name` of the correlation `document` stands for in `of`; none where it has no such
+/// alias. What is wrong with it is reported where the correlation is read.
+pub(super) fn aliased(document: &Document<'_>, name: &str, of: &Document<'_>) -> Option<String> {
+    let Shape::Correlation(correlation) = document.shape else { return None };
+    let Data::Map(entries) = &correlation.get("aliases")?.get(name)?.data else { return None };
+    entries.iter().find(|(rule, _)| rule.text().is_some_and(|rule| of.is_called(&rule)))?.1.text()
 }
 
 fn aliases<'s>(document: &Document<'s>, table: &Table<'s>) -> Vec<Alias<'s>> {

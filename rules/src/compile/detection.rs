@@ -53,7 +53,13 @@ impl<'s> Detected<'s> {
 
     /// Its events, counted apart by `group_by`.
     pub(super) fn hit(&self, group_by: Vec<Field>) -> Option<Hit> {
-        Some(Hit { rule: Arc::clone(&self.document.id), matcher: self.matcher?, novel: self.novel, group_by })
+        Some(Hit {
+            rule: Arc::clone(&self.document.id),
+            matcher: self.matcher?,
+            novel: self.novel,
+            through: None,
+            group_by,
+        })
     }
 
     pub(super) fn rule(&self, used: Use<'_>, scope: &Scope<'_>) -> Option<Rule> {
@@ -116,6 +122,8 @@ impl<'s> Detected<'s> {
             hold: None,
             lower: None,
             escalate: Vec::new(),
+            raises: true,
+            feeds_secs: None,
         };
         let count = match self.document.extension() {
             Some(table) => Extension { table, library, hits: 1 }.apply(count),

@@ -5,6 +5,7 @@
 //! remedy; rules come back only when there is none. Nothing here looks at events.
 
 mod book;
+mod chain;
 mod condition;
 mod correlation;
 mod detection;
@@ -81,6 +82,7 @@ fn rules(files: &[File<'_>]) -> RuleSet {
     let mut rules: Vec<Rule> =
         documents.iter().enumerate().filter_map(|(at, document)| rule(at, document, &scope, &uses)).collect();
     part_of::read(&scope, &mut rules);
+    chain::settle(&mut rules, &tables);
     // A condition that cannot be read may well mean the selections it leaves out.
     let whole = detected.iter().flatten().filter(|detected| detected.matcher.is_some());
     whole.for_each(|detected| detected.book.report_unused());
@@ -95,7 +97,7 @@ fn documents<'f>(file: &'f File<'_>) -> impl Iterator<Item = Document<'f>> {
 fn rule<'s>(at: usize, document: &'s Document<'s>, scope: &Scope<'s>, uses: &Uses<'s>) -> Option<Rule> {
     match document.shape {
         Shape::Detection => scope.detected(at).and_then(|detected| detected.rule(uses.of(at), scope)),
-        Shape::Correlation(correlation) => correlation::rule(document, correlation, scope),
+        Shape::Correlation(correlation) => correlation::rule(document, correlation, (scope, uses.of(at))),
         Shape::Risk(risk) => risk::rule(document, risk, scope),
         Shape::Observed(node) => observed::rule(document, node),
         Shape::Filter(_) | Shape::Unknown => None,

@@ -29,6 +29,11 @@ impl Tables {
         BaselineId(baselines.len() - 1)
     }
 
+    /// Why the matcher can never match: its log source is not ingested.
+    pub(super) fn blindness(&self, matcher: MatcherId) -> Option<String> {
+        self.matchers.borrow().get(matcher.0).and_then(|found| found.source().blindness())
+    }
+
     pub(super) fn into_parts(self) -> (Vec<Matcher>, Vec<Baseline>) {
         (self.matchers.into_inner(), self.baselines.into_inner())
     }
@@ -66,6 +71,11 @@ impl<'s> Scope<'s> {
             }
         }
         Self { documents, detected, tables, complete, names }
+    }
+
+    /// The place of the document with this name.
+    pub(super) fn place(&self, name: &str) -> Option<usize> {
+        self.names.get(name).copied()
     }
 
     pub(super) fn detected(&self, at: usize) -> Option<&'s Detected<'s>> {

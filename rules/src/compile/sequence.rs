@@ -2,6 +2,7 @@
 
 use super::correlation::Correlation;
 use super::fields::own;
+use crate::field::Field;
 use crate::matcher::parse_condition;
 use crate::problem::suggest;
 use crate::rule::{Condition, Counted, Op, Presence, Step};
@@ -17,7 +18,7 @@ pub(super) fn temporal(correlation: &Correlation<'_>) -> Option<Condition> {
         Some(node) if matches!(node.data, Data::Text(_)) => expression(correlation, node),
         Some(node) => counts_all(correlation, node).then_some(everything),
     };
-    presence.map(|presence| holds(Counted::All(presence)))
+    presence.map(|presence| holds(Counted::All(over_hits(presence, correlation))))
 }
 
 /// Detections that occur one after the other.
@@ -34,6 +35,25 @@ pub(super) fn ordered(correlation: &Correlation<'_>) -> Option<Condition> {
         correlation.document.problems.add(node, message, "remove the condition");
     }
     Some(holds(Counted::Ordered(steps)))
+}
+
+/// What is said of the rules a correlation names, said of its hits: a correlation among them occurs
+/// when one of its hits does.
+fn over_hits(presence: Presence, correlation: &Correlation<'_>) -> Presence {
+    let each = |all: Vec<Presence>| all.into_iter().map(|inner| over_hits(inner, correlation)).collect();
+    match presence {
+        Presence::Hit(place) => {
+            let mut hits: Vec<Presence> = correlation.hits_of(place).map(Presence::Hit).collect();
+            match hits.pop() {
+                Some(one) if hits.is_empty() => one,
+                last => Presence::Or(hits.into_iter().chain(last).collect()),
+            }
+        }
+        Presence::And(all) => Presence::And(each(all)),
+        Presence::Or(any) => Presence::Or(each(any)),
+        Presence::AtLeast(number, any) => Presence::AtLeast(number, each(any)),
+        Presence::Not(inner) => Presence::Not(Box::new(over_hits(*inner, correlation))),
+    }
 }
 
 fn holds(of: Counted) -> Condition {
@@ -201,7 +221,9 @@ fn holds_of_nothing(presence: &Presence) -> bool {
 /// What each step needs: one event, unless `keywatch.steps` says otherwise.
 fn steps(correlation: &Correlation<'_>) -> Option<Vec<Step>> {
     let problems = correlation.document.problems;
-    let mut steps = vec![Step { at_least: 1, of: None }; correlation.feeds.len()];
+    let mask = |place| correlation.hits_of(place).fold(0, |hits, hit| hits | 1 << hit);
+    let ordinary = |place| Step { hits: mask(place), at_least: 1, of: None };
+    let mut steps: Vec<Step> = (0..correlation.feeds.len()).map(ordinary).collect();
     let extension = correlation.document.extension();
     let Some(node) = extension.as_ref().and_then(|extension| extension.get("steps")) else {
         return Some(steps);
@@ -215,8 +237,8 @@ fn steps(correlation: &Correlation<'_>) -> Option<Vec<Step>> {
         let name = key.text().unwrap_or_default();
         let place = correlation.feeds.iter().position(|feed| feed.document.is_called(&name));
         if let Some(slot) = place.and_then(|place| steps.get_mut(place)) {
-            if let Some(step) = step(correlation, body) {
-                *slot = step;
+            if let Some((at_least, of)) = step(correlation, body) {
+                *slot = Step { hits: slot.hits, at_least, of };
             }
         } else if !known.contains(&name) {
             let known: Vec<&str> = known.iter().map(String::as_str).collect();
@@ -229,7 +251,8 @@ fn steps(correlation: &Correlation<'_>) -> Option<Vec<Step>> {
 
 const STEP: &str = "write `steps: {rule: {distinct: secrets.id, gte: 3}}`";
 
-fn step(correlation: &Correlation<'_>, body: &Node) -> Option<Step> {
+/// How many a step needs, and of what.
+fn step(correlation: &Correlation<'_>, body: &Node) -> Option<(u64, Option<Field>)> {
     let problems = correlation.document.problems;
     let table = Table::open(body, &["distinct", "gte"], problems)?;
     table.need("gte", STEP)?;
@@ -238,5 +261,5 @@ fn step(correlation: &Correlation<'_>, body: &Node) -> Option<Step> {
         Some(node) => Some(own(&table.text("distinct")?, node, problems)?),
         None => None,
     };
-    Some(Step { at_least, of })
+    Some((at_least, of))
 }

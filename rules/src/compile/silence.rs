@@ -35,7 +35,7 @@ pub(super) fn read(
         }
         let rule = Arc::clone(&document.id);
         let matcher = library.matcher(node)?;
-        Some(Hit { rule, matcher, novel: None, group_by: group_by.clone() })
+        Some(Hit { rule, matcher, novel: None, through: None, group_by: group_by.clone() })
     });
     if followed_by.is_some() && group_by.is_empty() {
         let remedy = "name what the two events share, as `per: [raw.request.id]`";

@@ -3,7 +3,9 @@
 use super::brief::{Brief, Who};
 use super::incident::{Incident, Member};
 use crate::rule::{Count, Counted, Rule};
-use keywatch_event::{Alert, AlertPrincipal, EVIDENCE_MAX, Evidence, Level, SECRETS_MAX, SecretRef, Why};
+use keywatch_event::{
+    Alert, AlertPrincipal, EVIDENCE_MAX, EventTime, Evidence, Level, SECRETS_MAX, SecretRef, Why,
+};
 use std::sync::Arc;
 
 /// Most new values a title names.
@@ -11,7 +13,8 @@ const NOTES_MAX: usize = 3;
 
 /// The alert of a counted incident.
 pub(crate) fn counted(rule: &Rule, count: &Count, incident: &Incident) -> Alert {
-    let members = &incident.members;
+    let members = &*all(incident);
+    let events = incident.events + incident.behind.len() as u64;
     let secrets = distinct_secrets(members);
     let opened_by = &incident.opened_by;
     let principal = common(members, |who| &who.principal).cloned();
@@ -20,17 +23,21 @@ pub(crate) fn counted(rule: &Rule, count: &Count, incident: &Incident) -> Alert 
     Alert {
         id: incident.id.clone(),
         rule: rule.id.to_string(),
-        title: title(rule, &secrets, principal.as_ref(), (incident.events, &notes)),
+        title: title(rule, &secrets, principal.as_ref(), (events, &notes)),
         level: incident.level,
         action: rule.action.clone(),
         opened_at: opened_by.time,
-        first_event_at: incident.first,
+        first_event_at: incident
+            .behind
+            .iter()
+            .map(|member| member.brief.time)
+            .fold(incident.first, EventTime::min),
         last_event_at: incident.last,
         provider: opened_by.who.provider,
         account: common(members, |who| &who.account).and_then(Clone::clone).map(String::from),
         store: common(members, |who| &who.store).and_then(Clone::clone).map(String::from),
-        events: incident.events,
-        evidence: evidence(incident),
+        events,
+        evidence: evidence(incident, members),
         why: why(rule, count, incident, (secrets.len(), &notes)),
         principal,
         source,
@@ -40,20 +47,29 @@ pub(crate) fn counted(rule: &Rule, count: &Count, incident: &Incident) -> Alert 
     }
 }
 
+/// Its events, and those that stand behind them where they were.
+fn all(incident: &Incident) -> Vec<&Member> {
+    let mut members: Vec<&Member> = incident.behind.iter().chain(&incident.members).collect();
+    if !incident.behind.is_empty() {
+        members.sort_by(|one, other| one.brief.order().cmp(&other.brief.order()));
+    }
+    members
+}
+
 /// The value all members share, if they do.
-fn common<T: PartialEq>(members: &[Member], of: impl Fn(&Who) -> &T) -> Option<&T> {
+fn common<'m, T: PartialEq>(members: &[&'m Member], of: impl Fn(&Who) -> &T) -> Option<&'m T> {
     let first = of(&members.first()?.brief.who);
     members.iter().all(|member| of(&member.brief.who) == first).then_some(first)
 }
 
-fn distinct_secrets(members: &[Member]) -> Vec<SecretRef<'static>> {
+fn distinct_secrets(members: &[&Member]) -> Vec<SecretRef<'static>> {
     let mut seen = hashbrown::HashSet::new();
     let all = members.iter().flat_map(|member| &*member.brief.secrets);
     all.filter(|secret| seen.insert(&*secret.id)).take(SECRETS_MAX).map(|secret| (**secret).clone()).collect()
 }
 
 /// What was new, each once, in the order it came.
-fn notes(members: &[Member]) -> Vec<Arc<str>> {
+fn notes(members: &[&Member]) -> Vec<Arc<str>> {
     let mut notes: Vec<Arc<str>> = Vec::new();
     for note in members.iter().filter_map(|member| member.note.as_ref()) {
         if !notes.contains(note) {
@@ -64,8 +80,8 @@ fn notes(members: &[Member]) -> Vec<Arc<str>> {
 }
 
 /// The opening event always, then the earliest.
-fn evidence(incident: &Incident) -> Vec<Evidence> {
-    let mut chosen: Vec<&Arc<Brief>> = incident.members.iter().map(|member| &member.brief).collect();
+fn evidence(incident: &Incident, members: &[&Member]) -> Vec<Evidence> {
+    let mut chosen: Vec<&Arc<Brief>> = members.iter().map(|member| &member.brief).collect();
     chosen.sort_by(|a, b| a.order().cmp(&b.order()));
     let opener = chosen.iter().position(|member| member.id == incident.opened_by.id);
     if let Some(at) = opener.filter(|at| *at >= EVIDENCE_MAX) {
@@ -104,7 +120,7 @@ fn title(
 }
 
 fn why(rule: &Rule, count: &Count, incident: &Incident, (secrets, notes): (usize, &[Arc<str>])) -> Why {
-    let events = incident.events;
+    let events = incident.events + incident.behind.len() as u64;
     let (bound, learned) = &incident.bound;
     let named = format!("{events} event(s) naming {secrets} secret(s)");
     let new = match notes {

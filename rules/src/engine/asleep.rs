@@ -12,7 +12,7 @@
 use super::brief::Brief;
 use super::words::Said;
 use crate::field::{Field, Normal};
-use crate::rule::{Condition, Count, Counted, Op, Presence};
+use crate::rule::{Condition, Count, Counted, Op, Presence, Step};
 use keywatch_event::EventTime;
 use std::sync::Arc;
 
@@ -113,7 +113,10 @@ impl Wakes {
         let when = match of {
             Counted::Events => When::Events(needed()?),
             Counted::Distinct(_) => When::Values(needed()?),
-            Counted::Ordered(steps) => When::Hits((0..steps.len()).fold(0, |all, hit| all | 1 << hit)),
+            Counted::Ordered(steps) if steps.iter().all(|step| step.hits.is_power_of_two()) => {
+                When::Hits(steps.iter().fold(0, |all, step| all | step.hits))
+            }
+            Counted::Ordered(steps) => When::Present(one_of_each(steps)),
             Counted::All(presence) if is_monotone(presence) => When::Present(presence.clone()),
             Counted::All(_)
             | Counted::Matching(_)
@@ -165,6 +168,13 @@ fn least(bounds: &[(Op, f64)]) -> Option<usize> {
     )]
     let whole = (2.0..4e9).contains(&least).then_some(least as usize);
     whole
+}
+
+/// A hit of each step.
+fn one_of_each(steps: &[Step]) -> Presence {
+    let hits =
+        |step: &Step| (0..BITS_MAX).filter(|hit| step.hits >> hit & 1 == 1).map(Presence::Hit).collect();
+    Presence::And(steps.iter().map(|step| Presence::Or(hits(step))).collect())
 }
 
 /// Whether it stays true when more occurs.

@@ -1,7 +1,7 @@
 //! How the engine keeps its memory within its limits, and what it hands over to be stored.
 
-use super::{Engine, Gauges, Known, State};
-use crate::rule::Kind;
+use super::{Baselines, Engine, Gauges, Stage, State};
+use crate::rule::{Kind, RuleSet};
 use keywatch_event::{EventTime, Learned};
 
 impl Engine {
@@ -12,7 +12,7 @@ impl Engine {
         if self.gauges.entries > self.settings.entries_max {
             self.make_room();
         }
-        let learned = self.states.iter().map(State::gauges).chain(self.baselines.iter().map(known_gauges));
+        let learned = self.states.iter().map(State::gauges).chain([known_gauges(&self.baselines)]);
         let entries = Gauges {
             entries: self.gauges.entries,
             entries_evicted: self.gauges.entries_evicted,
@@ -41,7 +41,8 @@ impl Engine {
     }
 
     fn held(&self) -> usize {
-        self.states.iter().map(State::entries).sum()
+        let stages = self.stages.iter().map(Stage::len);
+        self.states.iter().map(State::entries).chain(stages).sum()
     }
 
     fn seal(&mut self, floor: EventTime) {
@@ -49,6 +50,11 @@ impl Engine {
         for (rule, state) in self.rules.rules.iter().zip(&mut self.states) {
             if let (Kind::Count(count), State::Count(state)) = (&rule.kind, state) {
                 state.seal(count, floor);
+            }
+        }
+        for (at, stage) in self.dispatch.chains.counted().zip(&mut self.stages) {
+            if let Some(Kind::Count(count)) = self.rules.rules.get(at).map(|rule| &rule.kind) {
+                stage.seal(count, floor);
             }
         }
     }
@@ -62,6 +68,7 @@ impl Engine {
                 shed += state.shed(count, (target, held));
             }
         }
+        shed += self.stages.iter_mut().map(|stage| stage.shed((target, held))).sum::<usize>();
         self.gauges.entries_evicted += shed as u64;
         self.gauges.entries = self.held();
     }
@@ -71,10 +78,7 @@ impl Engine {
         if !self.settings.writes_learned {
             return Vec::new();
         }
-        let mut learned = Vec::new();
-        for (spec, known) in self.rules.baselines.iter().zip(&mut self.baselines) {
-            learned.extend(known.take_learned(&spec.rule));
-        }
+        let mut learned = self.baselines.take_learned(&self.rules.baselines);
         for (rule, state) in self.rules.rules.iter().zip(&mut self.states) {
             match state {
                 State::Count(state) => learned.extend(state.lag.get_mut().take_learned(&rule.id)),
@@ -87,9 +91,7 @@ impl Engine {
 
     /// Gives one piece of learned state back to whom it belongs.
     pub(super) fn restore_learned(&mut self, learned: &Learned) {
-        for (spec, known) in self.rules.baselines.iter().zip(&mut self.baselines) {
-            known.restore(&spec.rule, learned);
-        }
+        self.baselines.restore(&self.rules.baselines, learned);
         for (rule, state) in self.rules.rules.iter().zip(&mut self.states) {
             match state {
                 State::Count(state) => state.lag.get_mut().restore(&rule.id, learned),
@@ -105,6 +107,7 @@ impl Gauges {
         Self {
             entries: self.entries + other.entries,
             principals: self.principals + other.principals,
+            learned_bytes: self.learned_bytes + other.learned_bytes,
             entries_evicted: self.entries_evicted + other.entries_evicted,
             principals_evicted: self.principals_evicted + other.principals_evicted,
             beyond_memory: self.beyond_memory + other.beyond_memory,
@@ -113,9 +116,31 @@ impl Gauges {
     }
 }
 
-fn known_gauges(known: &Known) -> Gauges {
+/// The bytes of all baselines together and of each learned threshold, of so many in all.
+pub(super) fn shares(rules: &RuleSet, bytes_max: usize) -> (usize, usize) {
+    let lagged = |kind: &Kind| matches!(kind, Kind::Count(count) if count.lagged.is_some());
+    let lags = rules.rules.iter().filter(|rule| lagged(&rule.kind)).count();
+    let baselines = bytes_max / 4 * 3;
+    (baselines, (bytes_max - baselines) / lags.max(1))
+}
+
+/// By rule: how many it forgot because of the limit.
+pub(super) fn forgotten<'e>(
+    rules: &'e RuleSet,
+    known: &'e Baselines,
+    states: &'e [State],
+) -> impl Iterator<Item = (&'e str, u64)> {
+    let baselines = rules.baselines.iter().enumerate();
+    let baselines = baselines.map(|(at, spec)| (&*spec.rule, known.evicted_of(at)));
+    let states = rules.rules.iter().zip(states);
+    let states = states.map(|(rule, state)| (&*rule.id, state.gauges().principals_evicted));
+    baselines.chain(states).filter(|(_, evicted)| *evicted > 0)
+}
+
+fn known_gauges(known: &Baselines) -> Gauges {
     Gauges {
         principals: known.len(),
+        learned_bytes: known.bytes(),
         principals_evicted: known.evicted(),
         unreadable: known.unreadable(),
         ..Gauges::default()

@@ -1,30 +1,28 @@
 //! What one counting rule remembers, and how an event changes it.
 
-use super::alerts;
+mod room;
+mod sweeping;
+
 use super::asleep::{Asleep, Light, Taken, Usual, Wakes};
 use super::backlog::Backlog;
 use super::brief::Brief;
-use super::entry::{Asks, Digests, Entry, Part, Plays, Reading, Role, combined, values_hash};
+use super::chain::{Chained, Whereabouts};
+use super::entry::{Asks, Digests, Entry, Part, Plays, Reading, combined};
 use super::explain::Explanations;
 use super::group::{Arrival, Change, Group, Sweep};
 use super::lagged::{Lag, Measured};
 use super::lives::Lives;
+use super::stage::Stage;
 use super::words::Name;
-use super::{Context, Gauges};
+use super::{Context, Dispatch, Gauges};
 use crate::Surroundings;
-use crate::rule::{Count, Hold, Rule};
+use crate::rule::{Count, Hold, Kind, Rule, RuleSet};
 use hashbrown::HashMap;
 use hashbrown::hash_map::Entry as Cell;
 use keywatch_event::{EventTime, Level};
 use std::cell::RefCell;
 use std::sync::Arc;
-
-/// How many entries of sleeping groups take the memory of one that is awake, about 600 bytes: alone
-/// in its group one takes about 180, besides the brief that rules share.
-const LIGHT: usize = 3;
-/// How many entries of the backlog take that. One takes about 60, but where each is by somebody else
-/// the briefs are what fills memory.
-const USUAL: usize = 3;
+use sweeping::{day_of, hold_key, swept};
 
 /// What one counting rule remembers.
 #[derive(Debug)]
@@ -40,6 +38,9 @@ pub(crate) struct CountState {
     explanations: Explanations,
     lives: Lives,
     pub(crate) lag: RefCell<Lag>,
+    /// Groups that are awake of events that come through other rules, and their names.
+    places: Whereabouts,
+    names: HashMap<u64, Box<str>>,
     /// Entries of groups that are awake, and of those that sleep.
     awake: usize,
     asleep: usize,
@@ -59,6 +60,21 @@ pub(crate) struct Counting<'r> {
     pub(crate) rule: &'r Rule,
     pub(crate) count: &'r Count,
     pub(crate) asks: &'r Asks,
+    pub(crate) chained: Chained<'r>,
+}
+
+impl<'r> Counting<'r> {
+    /// The rule at that place; `None` when it does not count.
+    pub(crate) fn of(
+        rules: &'r RuleSet,
+        dispatch: &'r Dispatch,
+        at: usize,
+        stages: &'r [Stage],
+    ) -> Option<Self> {
+        let rule = rules.rules.get(at)?;
+        let Kind::Count(count) = &rule.kind else { return None };
+        Some(Self { rule, count, asks: dispatch.asks(at)?, chained: dispatch.chains.chained(at, stages) })
+    }
 }
 
 /// What an event did to a rule.
@@ -83,6 +99,8 @@ impl CountState {
             explanations: Explanations::default(),
             lives: Lives::default(),
             lag: RefCell::new(lag),
+            places: Whereabouts::default(),
+            names: HashMap::new(),
             awake: 0,
             asleep: 0,
             floor: None,
@@ -154,6 +172,7 @@ impl CountState {
                 Arrival::Beyond => effect.beyond += 1,
                 Arrival::Swept(level) => effect.raised = effect.raised.max(level),
             }
+            self.note_place(counting, part, brief, *group);
             self.look_at_neighbours(counting, part, brief.time, *group);
         }
         effect
@@ -257,12 +276,43 @@ impl CountState {
         self.awake += entries.len();
         let entry = |light| Entry::awakened(light, (count, counting.asks), around, digests);
         let entries: Vec<Entry> = entries.into_iter().map(entry).collect();
+        let chained = entries.iter().filter(|entry| counting.chained.comes_through(entry.hits));
+        for entry in chained {
+            self.places.note(&entry.brief, name.hash);
+            self.names.entry(name.hash).or_insert_with(|| name.text.into());
+        }
         let known = (&self.explanations, &self.lives, &self.lag);
         let group = swept(counting, name, known, |sweep| Group::woken(count, entries, sealed, sweep));
         if group.dirty {
             self.dirty.push((name.text.into(), name.hash));
         }
         *slot = Slot::Awake(Box::new(group));
+    }
+
+    /// Remembers where an event is that another rule may count otherwise later. A group that sleeps has
+    /// too little in it even when all of that counts.
+    fn note_place(&mut self, counting: Counting<'_>, part: &Part, brief: &Brief, name: Name<'_>) {
+        if counting.chained.comes_through(part.hits)
+            && matches!(self.groups.get(&name.hash), Some(Slot::Awake(_)))
+        {
+            self.places.note(brief, name.hash);
+            self.names.entry(name.hash).or_insert_with(|| name.text.into());
+        }
+    }
+
+    /// Other rules count these events otherwise than before.
+    pub(crate) fn look_again_at(&mut self, counting: Counting<'_>, changed: &[Arc<Brief>]) {
+        let mut from: HashMap<u64, EventTime> = HashMap::new();
+        for brief in changed {
+            for group in self.places.of(brief).iter() {
+                let earliest = from.entry(*group).or_insert(brief.time);
+                *earliest = brief.time.min(*earliest);
+            }
+        }
+        for (hash, time) in from {
+            let Some(text) = self.names.get(&hash).cloned() else { continue };
+            self.look_again(counting, Name { text: &text, hash }, time);
+        }
     }
 
     /// Changes a group that is awake; `None` when there is none.
@@ -353,165 +403,9 @@ impl CountState {
             if let Some(Slot::Awake(group)) = self.groups.get_mut(hash) {
                 let known = (&self.explanations, &self.lives, &self.lag);
                 swept(counting, Name { text, hash: *hash }, known, |sweep| group.finish(sweep));
-                group.changes(tell);
+                let floor = self.floor;
+                group.changes(&|incident| counting.chained.behind_all(incident, floor), tell);
             }
         }
     }
-
-    /// What is held, in entries of groups that are awake.
-    pub(crate) fn len(&self) -> usize {
-        let light = (self.asleep + self.explanations.len()).div_ceil(LIGHT);
-        self.awake + light + self.backlog.len().div_ceil(USUAL)
-    }
-
-    /// What is learned, and what of it had to go.
-    pub(crate) fn gauges(&self) -> Gauges {
-        let lag = self.lag.borrow();
-        Gauges {
-            principals: lag.len(),
-            principals_evicted: lag.evicted(),
-            unreadable: lag.unreadable(),
-            ..Gauges::default()
-        }
-    }
-
-    pub(crate) fn seal(&mut self, count: &Count, floor: EventTime) {
-        self.floor = self.floor.max(Some(floor));
-        // No entry that may still come has them in its window.
-        self.backlog.forget_before(floor.plus_secs(-count.timespan_secs));
-        self.groups.retain(|_, slot| match slot {
-            Slot::Asleep(group) => {
-                group.seal(floor, count.timespan_secs);
-                group.len() > 0
-            }
-            Slot::Awake(group) => {
-                group.seal(floor, count);
-                group.dirty || !group.is_empty()
-            }
-        });
-        self.explanations.forget_before(floor.secs() - count.timespan_secs);
-        self.recount();
-    }
-
-    fn recount(&mut self) {
-        (self.awake, self.asleep) = (0, 0);
-        for slot in self.groups.values() {
-            match slot {
-                Slot::Asleep(group) => self.asleep += group.len(),
-                Slot::Awake(group) => self.awake += group.len(),
-            }
-        }
-    }
-
-    /// Lets entries and explanations go until the share `part` of `of` is left: of the backlog
-    /// the oldest, of the others groups of one entry first,
-    /// those without an open incident before the others and the oldest before the newer, because
-    /// a real attack has more than one; then the oldest of the others. How many went.
-    pub(crate) fn shed(&mut self, count: &Count, (part, of): (usize, usize)) -> usize {
-        let explained = self.explanations.shed(self.explanations.len() * part / of.max(1));
-        let usual = self.backlog.shed(self.backlog.len() * part / of.max(1));
-        let before = self.awake + self.asleep;
-        let target = before * part / of.max(1);
-        self.shed_singles(target, |slot| match slot {
-            Slot::Asleep(_) => true,
-            Slot::Awake(group) => group.latest().is_some_and(|time| !group.is_open(time, count)),
-        });
-        self.shed_singles(target, |_| true);
-        let held = self.awake + self.asleep;
-        if held > target {
-            let keep = |len: usize| (len * target / held).max(1);
-            for slot in self.groups.values_mut() {
-                match slot {
-                    Slot::Asleep(group) => group.shed(keep(group.len())),
-                    Slot::Awake(group) => _ = group.shed(keep(group.len()), count),
-                }
-            }
-            self.recount();
-            // Each of the others is down to a few, and may be one of very many.
-            self.shed_singles(target, |_| true);
-        }
-        explained + usual + before.saturating_sub(self.awake + self.asleep)
-    }
-
-    /// Lets the oldest groups of one entry go, of those that may.
-    fn shed_singles(&mut self, target: usize, may_go: impl Fn(&Slot) -> bool) {
-        let single = |slot: &Slot| slot.is_single() && may_go(slot);
-        let singles = self.groups.values().filter(|slot| single(slot));
-        let mut latest: Vec<EventTime> = singles.filter_map(Slot::latest).collect();
-        let excess = (self.awake + self.asleep).saturating_sub(target).min(latest.len());
-        if excess == 0 {
-            return;
-        }
-        let (_, bound, _) = latest.select_nth_unstable(excess - 1);
-        let bound = *bound;
-        self.groups.retain(|_, slot| !single(slot) || slot.latest().is_none_or(|time| time > bound));
-        self.recount();
-    }
-}
-
-impl Slot {
-    fn is_single(&self) -> bool {
-        match self {
-            Self::Asleep(group) => group.len() == 1,
-            Self::Awake(group) => group.len() == 1 && !group.dirty,
-        }
-    }
-
-    fn latest(&self) -> Option<EventTime> {
-        match self {
-            Self::Asleep(group) => group.latest(),
-            Self::Awake(group) => group.latest(),
-        }
-    }
-}
-
-/// Runs `work` with what a sweep of the group needs to know.
-fn swept<T>(
-    counting: Counting<'_>,
-    group: Name<'_>,
-    (explanations, lives, lag): (&Explanations, &Lives, &RefCell<Lag>),
-    work: impl FnOnce(&Sweep<'_>) -> T,
-) -> T {
-    let Counting { rule, count, .. } = counting;
-    let explained = |entry: &Entry| match (&count.hold, &entry.role) {
-        (Some(hold), Role::Waiting(key)) => explanations.explains(hold, *key, entry.brief.time.secs()),
-        _ => false,
-    };
-    let level = |entry: &Entry| alerts::lowered(rule, count, own(count, lives, &entry.brief));
-    let bound = |time: EventTime| learned_bound(count, &lag.borrow(), group, time);
-    let observe = |time: EventTime, value: f64, alerted: bool| {
-        if let Some(lagged) = &count.lagged {
-            lag.borrow_mut().observe(lagged, group, day_of(time), Measured { value, alerted });
-        }
-    };
-    work(&Sweep { rule, count, explained: &explained, level: &level, bound: &bound, observe: &observe })
-}
-
-/// What the group's past says must be met on that day; `None` when the rule's own bound is all
-/// there is.
-fn learned_bound(count: &Count, lag: &Lag, group: Name<'_>, time: EventTime) -> Option<(f64, String)> {
-    let lagged = count.lagged.as_ref()?;
-    let fixed = count.condition.bounds.first().map_or(0.0, |(_, bound)| *bound);
-    match lag.bound(lagged, group, day_of(time), fixed) {
-        (bound, Some(words)) => Some((bound, words)),
-        (_, None) if lagged.silent => Some((f64::INFINITY, "too few days are known".to_owned())),
-        (_, None) => None,
-    }
-}
-
-/// Days since 1970 in UTC.
-fn day_of(time: EventTime) -> i32 {
-    i32::try_from(time.secs().div_euclid(86_400)).unwrap_or(i32::MAX)
-}
-
-fn hold_key(hold: &Hold, context: &Context<'_, '_>) -> u64 {
-    values_hash(hold.on.iter(), context.view)
-}
-
-fn own(count: &Count, lives: &Lives, brief: &Brief) -> bool {
-    let Some(lower) = &count.lower else { return false };
-    let own = |secret: &str| {
-        lives.is_own_and_fresh(secret, &brief.who.principal.id, brief.time.secs(), lower.within_secs)
-    };
-    !brief.secrets.is_empty() && brief.secrets.iter().all(|secret| own(&secret.id))
 }

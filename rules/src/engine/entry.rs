@@ -21,6 +21,9 @@ pub(crate) struct Entry {
     pub(crate) brief: Arc<Brief>,
     /// Which of the rule's hits it matched: bit n for hit n.
     pub(crate) hits: u64,
+    /// Which of them count, when it was last swept: all, but for those that come through a rule whose
+    /// condition is not met at it.
+    pub(crate) live: u64,
     /// One per set of incident key fields.
     pub(crate) keys: Few<Key>,
     /// What the event adds to the rule's condition, to each further condition and to each
@@ -137,7 +140,31 @@ impl Entry {
             shares: attach.map(|(at, attach)| gauge.shared(at, &attach.on)).collect(),
             brief,
             hits: part.hits,
+            live: part.hits,
             role,
+            note: part.note.clone(),
+            owner: None,
+            counted: false,
+        }
+    }
+
+    /// An entry of a rule that others count: it makes no incidents.
+    pub(crate) fn of_stage(
+        brief: Arc<Brief>,
+        (count, asks): (&Count, &Asks),
+        reading: &Reading<'_, '_>,
+        part: &Part,
+    ) -> Self {
+        let gauge = Gauge { reading, asks, part };
+        let measured = count.measured().enumerate().take(1 + count.any.len());
+        Self {
+            keys: Few::None,
+            facts: measured.map(|(at, of)| gauge.fact(at, of)).collect(),
+            shares: Few::None,
+            brief,
+            hits: part.hits,
+            live: part.hits,
+            role: Role::Hit,
             note: part.note.clone(),
             owner: None,
             counted: false,
@@ -162,7 +189,7 @@ impl Entry {
     }
 
     pub(crate) fn has_hit(&self, hit: usize) -> bool {
-        self.hits >> hit & 1 == 1
+        self.live >> hit & 1 == 1
     }
 
     pub(crate) fn shares_base(&self, other: &Self) -> bool {

@@ -65,6 +65,8 @@ enum Act {
 pub(crate) struct Sweep<'s> {
     pub(crate) rule: &'s Rule,
     pub(crate) count: &'s Count,
+    /// Which hits of an entry count.
+    pub(crate) live: &'s dyn Fn(&Entry) -> u64,
     /// Whether a waiting entry is explained after all.
     pub(crate) explained: &'s dyn Fn(&Entry) -> bool,
     /// The level one entry has by itself.
@@ -116,7 +118,8 @@ impl Group {
             return Arrival::Beyond;
         }
         let entry = Box::new(entry);
-        let entry = if at < self.swept() { self.slip_in(at, entry, sweep) } else { Some(entry) };
+        let may_slip_in = at < self.swept() && !sweep.count.is_chained();
+        let entry = if may_slip_in { self.slip_in(at, entry, sweep) } else { Some(entry) };
         if let Some(entry) = entry {
             self.wind_back(at, sweep.count);
             self.entries.insert(at, entry);
@@ -306,6 +309,7 @@ impl Group {
 
     fn step(&mut self, at: usize, sweep: &Sweep<'_>) -> Act {
         let Some(entry) = self.entries.get_mut(at) else { return Act::Nothing };
+        entry.live = (sweep.live)(entry);
         entry.counted = sweep.counts(entry);
         if entry.counted {
             self.window.forward(&self.entries, at, sweep.count.timespan_secs);
@@ -436,8 +440,8 @@ impl Sweep<'_> {
     fn counts(&self, entry: &Entry) -> bool {
         match entry.role {
             Role::Attached(..) => false,
-            Role::Hit => true,
-            Role::Waiting(_) => !(self.explained)(entry),
+            Role::Hit => entry.live != 0,
+            Role::Waiting(_) => entry.live != 0 && !(self.explained)(entry),
         }
     }
 

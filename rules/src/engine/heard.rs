@@ -64,7 +64,8 @@ impl Audiences {
 
 impl Heard {
     fn of(dispatch: &Dispatch, rules: &RuleSet, found: &Found) -> Self {
-        let listening = listeners(&dispatch.rules, found);
+        let mut listening = listeners(&dispatch.rules, found);
+        dispatch.chains.put_in_order(&mut listening);
         let baselines = listeners(&dispatch.baselines, found);
         let mut words = Vec::new();
         let mut make = |which: Combination| {

@@ -36,6 +36,8 @@ pub(crate) struct Incident {
     pub(crate) members: Vec<Member>,
     /// How many events there are in all.
     pub(crate) events: u64,
+    /// Events for which rules in between met their conditions at its own, when it was last told of.
+    pub(crate) behind: Vec<Member>,
     /// Event time of the earliest member that is not attached.
     pub(crate) first: EventTime,
     /// Event time of the latest such member.
@@ -97,6 +99,12 @@ pub(crate) struct Undo {
 }
 
 impl Member {
+    /// An event that stands behind others.
+    pub(crate) fn behind(entry: &Entry) -> Self {
+        let (brief, note) = (Arc::clone(&entry.brief), entry.note.clone());
+        Self { brief, note, weighs: Box::default(), shares: Few::None }
+    }
+
     /// The entry as a member, of whose facts the first `conditions` are no escalation's.
     fn of(entry: &Entry, conditions: usize) -> Self {
         Self {
@@ -117,6 +125,7 @@ impl Incident {
             opened_by: Arc::clone(&entry.brief),
             members: Vec::new(),
             events: 0,
+            behind: Vec::new(),
             first: entry.brief.time,
             last: entry.brief.time,
             observed,
@@ -314,7 +323,8 @@ impl Incident {
     /// Stands for which events it has: two sets of them differ in it but for chance.
     pub(crate) fn print(&self) -> u64 {
         let mut hasher = std::hash::DefaultHasher::new();
-        self.members.iter().for_each(|member| member.brief.id.hash(&mut hasher));
+        let events = self.members.iter().chain(&self.behind);
+        events.for_each(|member| member.brief.id.hash(&mut hasher));
         hasher.finish()
     }
 

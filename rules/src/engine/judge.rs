@@ -1,10 +1,10 @@
 //! How one event is judged by every rule to whom it means something.
 
 use super::alerts;
-use super::baseline::{Judgement, Print, Raised, Sight, Value};
+use super::baseline::{Judgement, Looked, Of, Print, Raised, Sight, Value};
 use super::brief::Brief;
 use super::count::{CountState, Counting, Effect};
-use super::entry::{Part, blanks_combined};
+use super::entry::{Part, Plays, blanks_combined};
 use super::group::Change;
 use super::heard::{Heard, Hearing};
 use super::verdicts::Verdicts;
@@ -106,8 +106,8 @@ impl Engine {
         for (at, (rule, state)) in rules.rules.iter().zip(&mut self.states).enumerate() {
             match (&rule.kind, state) {
                 (Kind::Count(count), State::Count(state)) => {
-                    let Some(asks) = self.dispatch.asks(at) else { continue };
-                    let counting = Counting { rule, count, asks };
+                    let counting = Counting::of(&rules, &self.dispatch, at, &self.stages);
+                    let Some(counting) = counting else { continue };
                     state.changes(counting, &mut |change| verdicts.change(batch, (rule, count), change));
                 }
                 (Kind::Silence(silence), State::Silence(quiet)) => {
@@ -183,7 +183,11 @@ impl Case<'_, '_> {
                 }
                 None
             }
-            Kind::Count(count) => self.count(hearing, (rule, count), novelties),
+            Kind::Count(count) if count.feeds_secs.is_none() => self.count(hearing, (rule, count), novelties),
+            Kind::Count(count) => {
+                self.feed(hearing, (rule, count), novelties);
+                count.raises.then(|| self.count(hearing, (rule, count), novelties)).flatten()
+            }
             // What waited was stored as such; of an event that is told again it is not known whether
             // its follower is told again too.
             Kind::Silence(silence) if self.said.is_some() && silence.followed_by.is_some() => None,
@@ -204,9 +208,10 @@ impl Case<'_, '_> {
         (rule, count): (&Rule, &Count),
         novelties: &Novelties,
     ) -> Option<Level> {
-        let counting = Counting { rule, count, asks: self.dispatch.asks(hearing.rule)? };
         if let Some(secs) = hearing.witnessed_secs {
-            if let Some(State::Count(state)) = self.engine.states.get_mut(hearing.rule) {
+            let engine = &mut *self.engine;
+            let counting = Counting::of(&engine.rules, self.dispatch, hearing.rule, &engine.stages)?;
+            if let Some(State::Count(state)) = engine.states.get_mut(hearing.rule) {
                 state.witness(counting, self.context);
             }
             if secs > 0 {
@@ -217,7 +222,9 @@ impl Case<'_, '_> {
         let plays = CountState::plays(count, self.context, hits)?;
         let part = Part { hits, plays, note: novelties.note(count), adds: hearing.adds };
         let brief = self.brief();
-        let Some(State::Count(state)) = self.engine.states.get_mut(hearing.rule) else { return None };
+        let engine = &mut *self.engine;
+        let counting = Counting::of(&engine.rules, self.dispatch, hearing.rule, &engine.stages)?;
+        let Some(State::Count(state)) = engine.states.get_mut(hearing.rule) else { return None };
         let Effect { entered, raised, beyond } = state.take(counting, self.context, &part, &brief);
         self.engine.late_entries += u64::from(beyond);
         if entered {
@@ -227,6 +234,21 @@ impl Case<'_, '_> {
             self.verdicts.say(self.at, rule, level);
         }
         raised
+    }
+
+    /// Gives the event to a rule that others count.
+    fn feed(&mut self, hearing: &Hearing, (rule, count): (&Rule, &Count), novelties: &Novelties) {
+        let hits = hearing.hits | self.novel_hits(hearing, count, novelties);
+        if hits == 0 {
+            return;
+        }
+        let part = Part { hits, plays: Plays::Hit, note: novelties.note(count), adds: hearing.adds };
+        let brief = self.brief();
+        let met = self.engine.take_stage(hearing.rule, self.context, &part, &brief);
+        self.verdicts.matters(self.at, count.timespan_secs + count.feeds_secs.unwrap_or(0));
+        if met && !count.raises {
+            self.verdicts.say(self.at, rule, rule.level);
+        }
     }
 
     /// What is remembered of the event, made when the first rule keeps it.
@@ -262,14 +284,14 @@ impl Case<'_, '_> {
 
     fn judge_novelty(&mut self, specs: &[Baseline], baselines: &[usize]) -> Novelties {
         let mut novelties = Novelties(Vec::with_capacity(baselines.len()));
+        let (mut looked, known) = (Looked::default(), &self.engine.baselines);
         for at in baselines {
-            let (Some(spec), Some(known)) = (specs.get(*at), self.engine.baselines.get(*at)) else {
-                continue;
-            };
+            let Some(spec) = specs.get(*at) else { continue };
             if self.context.found.has(spec.events) {
-                let sights = Sights { context: self.context, dispatch: self.dispatch, said: (*at, spec) };
+                let of = Of { at: *at, spec };
+                let sights = Sights { context: self.context, dispatch: self.dispatch, of };
                 sights.each(&mut |sight| {
-                    novelties.0.push((*at, known.judge(spec, sight)));
+                    novelties.0.push((*at, known.judge(of, sight, &mut looked)));
                 });
             }
         }
@@ -295,23 +317,23 @@ impl Case<'_, '_> {
                 continue;
             }
             let (context, dispatch) = (self.context, self.dispatch);
-            let sights = Sights { context, dispatch, said: (*at, spec) };
-            let Some(known) = self.engine.baselines.get_mut(*at) else { continue };
+            let of = Of { at: *at, spec };
+            let sights = Sights { context, dispatch, of };
+            let known = &mut self.engine.baselines;
             let mut judged = judged.iter();
             if context.found.has(spec.events) {
                 sights.each(&mut |sight| {
                     if let Some((_, judgement)) = judged.next() {
-                        known.learn(spec, sight, judgement, raising.for_baseline(spec));
+                        known.learn(of, sight, judgement, raising.for_baseline(spec));
                     }
                     if raised > Raised::Nothing {
-                        known.hold(sight.per, sight.now_secs.saturating_add(HOLD_SECS));
+                        let now = sight.now_secs;
+                        known.hold(*at, sight.per, (now, now.saturating_add(HOLD_SECS)));
                     }
                 });
             }
             if taints {
-                sights.each(&mut |sight| {
-                    known.taint(sight.per, sight.value, sight.now_secs);
-                });
+                sights.each(&mut |sight| known.taint(*at, sight));
             }
         }
     }
@@ -319,19 +341,18 @@ impl Case<'_, '_> {
     /// Something high was raised: baselines that do not judge this event doubt what waits to be
     /// accepted for whom it is about.
     fn doubt(&mut self, specs: &[Baseline], judging: &[usize]) {
-        let engine = &mut *self.engine;
-        let others = specs.iter().zip(&mut engine.baselines).zip(&self.dispatch.sights).enumerate();
-        // Few baselines have anything that waits, and few kinds of `per` are not made already.
-        let others = others.filter(|(at, ((spec, known), _))| {
-            spec.accept_days > 0 && known.may_wait() && !judging.contains(at)
-        });
-        for (_, ((spec, known), (per, _))) in others {
+        let known = &mut self.engine.baselines;
+        for (at, (spec, (per, _))) in specs.iter().zip(&self.dispatch.sights).enumerate() {
+            // Few baselines have anything that waits, and few kinds of `per` are not made already.
+            if spec.accept_days == 0 || !known.may_wait(at) || judging.contains(&at) {
+                continue;
+            }
             if let Some(words) = self.context.words.of(*per) {
-                words.for_each(|said| known.raised_high(said.name));
+                words.for_each(|said| known.raised_high(at, said.name));
                 continue;
             }
             for per in blanks_combined(&spec.per, self.context.view) {
-                known.raised_high((&*per).into());
+                known.raised_high(at, (&*per).into());
             }
         }
     }
@@ -373,8 +394,7 @@ impl Raising {
 struct Sights<'s, 'v> {
     context: &'s Context<'s, 'v>,
     dispatch: &'s Dispatch,
-    /// The baseline, with its number.
-    said: (usize, &'s Baseline),
+    of: Of<'s>,
 }
 
 impl Sights<'_, '_> {
@@ -382,7 +402,7 @@ impl Sights<'_, '_> {
     /// nobody, one and the same; what is not told is never new, but the event still counts for
     /// how well its `per` is known.
     fn each(&self, visit: &mut dyn FnMut(&Sight<'_>)) {
-        let Self { context, dispatch, said: (at, spec) } = self;
+        let Self { context, dispatch, of: Of { at, spec } } = self;
         let now_secs = context.seen().event.time.secs();
         let exempt = spec.unless.is_some_and(|unless| context.found.has(unless));
         let Some((per, of)) = dispatch.sights.get(*at) else { return };
@@ -453,34 +473,5 @@ impl Count {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::Raising;
-    use crate::engine::baseline::Raised;
-    use crate::rule::Baseline;
-    use keywatch_event::Level;
-
-    #[track_caller]
-    fn check(raising: Raising, at_once: Raised, in_days: Raised) {
-        let text = "title: T\nlevel: medium\ndetection: {read: {class: secret.read}, condition: read}\nkeywatch: {first_seen: {of: [secrets.id]}}\n";
-        let set = crate::compile([("a.yml", text)]).unwrap_or_else(|problems| panic!("{problems:?}"));
-        let spec = Baseline { accept_days: 0, ..set.baselines[0].clone() };
-        assert_eq!(raising.for_baseline(&spec), at_once, "{raising:?}");
-        assert_eq!(raising.for_baseline(&Baseline { accept_days: 3, ..spec }), in_days, "{raising:?}");
-    }
-
-    #[test]
-    fn what_rules_with_a_past_of_their_own_raised_is_news_to_a_baseline_that_accepts_at_once() {
-        let (critical, nothing) = (Some(Level::Critical), Raising::default());
-        check(nothing, Raised::Nothing, Raised::Nothing);
-        check(Raising { novelty: critical, ..nothing }, Raised::Novelty, Raised::Novelty);
-        check(Raising { many: critical, ..nothing }, Raised::Novelty, Raised::High);
-        check(Raising { measure: critical, ..nothing }, Raised::Novelty, Raised::High);
-        check(Raising { measure: Some(Level::Warning), ..nothing }, Raised::Novelty, Raised::Other);
-        check(Raising { others: critical, measure: critical, ..nothing }, Raised::High, Raised::High);
-        check(
-            Raising { others: Some(Level::Warning), novelty: critical, ..nothing },
-            Raised::Other,
-            Raised::Other,
-        );
-    }
-}
+#[path = "judge_tests.rs"]
+mod tests;

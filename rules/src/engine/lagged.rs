@@ -26,8 +26,14 @@ const MARK: &str = "\u{1f}lagged ";
 #[derive(Debug)]
 pub(crate) struct Lag {
     groups: Shelf<Past>,
-    groups_max: usize,
+    bytes_max: usize,
+    /// As the limit counts them.
+    bytes: usize,
 }
+
+/// Bytes of a group beside its days: its slot in a table that is half full at worst, a name of some 60
+/// bytes, and 16 for each of two blocks of the allocator.
+const GROUP_BYTES: usize = 240;
 
 /// What was measured of a group.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -63,10 +69,9 @@ struct LearnedBound {
 }
 
 impl Lag {
-    /// Nothing known yet. Remembers at most `groups_max`; each takes about a kilobyte with 28
-    /// days.
-    pub(crate) fn new(groups_max: usize) -> Self {
-        Self { groups: Shelf::new(), groups_max: groups_max.max(1) }
+    /// Nothing known yet. Remembers at most `bytes_max`; a group takes about a kilobyte with 28 days.
+    pub(crate) fn new(bytes_max: usize) -> Self {
+        Self { groups: Shelf::new(), bytes_max, bytes: 0 }
     }
 
     /// The same for a run whose state nobody stores.
@@ -78,6 +83,11 @@ impl Lag {
     /// How many groups are known.
     pub(crate) fn len(&self) -> usize {
         self.groups.len()
+    }
+
+    /// Bytes they take, as the limit counts them.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
     }
 
     /// How many groups were forgotten because of the limit.
@@ -102,11 +112,15 @@ impl Lag {
         if !seen.value.is_finite() {
             return;
         }
-        if self.groups.len() >= self.groups_max && !self.groups.contains(group) {
-            self.make_room();
-        }
-        if self.groups.entry(group).observe(spec, day, seen) {
+        let past = self.groups.entry(group);
+        let before = past.bytes();
+        if past.observe(spec, day, seen) {
+            let after = past.bytes();
+            self.bytes = self.bytes + after - before;
             self.groups.changed(group);
+            if self.bytes > self.bytes_max {
+                self.make_room();
+            }
         }
     }
 
@@ -137,20 +151,35 @@ impl Lag {
     pub(crate) fn restore(&mut self, rule: &str, learned: &Learned) {
         let rest = learned.key.strip_prefix(rule).and_then(|rest| rest.strip_prefix(MARK));
         if let Some(group) = rest {
+            let group = Name::from(group);
+            let bytes = |groups: &Shelf<Past>| groups.get(group).map_or(0, Past::bytes);
+            let before = bytes(&self.groups);
             self.groups.put(group, &learned.state);
+            self.bytes = self.bytes + bytes(&self.groups) - before;
         }
     }
 
-    /// Forgets a tenth: first those with a single day, which is what invented names have, then
-    /// those not seen for longest.
+    /// Forgets a tenth, time and again until the rest is below the limit: first those with a single day,
+    /// which is what invented names have, then those not seen for longest.
     fn make_room(&mut self) {
-        let over = self.groups.len() + 1 - self.groups_max;
         let rank = |past: &Past| (past.days.len() > 1, past.days.last().map(|day| day.date));
-        self.groups.evict(over.max(self.groups.len() / 10), |past| Some(rank(past)));
+        while self.bytes > self.bytes_max && self.groups.len() > 0 {
+            self.groups.evict((self.groups.len() / 10).max(1), |past| Some(rank(past)));
+            self.bytes = self.groups.iter().map(|(_, past)| past.bytes()).sum();
+        }
     }
 }
 
 impl Past {
+    /// Its bytes, as the limit counts them: 0 until a day was noted. A quarter of the days may be room
+    /// to grow.
+    fn bytes(&self) -> usize {
+        match self.days.len() {
+            0 => 0,
+            days => GROUP_BYTES + (days + 1 + days / 4) * size_of::<Day>(),
+        }
+    }
+
     /// Whether the state changed.
     fn observe(&mut self, spec: &Lagged, day: i32, seen: Measured) -> bool {
         if let Ok(at) = self.days.binary_search_by_key(&day, |known| known.date) {
@@ -168,6 +197,9 @@ impl Past {
         let bound = self.bound(spec, day).map(|learned| learned.bound);
         self.days.retain(|known| known.date >= newest - keep);
         let at = self.days.partition_point(|known| known.date < day);
+        if self.days.len() == self.days.capacity() {
+            self.days.reserve_exact(1 + self.days.len() / 4);
+        }
         self.days.insert(at, Day { date: day, alerted: seen.alerted, highest: seen.value, bound });
         true
     }

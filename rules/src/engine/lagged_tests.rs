@@ -3,6 +3,11 @@
 use super::*;
 use proptest::prelude::*;
 
+/// As many bytes as no test fills.
+const MUCH: usize = 1 << 20;
+/// Bytes of a group with one day.
+const SINGLE: usize = GROUP_BYTES + 2 * size_of::<Day>();
+
 fn highest() -> Lagged {
     Lagged {
         by: LaggedBy::Highest { factor: 1.5, plus: 1.0 },
@@ -29,7 +34,7 @@ fn seen(value: f64, alerted: bool) -> Measured {
 
 #[track_caller]
 fn check(spec: &Lagged, days: &[(i32, f64, bool)], day: i32, expect: (f64, Option<&str>)) {
-    let mut lag = Lag::new(10);
+    let mut lag = Lag::new(MUCH);
     for (day, value, alerted) in days {
         lag.observe(spec, "g", *day, seen(*value, *alerted));
     }
@@ -83,7 +88,7 @@ fn the_spread_of_daily_highs_makes_a_bound() {
 #[test]
 fn a_climb_of_ten_percent_a_day_is_caught() {
     let spec = highest();
-    let mut lag = Lag::new(10);
+    let mut lag = Lag::new(MUCH);
     let mut value: f64 = 8.0;
     let mut caught = None;
     for day in 1..60 {
@@ -102,7 +107,7 @@ fn a_climb_of_ten_percent_a_day_is_caught() {
 #[test]
 fn the_bound_never_grows_faster_than_allowed() {
     let spec = highest();
-    let mut lag = Lag::new(10);
+    let mut lag = Lag::new(MUCH);
     let mut bounds = Vec::new();
     for day in 1..80 {
         let (bound, words) = lag.bound(&spec, "g", day, 0.0);
@@ -118,21 +123,21 @@ fn the_bound_never_grows_faster_than_allowed() {
 
 #[test]
 fn groups_are_bounded_and_invented_ones_go_first() {
-    let mut lag = Lag::new(100);
+    let mut lag = Lag::new(100 * SINGLE);
     for day in 1..=10 {
         lag.observe(&highest(), "old", day, seen(5.0, false));
     }
     for n in 0..10_000 {
         lag.observe(&highest(), &*format!("invented {n}"), 10, seen(1.0, false));
     }
-    assert!(lag.len() <= 100);
+    assert!(lag.len() <= 100 && lag.bytes() <= 100 * SINGLE, "{} in {}", lag.len(), lag.bytes());
     assert_eq!(lag.evicted(), 10_001 - lag.len() as u64);
     assert!(lag.bound(&highest(), "old", 11, 1.0).1.is_some());
 }
 
 #[test]
 fn an_evicted_group_leaves_the_store_and_foreign_state_is_ignored() {
-    let mut lag = Lag::new(1);
+    let mut lag = Lag::new(SINGLE);
     lag.observe(&highest(), "a", 1, seen(5.0, false));
     assert_eq!(lag.take_learned("R").len(), 1);
     lag.observe(&highest(), "b", 2, seen(5.0, false));
@@ -150,7 +155,7 @@ proptest! {
         steps in prop::collection::vec((0..4_u8, 1..40_i32, 0..100_u32, prop::bool::weighted(0.1)), 1..120),
         every in 1..20_usize,
     ) {
-        let (mut plain, mut restarted) = (Lag::new(3), Lag::new(3));
+        let (mut plain, mut restarted) = (Lag::new(4 * SINGLE), Lag::new(4 * SINGLE));
         let mut store = std::collections::BTreeMap::new();
         for (at, (group, day, value, alerted)) in steps.iter().enumerate() {
             let group = group.to_string();
@@ -165,7 +170,7 @@ proptest! {
                         store.insert(learned.key, learned.state);
                     }
                 }
-                restarted = Lag::new(3);
+                restarted = Lag::new(4 * SINGLE);
                 for (key, state) in &store {
                     restarted.restore("R", &Learned { key: key.clone(), state: state.clone() });
                 }

@@ -12,6 +12,7 @@ mod backlog;
 mod baseline;
 mod bounds;
 mod brief;
+mod chain;
 mod count;
 mod entry;
 mod explain;
@@ -30,6 +31,7 @@ mod risk;
 mod risks;
 mod shelf;
 mod silence;
+mod stage;
 mod verdicts;
 mod window;
 mod words;
@@ -37,12 +39,13 @@ mod words;
 pub(crate) use crate::plan::Found;
 use crate::plan::{Plan, Walk};
 use crate::record::Spare;
-use crate::rule::{Baseline, Kind, MatcherId, Novel, RuleSet};
+use crate::rule::{Kind, MatcherId, Novel, RuleSet};
 use crate::surroundings::Surroundings;
 use crate::view::View;
 use crate::{Seen, Signal};
-use baseline::Known;
+use baseline::Baselines;
 use brief::Shared;
+use chain::Chains;
 use count::CountState;
 use entry::{Asks, Digests};
 use heard::Audiences;
@@ -52,6 +55,7 @@ use lagged::Lag;
 use parts::Parts;
 use quiet::Quiet;
 use risks::RiskState;
+use stage::Stage;
 use std::cell::RefCell;
 use std::sync::Arc;
 use verdicts::Verdicts;
@@ -65,9 +69,12 @@ pub struct Settings {
     /// Most entries kept in windows. An entry is about 600 bytes with its group and its brief; three
     /// in groups that sleep count as one.
     pub entries_max: usize,
-    /// Most values of `per` with a baseline, for each rule. One is at most 400 bytes with two
-    /// networks.
-    pub principals_max: usize,
+    /// Most bytes of what is learned, of all rules together: three quarters for baselines, the rest in
+    /// equal parts for the rules whose thresholds are learned. Somebody known takes 200 bytes and 90
+    /// for each baseline that saw them with two values at most, 12 for a further value; ten thousand with 15
+    /// baselines each take 16 MB. Whoever was seen once and whoever was not seen for long
+    /// goes first; what somebody is used to is let go for others only who are as well known.
+    pub learned_bytes_max: usize,
     /// Seconds of event time after which entries can no longer be revised when memory is short.
     pub lateness_secs: i64,
     /// From how many seconds behind the newest event on an alert is marked late; `None`: never,
@@ -85,7 +92,7 @@ impl Default for Settings {
         Self {
             surroundings: Arc::default(),
             entries_max: 300_000,
-            principals_max: 200_000,
+            learned_bytes_max: 160 << 20,
             lateness_secs: 26 * 3600,
             late_from_secs: Some(900),
             tell_every: 1,
@@ -99,11 +106,13 @@ impl Default for Settings {
 pub struct Gauges {
     /// Entries in windows, as [`Settings::entries_max`] counts them.
     pub entries: usize,
-    /// Principals, secrets and others with a baseline.
+    /// Principals, secrets and others of whom something is learned.
     pub principals: usize,
+    /// Bytes of what is learned, as [`Settings::learned_bytes_max`] counts them.
+    pub learned_bytes: usize,
     /// Entries let go because of the limit.
     pub entries_evicted: u64,
-    /// Baselines forgotten because of the limit.
+    /// Principals and others forgotten because of the limit.
     pub principals_evicted: u64,
     /// Events that came after what they belong to had left memory.
     pub beyond_memory: u64,
@@ -119,9 +128,11 @@ pub struct Engine {
     dispatch: Arc<Dispatch>,
     audiences: Audiences,
     states: Vec<State>,
+    /// Rules that others count: where their conditions are met.
+    stages: Vec<Stage>,
     /// Which alerts other alerts hold.
     parts: Parts,
-    baselines: Vec<Known>,
+    baselines: Baselines,
     shared: Shared,
     digests: RefCell<Digests>,
     scratch: Scratch,
@@ -161,6 +172,7 @@ struct Dispatch {
     asks: Vec<Option<Asks>>,
     /// By baseline: for whom, and of what unless it is the network.
     sights: Vec<(Combination, Option<Combination>)>,
+    chains: Chains,
 }
 
 /// Room used again for every event.
@@ -194,6 +206,7 @@ impl Dispatch {
             combinations: Combinations::default(),
             asks: Vec::new(),
             sights: Vec::new(),
+            chains: Chains::of(rules),
         };
         for (at, rule) in rules.rules.iter().enumerate() {
             let heard = if rule.blind.is_some() { Vec::new() } else { rule.kind.matchers() };
@@ -244,25 +257,25 @@ impl Engine {
 
     /// As [`Self::new`], with a plan that was made of the same matchers before.
     pub(crate) fn planned(rules: Arc<RuleSet>, settings: Settings, plan: Arc<Plan>) -> Self {
+        let (baseline_bytes, lag_bytes) = bounds::shares(&rules, settings.learned_bytes_max);
         let states = rules.rules.iter().map(|rule| match &rule.kind {
             Kind::Classify(_) | Kind::Observed(_) => State::None,
             Kind::Count(count) => {
-                let lag = Lag::new(settings.principals_max);
+                let lag = Lag::new(lag_bytes);
                 let lag = if settings.writes_learned { lag } else { lag.unwritten() };
                 State::Count(Box::new(CountState::new(count, lag)))
             }
             Kind::Silence(_) => State::Silence(Box::new(Quiet::new(settings.writes_learned))),
             Kind::Risk(_) => State::Risk(Box::default()),
         });
-        let known = |_: &Baseline| {
-            let known = Known::new(settings.principals_max);
-            if settings.writes_learned { known } else { known.unwritten() }
-        };
+        let states = states.collect();
+        let dispatch = Arc::new(Dispatch::new(&rules, plan));
         Self {
-            states: states.collect(),
+            states,
+            stages: (0..dispatch.chains.len()).map(|_| Stage::default()).collect(),
             parts: Parts::new(&rules),
-            baselines: rules.baselines.iter().map(known).collect(),
-            dispatch: Arc::new(Dispatch::new(&rules, plan)),
+            baselines: Baselines::new(rules.baselines.len(), baseline_bytes, settings.writes_learned),
+            dispatch,
             audiences: Audiences::default(),
             rules,
             settings,
@@ -292,6 +305,7 @@ impl Engine {
         for learned in learned {
             self.restore_learned(learned);
         }
+        self.baselines.restored();
         let mut verdicts = Verdicts::new(signals.len());
         self.batch += 1;
         for (at, signal) in signals.iter().enumerate() {
@@ -305,7 +319,7 @@ impl Engine {
         let mut verdicts = Verdicts::new(events.len());
         self.batch += 1;
         if let Some(first) = events.first().filter(|_| self.newest.is_none()) {
-            self.baselines.iter_mut().for_each(|known| known.began(first.event.time.secs()));
+            self.baselines.began(first.event.time.secs());
         }
         for (at, seen) in events.iter().enumerate() {
             self.newest = self.newest.max(Some(seen.event.time));
@@ -379,6 +393,12 @@ impl Engine {
         let mut evaluation = verdicts.finish(Vec::new());
         evaluation.changes.iter_mut().for_each(|change| self.mark_late(change));
         evaluation
+    }
+
+    /// By rule with a baseline or a learned threshold: how many of whom it had learned were forgotten
+    /// because of the limit. Rules that forgot nobody are left out.
+    pub fn forgotten(&self) -> impl Iterator<Item = (&str, u64)> {
+        bounds::forgotten(&self.rules, &self.baselines, &self.states)
     }
 
     /// The same, in which every group is awake.

@@ -1,6 +1,6 @@
 //! Learned state by name: bounded, and written when it changed.
 //!
-//! What the baselines, learned thresholds and rhythms have in common: which entries must be
+//! What learned thresholds and rhythms have in common: which entries must be
 //! committed, which the store must delete, and which go when there are too many. It never looks
 //! into an entry.
 
@@ -59,7 +59,7 @@ impl<T: Default + Serialize + DeserializeOwned> Shelf<T> {
         self.slots.len()
     }
 
-    /// How many were forgotten for want of room, those never let in among them.
+    /// How many were forgotten for want of room.
     pub(crate) fn evicted(&self) -> u64 {
         self.evicted
     }
@@ -137,11 +137,6 @@ impl<T: Default + Serialize + DeserializeOwned> Shelf<T> {
         Some(slot.remove().0)
     }
 
-    /// Somebody was not let in for want of room.
-    pub(crate) fn refused(&mut self) {
-        self.evicted += 1;
-    }
-
     /// Forgets the lowest by rank, then by name: at most `count`, and none whose rank is `None`.
     /// How many went.
     pub(crate) fn evict<R: Ord>(&mut self, count: usize, rank: impl Fn(&T) -> Option<R>) -> usize {
@@ -197,20 +192,6 @@ impl<T: Default + Serialize + DeserializeOwned> Shelf<T> {
         let slot = self.place(name.into(), T::default);
         (slot.value, slot.dirty, slot.stored) = (value, false, true);
         true
-    }
-
-    /// A state outside the entries could not be read.
-    pub(crate) fn could_not_read(&mut self) {
-        self.unreadable += 1;
-    }
-
-    /// Bytes held, with 16 for the allocator's own use of each block; `own` says what an entry
-    /// has on the heap.
-    #[cfg(test)]
-    pub(crate) fn bytes(&self, own: impl Fn(&T) -> usize) -> usize {
-        let names = self.slots.iter().map(|slot| slot.name.len().next_multiple_of(16) + 16);
-        let values = self.slots.iter().map(|slot| own(&slot.value));
-        self.slots.allocation_size() + names.chain(values).sum::<usize>()
     }
 }
 

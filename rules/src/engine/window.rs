@@ -127,6 +127,12 @@ impl Window {
         self.add(entry);
     }
 
+    /// Makes ready for the oldest `count` entries to go.
+    pub(crate) fn drop_oldest(&mut self, entries: &[Box<Entry>], count: usize) {
+        entries.iter().take(count).skip(self.first).for_each(|entry| self.remove(entry));
+        self.first = self.first.saturating_sub(count);
+    }
+
     /// Undoes [`Self::forward`] for the entry at `at`, the latest taken in: what the one before it that
     /// counts still reached comes back.
     pub(crate) fn back(&mut self, entries: &[Box<Entry>], at: usize, timespan_secs: i64) {
@@ -219,8 +225,11 @@ fn value(measure: &Measure, of: &Counted, window: &[Box<Entry>]) -> f64 {
             f64::from(u8::from(present(presence, occurred)))
         }
         (Measure::Occurred(occurred), Counted::Ordered(steps)) => {
-            let all = occurred.iter().all(|times| *times > 0);
-            f64::from(u8::from(all && ordered(steps, window)))
+            let occurs = |step: &Step| {
+                let times = occurred.iter().enumerate().filter(|(_, times)| **times > 0);
+                times.fold(0, |hits, (hit, _)| hits | 1 << hit) & step.hits != 0
+            };
+            f64::from(u8::from(steps.iter().all(occurs) && ordered(steps, window)))
         }
         (Measure::Sum(_, 0) | Measure::Occurred(_), _) => 0.0,
         (Measure::Sum(sum, count), Counted::Average(_)) => *sum as f64 / 1e6 / *count as f64,
@@ -265,8 +274,8 @@ fn nearest_rank(ranked: &BTreeMap<i64, u32>, count: u64, percent: f64) -> f64 {
 fn ordered(steps: &[Step], window: &[Box<Entry>]) -> bool {
     let mut from = 0;
     let mut used = Vec::with_capacity(steps.len());
-    for (hit, step) in steps.iter().enumerate() {
-        let Some(at) = complete(hit, step, window.iter().enumerate().skip(from), &used) else { return false };
+    for step in steps {
+        let Some(at) = complete(step, window.iter().enumerate().skip(from), &used) else { return false };
         used.push(at);
         let Some(time) = window.get(at).map(|entry| entry.brief.time) else { return false };
         from = window.partition_point(|entry| entry.brief.time < time);
@@ -276,7 +285,6 @@ fn ordered(steps: &[Step], window: &[Box<Entry>]) -> bool {
 
 /// Where a step has what it needs. An event that completed a step is not another one's too.
 fn complete<'w>(
-    hit: usize,
     step: &Step,
     entries: impl Iterator<Item = (usize, &'w Box<Entry>)>,
     used: &[usize],
@@ -284,7 +292,7 @@ fn complete<'w>(
     let mut seen: Vec<u64> = Vec::new();
     let mut count = 0_u64;
     for (at, entry) in entries {
-        if !entry.has_hit(hit) || !entry.counted || used.contains(&at) {
+        if entry.live & step.hits == 0 || !entry.counted || used.contains(&at) {
             continue;
         }
         match (&step.of, entry.facts.first()) {

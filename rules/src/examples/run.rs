@@ -6,7 +6,7 @@ use crate::engine::{Engine, Settings};
 use crate::plan::Plan;
 use crate::rule::{Hit, Kind, Rule, RuleSet};
 use keywatch_event::{Alert, AlertChange, EventTime, Level, Place, Provider};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 /// How one example went.
@@ -41,17 +41,29 @@ fn run_rule(set: &RuleSet, plan: &Arc<Plan>, rule: &Rule) -> Vec<Outcomes> {
 
 /// The rule and the rules that feed it, over the same tables. A risk rule is fed by all.
 fn alone(set: &RuleSet, rule: &Rule) -> RuleSet {
-    let hits: &[Hit] = match &rule.kind {
-        Kind::Count(count) => &count.hits,
-        Kind::Classify(_) | Kind::Silence(_) | Kind::Risk(_) | Kind::Observed(_) => &[],
-    };
     let all = matches!(rule.kind, Kind::Risk(_));
+    let mut counted = HashSet::from([Arc::clone(&rule.id)]);
+    let mut open = vec![rule];
+    while let Some(rule) = open.pop() {
+        let through = hits(rule).iter().filter_map(|hit| hit.through.as_ref());
+        let new: Vec<&Arc<str>> = through.map(|through| &through.rule).collect();
+        let new = new.into_iter().filter(|id| counted.insert(Arc::clone(id)));
+        open.extend(new.filter_map(|id| set.rules.iter().find(|other| other.id == *id)));
+    }
     let feeds = |other: &&Rule| {
-        all || other.id == rule.id
-            || (matches!(other.kind, Kind::Classify(_)) && hits.iter().any(|hit| hit.rule == other.id))
+        all || counted.contains(&other.id)
+            || (matches!(other.kind, Kind::Classify(_)) && hits(rule).iter().any(|hit| hit.rule == other.id))
     };
     let rules = set.rules.iter().filter(feeds).cloned().collect();
     RuleSet { rules, matchers: set.matchers.clone(), baselines: set.baselines.clone() }
+}
+
+/// What a rule counts.
+fn hits(rule: &Rule) -> &[Hit] {
+    match &rule.kind {
+        Kind::Count(count) => &count.hits,
+        Kind::Classify(_) | Kind::Silence(_) | Kind::Risk(_) | Kind::Observed(_) => &[],
+    }
 }
 
 fn run_one(set: &Arc<RuleSet>, plan: &Arc<Plan>, rule: &Rule, example: &Example) -> Outcomes {
@@ -74,9 +86,13 @@ fn run_one(set: &Arc<RuleSet>, plan: &Arc<Plan>, rule: &Rule, example: &Example)
     apply(&mut standing, engine.tick(last.plus_secs(AFTERWARDS_SECS)).changes);
     let own: Vec<&Alert> = standing.values().filter(|alert| *alert.rule == *rule.id).collect();
     let highest = own.iter().map(|alert| alert.level).max();
-    let got = if matches!(rule.kind, Kind::Classify(_)) { said } else { highest };
-    let failure = failure(example, got, own.len());
-    if !matches!(rule.kind, Kind::Classify(_)) {
+    let raises = match &rule.kind {
+        Kind::Classify(_) => false,
+        Kind::Count(count) => count.raises,
+        Kind::Silence(_) | Kind::Risk(_) | Kind::Observed(_) => true,
+    };
+    let failure = failure(example, if raises { highest } else { said }, own.len());
+    if raises {
         spoke_of = own.iter().map(|alert| alert.provider).collect();
     }
     spoke_of.sort_unstable();

@@ -1,6 +1,12 @@
 //! Transactions, which the mock cluster does not have: a door marks messages as parts of them on their
 //! way, and says which of them were taken back, as a broker does
 //! (<https://kafka.apache.org/documentation/#recordbatch> and Fetch 4 of the protocol).
+#![expect(
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    reason = "bytes of a mock of ours, and numbers that are small"
+)]
 
 use crate::door::{Change, Door, Login};
 use crate::logins::access;

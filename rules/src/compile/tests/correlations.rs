@@ -216,14 +216,12 @@ fn what_is_counted_is_checked() {
 
 #[test]
 fn only_detections_with_events_can_be_counted() {
-    let more = "---\ntitle: D\nname: d\nlevel: high\ncorrelation: {type: event_count, rules: [c], timespan: 1h, condition: {gte: 2}}\n\
-                ---\ntitle: E\nname: e\nlevel: high\nkeywatch: {silence: {per: account}}\ndetection: {sel: {class: other}, condition: sel}\n\
+    let more = "---\ntitle: E\nname: e\nlevel: high\nkeywatch: {silence: {per: account}}\ndetection: {sel: {class: other}, condition: sel}\n\
                 ---\ntitle: F\nname: f\nlevel: high\ncorrelation: {type: event_count, rules: [e], timespan: 1h, condition: {gte: 2}}\n";
     refused(
         &correlation("type: event_count, rules: [a, b], timespan: 1h, condition: {gte: 2}", more),
         &[
-            "a.yml:17:42: a correlation of correlations is not evaluated; name the detections themselves; use temporal_ordered with `steps`, or keywatch.risk",
-            "a.yml:28:42: a rule about silence has no events to count; name a detection without `keywatch.silence`",
+            "a.yml:23:42: a rule about silence has no events to count; name a detection without `keywatch.silence`",
         ],
     );
 }
@@ -256,4 +254,15 @@ fn a_correlation_is_blind_when_what_it_needs_is() {
     check("type: temporal, rules: [a, b], condition: a or b", None);
     check("type: temporal, rules: [a, b], condition: a and not b", None);
     check("type: temporal, rules: [a, b], condition: b and not a", reason);
+    let chained = |body: &str, want: Option<&str>| {
+        let inner = "title: I\nname: i\ncorrelation: {type: temporal, rules: [a, b], timespan: 1h}\n---\n\
+                     title: J\nname: j\ncorrelation: {type: event_count, rules: [i], timespan: 1h, condition: {gte: 2}}\n---\n";
+        let text = format!(
+            "{inner}{blind}{seen}title: C\nname: c\nlevel: high\ncorrelation: {{{body}, timespan: 1h}}\n"
+        );
+        assert_eq!(last(&text).blind.as_deref(), want, "{body}");
+    };
+    chained("type: event_count, rules: [j], condition: {gte: 2}", reason);
+    chained("type: event_count, rules: [j, a], condition: {gte: 2}", None);
+    chained("type: temporal_ordered, rules: [j, a]", reason);
 }

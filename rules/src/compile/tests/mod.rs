@@ -1,5 +1,6 @@
 //! Tables of rule texts and what the compiler says of them.
 
+mod chains;
 mod correlations;
 mod detections;
 mod extensions;

@@ -3,187 +3,134 @@
 //! A baseline follows the order in which events are committed: the same sights in the same order
 //! give the same judgements, wherever batches end and restarts happen. (Windows do not depend on
 //! order; a baseline cannot help it: what is new depends on what came before.) It knows nothing
-//! of rules, fields or clocks; it is asked with plain values. Judging never learns, and learning
+//! of fields or clocks; it is asked with plain values. Judging never learns, and learning
 //! is a call of its own, made when it is known what else the event raised.
+//!
+//! All baselines of an engine share one ledger (`ledger.rs`), in which somebody has one record with a
+//! part for each baseline, and one limit (`room.rs`).
 
 mod days;
+mod judgement;
+mod ledger;
+mod packed;
 mod peer;
+mod record;
 mod room;
 mod value;
+mod values;
 
 #[cfg(test)]
 mod tests;
 
+pub(crate) use judgement::{Judgement, Raised, Sight};
+pub(crate) use ledger::Looked;
 pub(crate) use value::{Print, Value};
 
-use super::shelf::{Shelf, decode, encode};
+use super::shelf::{decode, encode};
 use super::words::Name;
 use crate::rule::Baseline;
 use days::stamp;
 use keywatch_event::Learned;
+use ledger::Ledger;
 use peer::Peer;
 
-/// One event as a baseline sees it.
+/// Which baseline is meant: its number, and what its rule says.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Sight<'s> {
-    /// For whom the value may be new; empty for everybody.
-    pub(crate) per: Name<'s>,
-    /// The value.
-    pub(crate) value: Value<'s>,
-    /// Event time, seconds since 1970.
-    pub(crate) now_secs: i64,
-    /// Whether an operator's list names the value: it is learned and never new.
-    pub(crate) exempt: bool,
+pub(crate) struct Of<'r> {
+    pub(crate) at: usize,
+    pub(crate) spec: &'r Baseline,
 }
 
-/// What a sight is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Judgement {
-    /// Not known, and history is too short to say that it is new.
-    Learning,
-    /// Not known, and its `per` has not shown enough to be judged.
-    Immature,
-    /// Known.
-    Known {
-        /// Whether everything the sight could teach is noted already: learning from it is then
-        /// free, unless its event raised something high.
-        noted: bool,
-    },
-    /// Raised before, and seen on enough days since: known from now on.
-    Accepted,
-    /// Named by an operator's list.
-    Exempt,
-    /// Its `per` is too mobile to be judged.
-    Mobile,
-    /// Never seen, or not for so long that it was forgotten.
-    New {
-        /// The value as people write it: a network, or the text itself.
-        value: String,
-        /// How many values are known.
-        known: usize,
-    },
-    /// Seen before, and not for a long time.
-    Returned {
-        /// The value as people write it.
-        value: String,
-        /// Seconds since the last sight.
-        since_secs: i64,
-    },
-}
-
-impl Judgement {
-    /// Whether learning from it changes nothing, unless its event raised something.
-    pub(crate) fn is_noted(&self) -> bool {
-        matches!(self, Self::Known { noted: true })
-    }
-
-    /// The value, when it is news.
-    pub(crate) fn news(&self) -> Option<&str> {
-        match self {
-            Self::New { value, .. } | Self::Returned { value, .. } => Some(value),
-            Self::Learning
-            | Self::Immature
-            | Self::Known { .. }
-            | Self::Accepted
-            | Self::Exempt
-            | Self::Mobile => None,
-        }
-    }
-}
-
-/// What an event raised, in ascending order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Raised {
-    /// Nothing of level warning or above.
-    Nothing,
-    /// Something, and only through rules that compare with a past of their own.
-    Novelty,
-    /// A warning through something else.
-    Other,
-    /// Something high or critical, through whatever.
-    High,
-}
-
-/// The learned state of one baseline.
+/// The learned state of all baselines.
 #[derive(Debug)]
-pub(crate) struct Known {
+pub(crate) struct Baselines {
+    /// By baseline.
+    own: Vec<Own>,
+    /// Apart, since an engine is moved about whole.
+    ledger: Box<Ledger>,
+    unreadable: u64,
+}
+
+/// What a baseline has to itself.
+#[derive(Clone, Copy, Debug, Default)]
+struct Own {
     /// Second of the earliest event ever seen: history begins here.
     start: Option<i64>,
     start_dirty: bool,
-    peers: Shelf<Peer>,
-    pers_max: usize,
-    /// How many of the peers are settled.
-    settled: usize,
-    /// Whether a value of any of them ever waited to be accepted.
+    /// Whether a value of any of its peers ever waited to be accepted.
     may_wait: bool,
 }
 
-impl Known {
-    /// Nothing known yet. Remembers at most `pers_max`; each takes about 300 bytes with two
-    /// networks, and 12 more per value.
-    pub(crate) fn new(pers_max: usize) -> Self {
+impl Baselines {
+    /// So many baselines that know nothing yet, and remember at most `bytes_max` together; `writes`
+    /// says whether somebody stores what they learn.
+    pub(crate) fn new(baselines: usize, bytes_max: usize, writes: bool) -> Self {
         Self {
-            start: None,
-            start_dirty: false,
-            peers: Shelf::new(),
-            pers_max: pers_max.max(2),
-            settled: 0,
-            may_wait: false,
+            own: vec![Own::default(); baselines],
+            ledger: Box::new(Ledger::new(baselines, bytes_max, writes)),
+            unreadable: 0,
         }
     }
 
-    /// The same for a run whose state nobody stores.
-    pub(crate) fn unwritten(mut self) -> Self {
-        self.peers = self.peers.unwritten();
-        self
-    }
-
-    /// How many are known.
+    /// How many principals, secrets and others are known.
     pub(crate) fn len(&self) -> usize {
-        self.peers.len()
+        self.ledger.len()
     }
 
-    /// Whether there may be values that wait to be accepted.
-    pub(crate) fn may_wait(&self) -> bool {
-        self.may_wait
+    /// Bytes they take, as the limit counts them.
+    pub(crate) fn bytes(&self) -> usize {
+        self.ledger.bytes()
     }
 
     /// How many were forgotten because of the limit.
     pub(crate) fn evicted(&self) -> u64 {
-        self.peers.evicted()
+        self.ledger.evicted()
+    }
+
+    /// The same for one baseline.
+    pub(crate) fn evicted_of(&self, at: usize) -> u64 {
+        self.ledger.evicted_of(at)
     }
 
     /// How many stored states could not be read and were ignored.
     pub(crate) fn unreadable(&self) -> u64 {
-        self.peers.unreadable()
+        self.unreadable
     }
 
-    /// The second from which on sights are judged; `None` before the first event.
-    pub(crate) fn judges_from(&self, spec: &Baseline) -> Option<i64> {
-        self.start.map(|start| start.saturating_add(spec.learn_secs))
+    /// Whether a baseline may have values that wait to be accepted.
+    pub(crate) fn may_wait(&self, at: usize) -> bool {
+        self.own.get(at).is_some_and(|own| own.may_wait)
     }
 
-    /// History begins here at the latest, whether this baseline had anything to see or not: what
-    /// is rare is new all the same.
+    /// History begins here at the latest, whether a baseline had anything to see or not: what is
+    /// rare is new all the same.
     pub(crate) fn began(&mut self, secs: i64) {
-        if self.start.is_none() {
-            self.start = Some(secs);
-            self.start_dirty = true;
+        for own in self.own.iter_mut().filter(|own| own.start.is_none()) {
+            (own.start, own.start_dirty) = (Some(secs), true);
         }
     }
 
-    /// Says what a sight is, and learns nothing.
-    pub(crate) fn judge(&self, spec: &Baseline, sight: &Sight<'_>) -> Judgement {
-        let learning = match self.judges_from(spec) {
+    /// The second from which on a baseline judges; `None` before the first event.
+    fn judges_from(&self, of: Of<'_>) -> Option<i64> {
+        self.start(of.at).map(|start| start.saturating_add(of.spec.learn_secs))
+    }
+
+    fn start(&self, at: usize) -> Option<i64> {
+        self.own.get(at)?.start
+    }
+
+    /// Says what a sight is, and learns nothing. `looked` remembers whom the event asked for already.
+    pub(crate) fn judge<'b>(&'b self, of: Of<'_>, sight: &Sight<'_>, looked: &mut Looked<'b>) -> Judgement {
+        let learning = match self.judges_from(of) {
             Some(from) => sight.now_secs < from,
-            None => spec.learn_secs > 0,
+            None => of.spec.learn_secs > 0,
         };
-        let judgement = match self.peers.get(sight.per) {
-            Some(peer) => peer.judge(spec, sight, learning),
-            None => Peer::default().judge(spec, sight, learning),
+        let judgement = match looked.part(&self.ledger, of.at, sight.per) {
+            Some(peer) => peer.judge(of.spec, sight, learning),
+            None => Peer::default().judge(of.spec, sight, learning),
         };
         // History that begins earlier than was known is something to learn.
-        let is_first = || self.start.is_none_or(|start| sight.now_secs < start);
+        let is_first = || self.start(of.at).is_none_or(|start| sight.now_secs < start);
         if judgement == (Judgement::Known { noted: true }) && is_first() {
             return Judgement::Known { noted: false };
         }
@@ -191,87 +138,84 @@ impl Known {
     }
 
     /// Learns from a sight that was judged, given what its event raised.
-    pub(crate) fn learn(
-        &mut self,
-        spec: &Baseline,
-        sight: &Sight<'_>,
-        judgement: &Judgement,
-        raised: Raised,
-    ) {
-        if self.start.is_none_or(|start| sight.now_secs < start) {
-            self.start = Some(sight.now_secs);
-            self.start_dirty = true;
+    pub(crate) fn learn(&mut self, of: Of<'_>, sight: &Sight<'_>, judgement: &Judgement, raised: Raised) {
+        let Some(own) = self.own.get_mut(of.at) else { return };
+        if own.start.is_none_or(|start| sight.now_secs < start) {
+            (own.start, own.start_dirty) = (Some(sight.now_secs), true);
         }
         if *judgement == (Judgement::Known { noted: true }) && raised < Raised::High {
             return;
         }
-        let Some(peer) = self.peer(sight.per, sight.now_secs) else { return };
-        if !peer.learn(spec, sight, judgement, raised) {
-            return;
-        }
-        let (waits, settles) = (peer.waits(), !peer.settled && peer.may_settle(spec));
-        self.may_wait |= waits;
-        self.peers.changed(sight.per);
-        if settles {
-            self.settle(sight.per, stamp(sight.now_secs));
-        }
+        let may_wait = &mut own.may_wait;
+        self.ledger.make(of.at, sight.per, stamp(sight.now_secs), |peer| {
+            let changed = peer.learn(of.spec, sight, judgement, raised);
+            if changed {
+                *may_wait |= peer.waits();
+                peer.settled |= peer.may_settle(of.spec);
+            }
+            changed
+        });
     }
 
     /// The value is not learned for a day, whatever is known of its `per`.
-    pub(crate) fn taint(&mut self, per: Name<'_>, value: Value<'_>, now_secs: i64) {
-        if self.peer(per, now_secs).is_some_and(|known| known.taint(value, stamp(now_secs))) {
-            self.peers.changed(per);
-        }
+    pub(crate) fn taint(&mut self, at: usize, sight: &Sight<'_>) {
+        let now = stamp(sight.now_secs);
+        self.ledger.make(at, sight.per, now, |known| known.taint(sight.value, now));
     }
 
-    /// Something high or critical was raised for a `per` by an event this baseline does not
-    /// judge: values that wait to be accepted begin anew.
-    pub(crate) fn raised_high(&mut self, per: Name<'_>) {
-        if self.peers.get_mut(per).is_some_and(Peer::doubt_all) {
-            self.peers.changed(per);
-        }
+    /// Something high or critical was raised for a `per` by an event a baseline does not judge:
+    /// values that wait to be accepted begin anew.
+    pub(crate) fn raised_high(&mut self, at: usize, per: Name<'_>) {
+        self.ledger.change(at, per, Peer::doubt_all);
     }
 
-    /// Keeps a `per` until that second whatever happens: it has an open incident.
-    pub(crate) fn hold(&mut self, per: Name<'_>, until_secs: i64) {
-        if self.peers.get_mut(per).is_some_and(|peer| peer.hold(stamp(until_secs))) {
-            self.peers.changed(per);
-        }
+    /// A `per` that a baseline knows has an open incident until that second at least: whoever is
+    /// worth as much goes before it.
+    pub(crate) fn hold(&mut self, at: usize, per: Name<'_>, (now_secs, until_secs): (i64, i64)) {
+        self.ledger.hold(at, per, (stamp(now_secs), stamp(until_secs)));
     }
 
-    /// State that changed since the last call, to be committed, ordered by key; an empty state
-    /// is one to delete.
-    pub(crate) fn take_learned(&mut self, rule: &str) -> Vec<Learned> {
-        let changed_start = self.start.filter(|_| std::mem::take(&mut self.start_dirty));
-        let start = changed_start.map(|start| Learned { key: rule.to_owned(), state: encode(&start) });
-        start.into_iter().chain(self.peers.take(|per| [rule, " ", per].concat())).collect()
-    }
-
-    /// Takes back what [`Self::take_learned`] gave, in any order; state of other rules is
-    /// ignored, and state that cannot be read is ignored and counted.
-    pub(crate) fn restore(&mut self, rule: &str, learned: &Learned) {
-        let Some(rest) = learned.key.strip_prefix(rule) else { return };
-        if rest.is_empty() {
-            match decode(&learned.state) {
-                Some(start) => self.start = Some(start),
-                None => self.peers.could_not_read(),
+    /// State that changed since the last call, to be committed, ordered by baseline and key; an empty
+    /// state is one to delete.
+    pub(crate) fn take_learned(&mut self, specs: &[Baseline]) -> Vec<Learned> {
+        let mut learned = self.ledger.take(|at, per| {
+            let rule = specs.get(at).map_or("", |spec| &*spec.rule);
+            [rule, " ", per].concat()
+        });
+        for (at, (own, spec)) in self.own.iter_mut().zip(specs).enumerate() {
+            if let Some(start) = own.start.filter(|_| std::mem::take(&mut own.start_dirty)) {
+                learned.push((at, Learned { key: spec.rule.to_string(), state: encode(&start) }));
             }
-        } else if let Some(per) = rest.strip_prefix(' ') {
-            self.put(per, &learned.state);
+        }
+        learned.sort_unstable_by(|(one, first), (other, second)| {
+            one.cmp(other).then_with(|| first.key.cmp(&second.key))
+        });
+        learned.into_iter().map(|(_, learned)| learned).collect()
+    }
+
+    /// Takes back what [`Self::take_learned`] gave, in any order; state of other rules is ignored, and
+    /// state that cannot be read is ignored and counted. [`Self::restored`] must follow.
+    pub(crate) fn restore(&mut self, specs: &[Baseline], learned: &Learned) {
+        for (at, (own, spec)) in self.own.iter_mut().zip(specs).enumerate() {
+            let Some(rest) = learned.key.strip_prefix(&*spec.rule) else { continue };
+            if rest.is_empty() {
+                match decode(&learned.state) {
+                    Some(start) => own.start = Some(start),
+                    None => self.unreadable += 1,
+                }
+            } else if let Some(per) = rest.strip_prefix(' ') {
+                let Some(peer) = decode::<Peer>(&learned.state) else {
+                    self.unreadable += 1;
+                    continue;
+                };
+                own.may_wait |= peer.waits();
+                self.ledger.put(at, per.into(), peer);
+            }
         }
     }
 
-    fn put(&mut self, per: &str, state: &[u8]) {
-        let per = Name::from(per);
-        let was_settled = self.peers.get(per).is_some_and(|peer| peer.settled);
-        if !self.peers.put(per, state) {
-            return;
-        }
-        self.settled -= usize::from(was_settled);
-        if let Some(known) = self.peers.get_mut(per) {
-            known.tidy();
-            self.may_wait |= known.waits();
-            self.settled += usize::from(known.settled);
-        }
+    /// Everything stored was given back: what is too much for a limit that has become lower goes.
+    pub(crate) fn restored(&mut self) {
+        self.ledger.restored();
     }
 }

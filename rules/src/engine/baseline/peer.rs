@@ -6,7 +6,9 @@
 //! no judgement. Never looks at more than one `per`.
 
 use super::days::{DAY_SECS, Days, stamp};
+use super::packed;
 use super::value::{Print, Rung, Value};
+use super::values::{Sighted, Values};
 use super::{Judgement, Raised, Sight};
 use crate::rule::{Baseline, Novel};
 use serde::{Deserialize, Serialize};
@@ -16,12 +18,12 @@ const TAINTED_MAX: usize = 32;
 /// Seconds by which a repeated taint must be later to be noted anew.
 const TAINT_REFRESH_SECS: u32 = 60;
 
-/// One `per`. 64 bytes, 12 per value, and a box for what is in doubt.
+/// One `per`. 80 bytes with two values, 12 for each further one, and a box for what is in doubt.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Peer {
     /// Ordered by print.
     #[serde(with = "packed")]
-    values: Vec<Sighted>,
+    values: Values,
     doubts: Option<Box<Doubts>>,
     /// Second of the earliest event.
     first: u32,
@@ -34,16 +36,8 @@ pub(crate) struct Peer {
     rung: Rung,
     /// Whether it was seen at more than one moment: invented names mostly are not.
     again: bool,
-    /// Whether it has a place among the settled, which newcomers cannot take.
+    /// Whether it has been here for a day and can be judged: newcomers cannot take its place.
     pub(crate) settled: bool,
-}
-
-/// One known value.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct Sighted {
-    print: Print,
-    /// Second of the latest sight, late by up to [`refresh_secs`].
-    last: u32,
 }
 
 /// What only few have: values in doubt, and an open incident.
@@ -81,14 +75,25 @@ impl Peer {
         self.last
     }
 
-    /// Whether it was seen at one moment only.
-    pub(crate) fn is_single(&self) -> bool {
-        !self.again && !self.settled
+    /// How many values are kept.
+    #[cfg(test)]
+    pub(crate) fn values(&self) -> usize {
+        self.values.len()
     }
 
-    /// Whether it must not be forgotten at this second.
-    pub(crate) fn is_held(&self, at: u32) -> bool {
-        self.doubts.as_ref().is_some_and(|doubts| doubts.held_until > 0 && doubts.held_until >= at)
+    /// Second of the earliest event; `None` when none was counted.
+    pub(crate) fn first(&self) -> Option<u32> {
+        (self.events > 0).then_some(self.first)
+    }
+
+    /// Whether it was seen at more than one moment.
+    pub(crate) fn is_seen_again(&self) -> bool {
+        self.again
+    }
+
+    /// Second until which an incident about it is open; 0 when none was.
+    pub(crate) fn held_until(&self) -> u32 {
+        self.doubts.as_ref().map_or(0, |doubts| doubts.held_until)
     }
 
     /// Keeps it until then; whether that changed anything.
@@ -213,22 +218,21 @@ impl Peer {
         self.last.saturating_sub(self.first) >= DAY_SECS && self.is_mature(spec, self.last)
     }
 
-    /// Gives back memory that growing took.
-    pub(crate) fn tidy(&mut self) {
-        self.values.sort_unstable_by_key(|known| known.print);
-        self.values.shrink_to_fit();
-    }
-
-    /// Bytes on the heap, with 16 for the allocator's own use of each block.
-    #[cfg(test)]
+    /// Bytes on the heap at most, with 16 for the allocator's own use of each block: a function of
+    /// what is stored, so that a restart changes nothing.
     pub(crate) fn heap_bytes(&self) -> usize {
-        let block = |bytes: usize| if bytes == 0 { 0 } else { bytes.next_multiple_of(16) + 16 };
+        // Room for four at first, then for twice as many.
+        let block = |len: usize, each: usize| match len {
+            0 => 0,
+            len => len.next_power_of_two().max(4) * each + 16,
+        };
         let doubts = self.doubts.as_ref().map_or(0, |doubts| {
-            block(size_of::<Doubts>())
-                + block(doubts.pending.capacity() * size_of::<(Print, Days)>())
-                + block(doubts.tainted.capacity() * size_of::<(Print, u32)>())
+            size_of::<Doubts>()
+                + 16
+                + block(doubts.pending.len(), size_of::<(Print, Days)>())
+                + block(doubts.tainted.len(), size_of::<(Print, u32)>())
         });
-        block(self.values.capacity() * size_of::<Sighted>()) + doubts
+        self.values.heap_bytes() + doubts
     }
 
     fn is_mature(&self, spec: &Baseline, now: u32) -> bool {
@@ -333,12 +337,7 @@ impl Peer {
                     known.last = known.last.max(now);
                 }
             }
-            Err(at) => {
-                if self.values.len() == self.values.capacity() {
-                    self.values.reserve_exact(1 + self.values.len() / 4);
-                }
-                self.values.insert(at, Sighted { print, last: now });
-            }
+            Err(at) => self.values.insert(at, Sighted { print, last: now }),
         }
     }
 
@@ -405,7 +404,7 @@ impl Peer {
             Rung::Wide if knows_systems => Rung::System,
             Rung::Wide | Rung::System | Rung::Mobile => Rung::Mobile,
         };
-        for known in values {
+        for known in values.iter() {
             match self.rung {
                 Rung::Wide => self.note(known.print.widened(), known.last),
                 Rung::System if known.print.is_system() => self.note(known.print, known.last),
@@ -417,52 +416,6 @@ impl Peer {
             for (print, _) in &mut doubts.tainted {
                 *print = print.widened();
             }
-        }
-    }
-}
-
-/// Values as stored: twelve bytes each, least significant first, so that writing many costs
-/// little more than copying them.
-mod packed {
-    use super::{Print, Sighted};
-    use serde::de::{Error, Visitor};
-    use serde::{Deserializer, Serializer};
-    use std::fmt;
-
-    const EACH: usize = 12;
-
-    pub(super) fn serialize<S: Serializer>(values: &[Sighted], to: S) -> Result<S::Ok, S::Error> {
-        let mut bytes = Vec::with_capacity(values.len() * EACH);
-        for known in values {
-            bytes.extend(known.print.to_bits().to_le_bytes());
-            bytes.extend(known.last.to_le_bytes());
-        }
-        to.serialize_bytes(&bytes)
-    }
-
-    pub(super) fn deserialize<'d, D: Deserializer<'d>>(from: D) -> Result<Vec<Sighted>, D::Error> {
-        from.deserialize_bytes(Packed)
-    }
-
-    struct Packed;
-
-    impl Visitor<'_> for Packed {
-        type Value = Vec<Sighted>;
-
-        fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-            write!(out, "{EACH} bytes for each value")
-        }
-
-        fn visit_bytes<E: Error>(self, bytes: &[u8]) -> Result<Self::Value, E> {
-            let mut values = Vec::with_capacity(bytes.len() / EACH);
-            let mut rest = bytes;
-            while let Some((print, after)) = rest.split_first_chunk::<8>() {
-                let Some((last, after)) = after.split_first_chunk::<4>() else { break };
-                let print = Print::from_bits(u64::from_le_bytes(*print));
-                values.push(Sighted { print, last: u32::from_le_bytes(*last) });
-                rest = after;
-            }
-            if rest.is_empty() { Ok(values) } else { Err(E::invalid_length(bytes.len(), &self)) }
         }
     }
 }

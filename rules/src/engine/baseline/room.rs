@@ -1,65 +1,94 @@
-//! Who is forgotten when there are too many.
+//! Who is forgotten when there is too much.
 //!
-//! Two tiers. Whoever has been here for a day and can be judged is settled; the settled have
-//! nine tenths of the places, and newcomers can never take one from them: a flood of invented
-//! names only pushes out other new names. Within a tier those seen at one moment only go first, then
-//! the longest unseen. Whoever has
-//! an open incident stays. What goes depends on the state alone, not on the order it was
-//! restored in.
+//! One limit for all baselines together, and two tiers. Whoever has been here for a day and can be
+//! judged is settled; the settled have nine tenths of the bytes, and newcomers can never take one from
+//! them: a flood of invented names only pushes out other new names. Within a tier those seen at one
+//! moment only go first, then those about whom nothing was raised lately, then the longest unseen. What
+//! goes depends on the state alone, not on the order it was restored in.
+//!
+//! Whoever goes makes room for many: each time a twentieth of the limit is given back, of newcomers
+//! that have a tenth of it at least, so that a newcomer costs a look at some twenty records and a place
+//! in the order of as many.
 
-use super::Known;
-use super::days::stamp;
-use super::peer::Peer;
-use crate::engine::words::Name;
+use super::ledger::Ledger;
+use super::record::Record;
+use hashbrown::HashSet;
 
-impl Known {
-    /// The state of a `per`, made when it is new; `None` when there is no place for it, because
-    /// every other has an open incident.
-    pub(super) fn peer(&mut self, per: Name<'_>, now_secs: i64) -> Option<&mut Peer> {
-        if self.peers.len() >= self.pers_max && !self.peers.contains(per) {
-            self.make_room(stamp(now_secs));
-            if self.peers.len() >= self.pers_max {
-                self.peers.refused();
-                return None;
+impl Ledger {
+    /// Brings what is held below the limit.
+    pub(super) fn make_room(&mut self, now: u32) {
+        let settled_max = self.bytes_max / 10 * 9;
+        if self.settled_bytes > settled_max {
+            self.let_go(true, self.settled_bytes - self.bytes_max / 5 * 4, now);
+        }
+        if self.bytes > self.bytes_max {
+            self.let_go(false, self.bytes - self.bytes_max + self.bytes_max / 20, now);
+        }
+    }
+
+    /// The same after a restart, as of the latest event.
+    pub(super) fn restored(&mut self) {
+        let now = self.records.iter().map(|record| record.worth.last()).max().unwrap_or(0);
+        self.make_room(now);
+    }
+
+    /// Forgets the lowest of a tier by rank, then by name, until so many bytes are given back.
+    fn let_go(&mut self, settled: bool, bytes: usize, now: u32) {
+        let of_tier = |record: &&Record| record.worth.settled == settled;
+        let ranked = self.records.iter().filter(of_tier);
+        let mut ranked: Vec<(u64, u32)> =
+            ranked.map(|record| (record.worth.rank(now), record.bytes)).collect();
+        ranked.sort_unstable();
+        let mut freed = 0;
+        let last = ranked.iter().find(|(_, bytes_of)| {
+            freed += *bytes_of as usize;
+            freed >= bytes
+        });
+        // When all of them are not enough, all go.
+        let Some((bound, _)) = last.or(ranked.last()).copied() else { return };
+        let below = ranked.iter().take_while(|(rank, _)| *rank < bound);
+        let sure: usize = below.map(|(_, bytes)| *bytes as usize).sum();
+        let chosen = self.lowest_by_name(settled, (bound, now), bytes.saturating_sub(sure));
+        self.forget(|record| {
+            record.worth.settled == settled && {
+                let rank = record.worth.rank(now);
+                rank < bound || rank == bound && chosen.contains(&record.hash)
+            }
+        });
+    }
+
+    /// Of the records of one rank, hashes of the first by name that have so many bytes.
+    fn lowest_by_name(&self, settled: bool, (rank, now): (u64, u32), bytes: usize) -> HashSet<u64> {
+        let same = |record: &&Record| record.worth.settled == settled && record.worth.rank(now) == rank;
+        let mut same: Vec<&Record> = self.records.iter().filter(same).collect();
+        same.sort_unstable_by(|one, other| one.name.cmp(&other.name));
+        let mut freed = 0;
+        let lowest = same.iter().take_while(|record| {
+            let goes = freed < bytes;
+            freed += record.bytes as usize;
+            goes
+        });
+        lowest.map(|record| record.hash).collect()
+    }
+
+    fn forget(&mut self, goes: impl Fn(&Record) -> bool) {
+        for record in self.records.extract_if(|record| goes(record)) {
+            let bytes = record.bytes as usize;
+            self.bytes -= bytes;
+            self.settled_bytes -= if record.worth.settled { bytes } else { 0 };
+            self.evicted += 1;
+            for part in &record.parts {
+                if let Some(evicted) = self.evicted_of.get_mut(usize::from(part.of)) {
+                    *evicted += 1;
+                }
+                if part.stored {
+                    self.gone.push((part.of, record.name.clone()));
+                }
             }
         }
-        Some(self.peers.entry(per))
-    }
-
-    /// Gives somebody a place among the settled, if need be that of the longest unseen of them.
-    pub(super) fn settle(&mut self, per: Name<'_>, now: u32) {
-        let places = self.pers_max - self.newcomers_min();
-        if self.settled >= places {
-            self.evict(true, self.settled - places + (self.settled / 10).max(1), now);
-        }
-        if self.settled < places
-            && let Some(peer) = self.peers.get_mut(per)
-        {
-            peer.settled = true;
-            self.settled += 1;
-        }
-    }
-
-    /// Places the settled never fill.
-    fn newcomers_min(&self) -> usize {
-        (self.pers_max / 10).max(1)
-    }
-
-    fn make_room(&mut self, now: u32) {
-        let newcomers = self.peers.len() - self.settled;
-        let over = self.peers.len() + 1 - self.pers_max;
-        self.evict(false, over.max(newcomers / 10).max(self.newcomers_min() / 2), now);
-        if self.peers.len() >= self.pers_max {
-            self.evict(true, over.max(self.settled / 10), now);
-        }
-    }
-
-    /// Forgets the longest unseen of a tier.
-    fn evict(&mut self, settled: bool, count: usize, now: u32) {
-        let may_go = |peer: &Peer| peer.settled == settled && !peer.is_held(now);
-        let gone = self.peers.evict(count, |peer| may_go(peer).then(|| (!peer.is_single(), peer.last())));
-        if settled {
-            self.settled -= gone;
-        }
+        // One batch may make and forget any number; what waits to be written stays as bounded as what
+        // there is.
+        let records = &self.records;
+        self.dirty.retain(|hash| records.find(*hash, |record| record.hash == *hash).is_some());
     }
 }

@@ -3,11 +3,61 @@
 mod bounds;
 mod exactness;
 
+use super::ledger::Looked;
 use super::*;
 use crate::rule::{MatcherId, Mature, Novel};
 
 const DAY: i64 = 86_400;
 const HOUR: i64 = 3_600;
+
+/// As many bytes as no test fills.
+const MUCH: usize = 1 << 30;
+
+/// Baselines of which a test asks one, `R`.
+struct Known(Baselines);
+
+impl Known {
+    fn new(bytes_max: usize) -> Self {
+        Self(Baselines::new(1, bytes_max, true))
+    }
+
+    fn judge(&self, spec: &Baseline, sight: &Sight<'_>) -> Judgement {
+        self.0.judge(Of { at: 0, spec }, sight, &mut Looked::default())
+    }
+
+    fn learn(&mut self, spec: &Baseline, sight: &Sight<'_>, judgement: &Judgement, raised: Raised) {
+        self.0.learn(Of { at: 0, spec }, sight, judgement, raised);
+    }
+
+    fn taint(&mut self, sight: &Sight<'_>) {
+        self.0.taint(0, sight);
+    }
+
+    fn raised_high(&mut self, per: &str) {
+        self.0.raised_high(0, per.into());
+    }
+
+    fn hold(&mut self, per: &str, (now_secs, until_secs): (i64, i64)) {
+        self.0.hold(0, per.into(), (now_secs, until_secs));
+    }
+
+    fn take_learned(&mut self) -> Vec<Learned> {
+        self.0.take_learned(&[networks()])
+    }
+
+    fn restore(&mut self, learned: &Learned) {
+        self.0.restore(&[networks()], learned);
+    }
+
+    fn peer(&self, per: &str) -> Option<&Peer> {
+        self.0.ledger.find(per.into())?.peer(0)
+    }
+
+    /// How many are settled.
+    fn settled(&self) -> usize {
+        self.0.ledger.records.iter().filter(|record| record.worth.settled).count()
+    }
+}
 
 fn networks() -> Baseline {
     Baseline {
@@ -74,7 +124,7 @@ fn see(known: &mut Known, spec: &Baseline, sight: &Sight<'_>) -> Judgement {
 
 /// A principal that read from 192.0.2.0/24 every eight hours for ten days and is mature.
 fn settled(spec: &Baseline) -> Known {
-    let mut known = Known::new(100);
+    let mut known = Known::new(MUCH);
     for n in 0..30 {
         see(&mut known, spec, &from("p", "192.0.2.7", n * 8 * HOUR));
     }
@@ -83,11 +133,11 @@ fn settled(spec: &Baseline) -> Known {
 
 #[test]
 fn nothing_is_new_while_history_is_short() {
-    let mut known = Known::new(10);
+    let mut known = Known::new(MUCH);
     assert_eq!(see(&mut known, &networks(), &from("p", "192.0.2.1", 0)), Judgement::Learning);
     assert_eq!(see(&mut known, &networks(), &from("p", "192.0.2.9", DAY)), KNOWN);
     assert_eq!(see(&mut known, &networks(), &from("p", "198.51.100.1", 2 * DAY)), Judgement::Learning);
-    assert_eq!(known.judges_from(&networks()), Some(7 * DAY));
+    assert_eq!(known.0.judges_from(Of { at: 0, spec: &networks() }), Some(7 * DAY));
 }
 
 #[test]
@@ -134,7 +184,7 @@ fn something_high_makes_waiting_networks_wait_anew() {
     let at = |day: i64| from("p", "198.51.100.1", day * DAY);
     see(&mut known, &spec, &at(10));
     see(&mut known, &spec, &at(11));
-    known.raised_high("p".into());
+    known.raised_high("p");
     for day in [12, 13] {
         assert_eq!(see(&mut known, &spec, &at(day)), new("198.51.100.0/24", 1), "day {day}");
     }
@@ -157,7 +207,7 @@ fn a_known_network_stays_known_though_its_event_raised() {
 
 #[test]
 fn what_raised_while_learning_is_not_learned() {
-    let (mut known, spec) = (Known::new(10), networks());
+    let (mut known, spec) = (Known::new(MUCH), networks());
     let sight = from("p", "192.0.2.1", 0);
     let judgement = known.judge(&spec, &sight);
     known.learn(&spec, &sight, &judgement, Raised::Other);
@@ -176,8 +226,8 @@ fn what_raised_by_being_new_elsewhere_is_learned_by_a_baseline_that_accepts_at_o
             (&at_once, Raised::High, false),
             (&in_days, Raised::Novelty, false),
         ] {
-            let mut known = Known::new(10);
-            known.began(start);
+            let mut known = Known::new(MUCH);
+            known.0.began(start);
             let sight = text("p", "prod/db", at);
             let judgement = known.judge(spec, &sight);
             assert!(matches!(judgement, Judgement::Learning | Judgement::Immature));
@@ -189,9 +239,9 @@ fn what_raised_by_being_new_elsewhere_is_learned_by_a_baseline_that_accepts_at_o
 
 #[test]
 fn a_tainted_network_is_not_learned_for_a_day_even_of_somebody_unknown() {
-    let (mut known, spec) = (Known::new(10), networks());
+    let (mut known, spec) = (Known::new(MUCH), networks());
     let sight = from("p", "192.0.2.1", HOUR);
-    known.taint("p".into(), sight.value, HOUR);
+    known.taint(&Sight { now_secs: HOUR, ..sight });
     for at in [HOUR, 20 * HOUR] {
         see(&mut known, &spec, &Sight { now_secs: at, ..sight });
         assert_eq!(judged(&known, &spec, &sight), Judgement::Learning, "hour {}", at / HOUR);
@@ -205,7 +255,7 @@ fn tainted_days_do_not_count_towards_acceptance() {
     let (mut known, spec) = (settled(&networks()), networks());
     for day in 10..15 {
         let sight = from("p", "198.51.100.1", day * DAY + HOUR);
-        known.taint("p".into(), sight.value, day * DAY);
+        known.taint(&Sight { now_secs: day * DAY, ..sight });
         assert!(see(&mut known, &spec, &sight).news().is_some(), "day {day}");
     }
 }
@@ -229,7 +279,7 @@ fn a_network_unseen_for_thirty_days_is_forgotten() {
 #[test]
 fn the_longest_unseen_value_makes_room_for_a_new_one() {
     let spec = Baseline { values_max: 3, ..values() };
-    let mut known = Known::new(10);
+    let mut known = Known::new(MUCH);
     for (n, value) in ["a", "b", "c", "a", "d"].into_iter().enumerate() {
         see(&mut known, &spec, &text("p", value, DAY * i64::try_from(n).unwrap()));
     }
@@ -241,7 +291,7 @@ fn the_longest_unseen_value_makes_room_for_a_new_one() {
 
 #[test]
 fn without_acceptance_news_is_told_once_unless_something_else_raised() {
-    let (mut known, spec) = (Known::new(10), values());
+    let (mut known, spec) = (Known::new(MUCH), values());
     let sight = text("", "one", 0);
     for raised in [Raised::Other, Raised::High] {
         assert_eq!(judged(&known, &spec, &sight), new("one", 0));
@@ -255,7 +305,7 @@ fn without_acceptance_news_is_told_once_unless_something_else_raised() {
 #[test]
 fn a_value_that_returns_after_long_is_told_and_a_new_one_is_not() {
     let spec = Baseline { returns_after_secs: Some(90 * DAY), ..values() };
-    let mut known = Known::new(10);
+    let mut known = Known::new(MUCH);
     assert_eq!(see(&mut known, &spec, &text("", "secret", 0)), KNOWN);
     assert_eq!(see(&mut known, &spec, &text("", "secret", 89 * DAY)), KNOWN);
     let returned = Judgement::Returned { value: "secret".to_owned(), since_secs: 400 * DAY };
@@ -272,7 +322,7 @@ fn roam(known: &mut Known, count: u8, hours: i64, sight: impl Fn(u8, i64) -> Sig
 
 #[test]
 fn twelve_networks_within_a_week_climb_to_wider_ones() {
-    let mut known = Known::new(10);
+    let mut known = Known::new(MUCH);
     roam(&mut known, 12, 10, |n, at| from("p", &format!("198.51.{n}.1"), at));
     assert_eq!(judged(&known, &networks(), &from("p", "198.51.200.1", 8 * DAY)), KNOWN);
     assert_eq!(judged(&known, &networks(), &from("p", "203.0.113.1", 8 * DAY)), new("203.0.0.0/16", 1));
@@ -280,7 +330,7 @@ fn twelve_networks_within_a_week_climb_to_wider_ones() {
 
 #[test]
 fn twelve_networks_in_more_than_a_week_do_not_climb() {
-    let mut known = Known::new(10);
+    let mut known = Known::new(MUCH);
     let spec = Baseline { learn_secs: 30 * DAY, ..networks() };
     for n in 0..12 {
         see(&mut known, &spec, &from("p", &format!("198.51.{n}.1"), n * 16 * HOUR));
@@ -290,14 +340,14 @@ fn twelve_networks_in_more_than_a_week_do_not_climb() {
 
 #[test]
 fn without_a_database_whoever_outgrows_wide_networks_is_not_judged() {
-    let mut known = Known::new(10);
+    let mut known = Known::new(MUCH);
     roam(&mut known, 24, 1, |n, at| from("p", &format!("10.{n}.0.1"), at));
     assert_eq!(judged(&known, &networks(), &from("p", "203.0.113.1", 8 * DAY)), Judgement::Mobile);
 }
 
 #[test]
 fn with_a_database_the_autonomous_systems_are_judged_before_nothing_is() {
-    let mut known = Known::new(10);
+    let mut known = Known::new(MUCH);
     roam(&mut known, 40, 2, |n, at| with_asn("p", &format!("10.{n}.0.1"), 64_496 + u32::from(n % 2), at));
     let spec = networks();
     assert_eq!(judged(&known, &spec, &with_asn("p", "203.0.113.1", 64_497, 8 * DAY)), KNOWN);
@@ -309,7 +359,7 @@ fn with_a_database_the_autonomous_systems_are_judged_before_nothing_is() {
 
 #[test]
 fn autonomous_systems_aside_are_no_networks() {
-    let (mut known, spec) = (Known::new(10), values_as_networks());
+    let (mut known, spec) = (Known::new(MUCH), values_as_networks());
     for (n, asn) in (0..3).zip(64_496..) {
         see(&mut known, &spec, &with_asn("p", &format!("192.0.{n}.1"), asn, 0));
     }

@@ -38,7 +38,7 @@ pub(crate) enum Rung {
 }
 
 /// A value in eight bytes, aligned to four so that a sight of it takes twelve.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(crate) struct Print {
     high: u32,
     low: u32,

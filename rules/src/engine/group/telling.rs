@@ -2,7 +2,7 @@
 //! was told of it.
 
 use super::{Group, place_of};
-use crate::engine::incident::{Incident, Told};
+use crate::engine::incident::{Incident, Member, Told};
 use keywatch_event::AlertId;
 
 /// How a group differs from what was last told of it.
@@ -14,7 +14,13 @@ pub(crate) enum Change<'i> {
 
 impl Group {
     /// Tells what changed since this was last asked.
-    pub(crate) fn changes(&mut self, tell: &mut dyn FnMut(Change<'_>)) {
+    ///
+    /// `behind` says which events stand behind an incident.
+    pub(crate) fn changes(
+        &mut self,
+        behind: &dyn Fn(&Incident) -> Vec<Member>,
+        tell: &mut dyn FnMut(Change<'_>),
+    ) {
         self.dirty = false;
         let mut undone = std::mem::take(&mut self.undone);
         let mut touched = std::mem::take(&mut self.touched);
@@ -31,6 +37,10 @@ impl Group {
                     .position(|old| incident.has(&old.opened_by))
                     .map(|at| undone.swap_remove(at)),
             };
+            if let Some(before) = &before {
+                incident.behind.clone_from(&before.behind);
+            }
+            incident.behind = behind(incident);
             incident.tell(before, tell);
         }
         for old in undone {

@@ -5,7 +5,13 @@ use crate::rule::{Hit, MatcherId};
 use proptest::prelude::*;
 
 fn spec() -> Silence {
-    let hit = || Hit { rule: "KW-133".into(), matcher: MatcherId(0), novel: None, group_by: Vec::new() };
+    let hit = || Hit {
+        rule: "KW-133".into(),
+        matcher: MatcherId(0),
+        novel: None,
+        through: None,
+        group_by: Vec::new(),
+    };
     Silence { hit: hit(), secs_min: 60, times_p99: 0.0, gaps_min: 0, followed_by: Some(hit()) }
 }
 

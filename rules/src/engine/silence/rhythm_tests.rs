@@ -6,7 +6,13 @@ use proptest::prelude::*;
 use std::collections::BTreeMap;
 
 fn spec() -> Silence {
-    let hit = Hit { rule: "KW-133".into(), matcher: MatcherId(0), novel: None, group_by: Vec::new() };
+    let hit = Hit {
+        rule: "KW-133".into(),
+        matcher: MatcherId(0),
+        novel: None,
+        through: None,
+        group_by: Vec::new(),
+    };
     Silence { hit, secs_min: 1800, times_p99: 6.0, gaps_min: 100, followed_by: None }
 }
 

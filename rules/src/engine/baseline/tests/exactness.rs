@@ -42,9 +42,12 @@ fn step(known: &mut Known, spec: &Baseline, op: &Op, now: i64) -> Option<Judgeme
             known.learn(spec, &sight, &judgement, raised);
             return Some(judgement);
         }
-        Op::Taint { per, value } => known.taint((&*per.to_string()).into(), address(value), now),
-        Op::High { per } => known.raised_high((&*per.to_string()).into()),
-        Op::Hold { per, hours } => known.hold((&*per.to_string()).into(), now + hours * HOUR),
+        Op::Taint { per, value } => {
+            let per = per.to_string();
+            known.taint(&Sight { per: (&*per).into(), value: address(value), now_secs: now, exempt: false });
+        }
+        Op::High { per } => known.raised_high(&per.to_string()),
+        Op::Hold { per, hours } => known.hold(&per.to_string(), (now, now + hours * HOUR)),
     }
     None
 }
@@ -73,7 +76,7 @@ fn any_spec() -> impl Strategy<Value = Baseline> {
     )
 }
 
-/// What the store would hold after each [`Known::take_learned`].
+/// What the store would hold after each [`Baselines::take_learned`].
 fn commit(store: &mut BTreeMap<String, Vec<u8>>, learned: Vec<Learned>) {
     for one in learned {
         if one.state.is_empty() {
@@ -90,29 +93,32 @@ proptest! {
         spec in any_spec(),
         steps in prop::collection::vec((any_op(), -2_i64..40), 1..150),
         (restart_every, commit_every) in (1..12_usize, 1..5_usize),
-        pers_max in 3..8_usize,
+        bytes_max in 1_000..4_000_usize,
     ) {
-        let (mut plain, mut restarted) = (Known::new(pers_max), Known::new(pers_max));
+        let (mut plain, mut restarted) = (Known::new(bytes_max), Known::new(bytes_max));
         let mut store = BTreeMap::new();
         let mut now = 1_700_000_000;
         for (at, (op, hours)) in steps.iter().enumerate() {
             now += hours * HOUR / 4;
             let expect = step(&mut plain, &spec, op, now);
             prop_assert_eq!(expect, step(&mut restarted, &spec, op, now), "step {}", at);
-            prop_assert!(plain.len() <= pers_max);
+            prop_assert!(plain.0.bytes() <= bytes_max);
+            prop_assert_eq!(plain.0.bytes(), plain.0.ledger.records.iter().map(|one| one.bytes as usize).sum::<usize>());
             if at % commit_every == 0 {
-                commit(&mut store, restarted.take_learned("R"));
+                commit(&mut store, restarted.take_learned());
             }
             if at % restart_every == 0 {
-                commit(&mut store, restarted.take_learned("R"));
-                restarted = Known::new(pers_max);
+                commit(&mut store, restarted.take_learned());
+                restarted = Known::new(bytes_max);
                 // The store gives no order; the reverse is as good as any.
                 for (key, state) in store.iter().rev() {
-                    restarted.restore("R", &Learned { key: key.clone(), state: state.clone() });
+                    restarted.restore(&Learned { key: key.clone(), state: state.clone() });
                 }
-                prop_assert_eq!(restarted.unreadable(), 0);
+                restarted.0.restored();
+                prop_assert_eq!(restarted.0.unreadable(), 0);
             }
-            prop_assert_eq!((plain.len(), plain.settled), (restarted.len(), restarted.settled));
+            let shape = |known: &Known| (known.0.len(), known.0.bytes(), known.settled(), known.0.ledger.settled_bytes);
+            prop_assert_eq!(shape(&plain), shape(&restarted));
         }
     }
 
@@ -121,7 +127,7 @@ proptest! {
         spec in any_spec(),
         steps in prop::collection::vec((any_op(), -2_i64..3), 1..100),
     ) {
-        let (mut known, mut now) = (Known::new(8), 1_700_000_000);
+        let (mut known, mut now) = (Known::new(MUCH), 1_700_000_000);
         for (op, hours) in &steps {
             now += hours * HOUR / 4;
             step(&mut known, &spec, op, now);
@@ -129,9 +135,9 @@ proptest! {
                 let value = format!("value {value}");
                 let sight = text("0", &value, now);
                 if known.judge(&spec, &sight) == NOTED {
-                    let mut peer = known.peers.get("0").unwrap().clone();
+                    let mut peer = known.peer("0").unwrap().clone();
                     prop_assert!(!peer.learn(&spec, &sight, &KNOWN, Raised::Other));
-                    prop_assert_eq!(&peer, known.peers.get("0").unwrap());
+                    prop_assert_eq!(&peer, known.peer("0").unwrap());
                 }
             }
         }
@@ -142,15 +148,15 @@ proptest! {
         spec in any_spec(),
         steps in prop::collection::vec((any_op(), 0_i64..40), 1..60),
     ) {
-        let (mut known, mut now) = (Known::new(8), 1_700_000_000);
+        let (mut known, mut now) = (Known::new(MUCH), 1_700_000_000);
         for (op, hours) in &steps {
             now += hours * HOUR / 4;
             step(&mut known, &spec, op, now);
             let sight = text("0", "value 1", now);
             let first = known.judge(&spec, &sight);
-            known.take_learned("R");
+            known.take_learned();
             prop_assert_eq!(first, known.judge(&spec, &sight));
-            prop_assert!(known.take_learned("R").is_empty());
+            prop_assert!(known.take_learned().is_empty());
         }
     }
 }

@@ -1,0 +1,216 @@
+//! Who is known: one record each, found once for all baselines, and which parts of it are to be
+//! stored. It never looks into what a baseline knows.
+
+use super::peer::Peer;
+use super::record::Record;
+use crate::engine::shelf::encode;
+use crate::engine::words::Name;
+use hashbrown::HashTable;
+use hashbrown::hash_table::Entry;
+use keywatch_event::Learned;
+
+/// Records by name.
+#[derive(Debug)]
+pub(crate) struct Ledger {
+    pub(super) records: HashTable<Record>,
+    pub(super) bytes_max: usize,
+    /// Bytes of all records, and of those that are settled.
+    pub(super) bytes: usize,
+    pub(super) settled_bytes: usize,
+    /// Whether what changed is to be written.
+    writes: bool,
+    /// Hashes of records with something to be written, each once.
+    pub(super) dirty: Vec<u64>,
+    /// Evicted parts the store still has.
+    pub(super) gone: Vec<(u16, Box<str>)>,
+    pub(super) evicted: u64,
+    /// By baseline.
+    pub(super) evicted_of: Vec<u64>,
+}
+
+/// How many records an event is remembered to have asked for: baselines know people, secrets, networks
+/// and stores.
+const LOOKED: usize = 4;
+
+/// The records one event asked for already.
+#[derive(Debug, Default)]
+pub(crate) struct Looked<'l> {
+    found: [Option<(u64, Option<&'l Record>)>; LOOKED],
+    next: usize,
+}
+
+impl<'l> Looked<'l> {
+    /// What a baseline knows of a name.
+    pub(super) fn part(&mut self, ledger: &'l Ledger, of: usize, name: Name<'_>) -> Option<&'l Peer> {
+        let known = self.found.iter().flatten().find(|(hash, _)| *hash == name.hash).copied();
+        let record = known.map_or_else(|| ledger.find(name), |(_, record)| record);
+        if known.is_none()
+            && let Some(place) = self.found.get_mut(self.next)
+        {
+            *place = Some((name.hash, record));
+            self.next = (self.next + 1) % LOOKED;
+        }
+        record?.peer(of)
+    }
+}
+
+impl Ledger {
+    /// Nothing yet, of so many baselines.
+    pub(super) fn new(baselines: usize, bytes_max: usize, writes: bool) -> Self {
+        Self {
+            records: HashTable::new(),
+            bytes_max,
+            bytes: 0,
+            settled_bytes: 0,
+            writes,
+            dirty: Vec::new(),
+            gone: Vec::new(),
+            evicted: 0,
+            evicted_of: vec![0; baselines],
+        }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.records.len()
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    pub(super) fn evicted(&self) -> u64 {
+        self.evicted
+    }
+
+    pub(super) fn evicted_of(&self, of: usize) -> u64 {
+        self.evicted_of.get(of).copied().unwrap_or(0)
+    }
+
+    pub(super) fn find(&self, name: Name<'_>) -> Option<&Record> {
+        self.records.find(name.hash, |record| record.hash == name.hash)
+    }
+
+    /// Changes what a baseline knows of a name, if it knows anything; `work` says whether it changed
+    /// something.
+    pub(super) fn change(&mut self, of: usize, name: Name<'_>, work: impl FnOnce(&mut Peer) -> bool) {
+        let writes = self.writes;
+        if let Some(record) = self.records.find_mut(name.hash, |record| record.hash == name.hash) {
+            let before = Size::of(record);
+            if record.change((of, false), writes, work) {
+                let lists = writes && !std::mem::replace(&mut record.dirty, writes);
+                let after = Size::of(record);
+                self.changed((before, after), lists.then_some(name.hash));
+            }
+        }
+    }
+
+    /// The same, and makes it known; then makes room.
+    pub(super) fn make(&mut self, of: usize, name: Name<'_>, now: u32, work: impl FnOnce(&mut Peer) -> bool) {
+        let (writes, same) = (self.writes, |record: &Record| record.hash == name.hash);
+        let (before, record) = match self.records.entry(name.hash, same, |record| record.hash) {
+            Entry::Occupied(place) => {
+                let record = place.into_mut();
+                let before = Size::of(record);
+                if !record.change((of, true), writes, work) {
+                    return;
+                }
+                (before, record)
+            }
+            Entry::Vacant(place) => {
+                let mut record = Record::new(name.hash, name.text);
+                if !record.change((of, true), writes, work) {
+                    return;
+                }
+                (Size::default(), place.insert(record).into_mut())
+            }
+        };
+        let lists = writes && !std::mem::replace(&mut record.dirty, writes);
+        let after = Size::of(record);
+        self.changed((before, after), lists.then_some(name.hash));
+        self.make_room(now);
+    }
+
+    /// A name that a baseline knows has an open incident until then. One part says so for all of them:
+    /// they go together.
+    pub(super) fn hold(&mut self, of: usize, name: Name<'_>, (now, until): (u32, u32)) {
+        if self.find(name).is_some_and(|record| until > record.worth.held_until) {
+            self.change(of, name, |peer| peer.hold(until));
+            self.make_room(now);
+        }
+    }
+
+    /// Takes back what the store has of a name for a baseline.
+    pub(super) fn put(&mut self, of: usize, name: Name<'_>, peer: Peer) {
+        let same = |record: &Record| record.hash == name.hash;
+        let place = self.records.entry(name.hash, same, |record| record.hash);
+        let before = match &place {
+            Entry::Occupied(place) => Size::of(place.get()),
+            Entry::Vacant(_) => Size::default(),
+        };
+        let mut place = place.or_insert_with(|| Record::new(name.hash, name.text));
+        let record = place.get_mut();
+        record.put(of, peer);
+        let after = Size::of(record);
+        self.changed((before, after), None);
+    }
+
+    /// Parts that changed since the last call, with their baselines, in no order; an empty state is one
+    /// to delete.
+    pub(super) fn take(&mut self, key: impl Fn(usize, &str) -> String) -> Vec<(usize, Learned)> {
+        let mut learned = Vec::new();
+        for (of, name) in std::mem::take(&mut self.gone) {
+            let of = usize::from(of);
+            let known = self.find(Name::from(&*name)).and_then(|record| record.peer(of));
+            if known.is_none() {
+                learned.push((of, Learned { key: key(of, &name), state: Vec::new() }));
+            }
+        }
+        for hash in std::mem::take(&mut self.dirty) {
+            let Some(record) = self.records.find_mut(hash, |record| record.hash == hash) else { continue };
+            record.dirty = false;
+            for part in record.parts.iter_mut().filter(|part| part.dirty) {
+                (part.dirty, part.stored) = (false, true);
+                let of = usize::from(part.of);
+                learned.push((of, Learned { key: key(of, &record.name), state: encode(&part.peer) }));
+            }
+        }
+        learned
+    }
+
+    /// Bytes really held, with 16 for the allocator's own use of each block.
+    #[cfg(test)]
+    pub(super) fn held_bytes(&self) -> usize {
+        let block = |bytes: usize| bytes.next_multiple_of(16) + 16;
+        let held = self.records.iter().map(|record| {
+            let parts = record.parts.capacity() * size_of::<super::record::Part>();
+            let own: usize = record.parts.iter().map(|part| part.peer.heap_bytes()).sum();
+            block(record.name.len()) + block(parts) + own
+        });
+        self.records.allocation_size() + held.sum::<usize>()
+    }
+
+    /// A record that was of one size is of another now; `lists` is its hash when it is to be written and
+    /// was not yet listed.
+    fn changed(&mut self, (before, after): (Size, Size), lists: Option<u64>) {
+        self.bytes = self.bytes + after.bytes - before.bytes;
+        self.settled_bytes = self.settled_bytes + after.settled() - before.settled();
+        self.dirty.extend(lists);
+    }
+}
+
+/// How large a record is, and in which tier.
+#[derive(Clone, Copy, Default)]
+struct Size {
+    bytes: usize,
+    is_settled: bool,
+}
+
+impl Size {
+    fn of(record: &Record) -> Self {
+        Self { bytes: record.bytes as usize, is_settled: record.worth.settled }
+    }
+
+    fn settled(self) -> usize {
+        if self.is_settled { self.bytes } else { 0 }
+    }
+}
