@@ -252,3 +252,75 @@ impl Words {
         self.all.push(Word { from, to: self.text.len(), hash: hashed(text), print });
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Seen;
+    use crate::field::Normal;
+    use crate::testing::{self, PLACE};
+
+    /// Every combination of the fields' values, by the plain way.
+    fn joined(fields: &[Field], joint: Joint, view: &View<'_>) -> Vec<String> {
+        let mut all = vec![Vec::new()];
+        for field in fields {
+            let mut values = field.values(view);
+            if values.is_empty() && joint == Joint::Blank {
+                values.push(String::new());
+            }
+            let with = |texts: &Vec<String>| {
+                values.iter().map(|value| [texts.clone(), vec![value.clone()]].concat()).collect::<Vec<_>>()
+            };
+            all = all.iter().flat_map(with).collect();
+        }
+        all.iter()
+            .map(|texts| match joint {
+                Joint::Whole => texts.iter().flat_map(|text| [text, "\u{1f}"]).collect(),
+                Joint::Blank => texts.join(" "),
+            })
+            .collect()
+    }
+
+    #[track_caller]
+    fn check(secrets: usize, session: Option<&'static str>, fields: &[Field]) {
+        let mut event = testing::event();
+        event.secrets = (0..secrets).map(|n| testing::secret(["a", "b", "c"][n])).collect();
+        event.principal.session = session.map(Into::into);
+        let seen = Seen { event: &event, place: &PLACE, raw: b"{}" };
+        let view = View::alone(&seen);
+        for joint in [Joint::Whole, Joint::Blank] {
+            let (mut combinations, mut words) = (Combinations::default(), Words::default());
+            let which = combinations.of(fields, joint);
+            words.begin(&combinations);
+            words.make(which, &combinations, &view);
+            let said: Vec<&str> = words.of(which).unwrap().map(|said| said.name.text).collect();
+            assert_eq!(said, joined(fields, joint, &view), "{secrets} secrets, {session:?}, {joint:?}");
+            let whole = fields.iter().all(|field| !field.values(&view).is_empty());
+            assert_eq!(words.is_whole(which), whole);
+            if joint == Joint::Blank {
+                assert_eq!(blanks_combined(fields, &view), said);
+            } else {
+                assert_eq!(combined(fields, &view), said);
+            }
+        }
+    }
+
+    #[test]
+    fn values_are_joined_the_same_however_many_a_field_has() {
+        let [id, session, secret] =
+            [Normal::PrincipalId, Normal::PrincipalSession, Normal::SecretsId].map(Field::Normal);
+        let sets = [
+            vec![secret.clone()],
+            vec![session.clone()],
+            vec![id.clone(), session.clone()],
+            vec![session.clone(), secret.clone()],
+            vec![secret, id, session],
+        ];
+        for fields in sets {
+            for secrets in 0..4 {
+                check(secrets, None, &fields);
+                check(secrets, Some("s-1"), &fields);
+            }
+        }
+    }
+}
