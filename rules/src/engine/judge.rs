@@ -284,8 +284,8 @@ impl Case<'_, '_> {
     }
 
     fn judge_novelty(&mut self, specs: &[Baseline], baselines: &[usize]) -> Novelties {
-        let (mut novelties, mut looked) = (Novelties::default(), Looked::default());
-        let known = &self.engine.baselines;
+        let mut novelties = Novelties(Vec::with_capacity(baselines.len()));
+        let (mut looked, known) = (Looked::default(), &self.engine.baselines);
         for at in baselines {
             let Some(spec) = specs.get(*at) else { continue };
             if self.context.found.has(spec.events) {
