@@ -1,8 +1,8 @@
 //! How fast `keywatch scan` is, beside what the machine can do: `cargo xtask bench engine`.
 //!
 //! Makes its own events, then runs whole processes in turn (A B A B …) and prints the medians of
-//! their processor time, of the ratios round by round, of the events a second of processor time, and
-//! the peak of their memory. Scans run with the five core rules unless they say that they run with the
+//! their processor time and of the time that passed, each with the ratios round by round, of the events
+//! a second of processor time, and the peak of their memory. Scans run with the five core rules unless they say that they run with the
 //! whole catalogue. The yardsticks
 //! are passes of this very program: `lean` finds the fields a hand-written counter needs and
 //! checks nothing; `check` reads every record strictly and keeps nothing; `inflate` expands the
@@ -10,7 +10,8 @@
 //!
 //! `KEYWATCH_BENCH_EVENTS` sets the number of events (1,000,000), `KEYWATCH_BENCH_ROUNDS` that of
 //! rounds (5), `KEYWATCH_BENCH_ONLY` a part of the names of the comparisons to make.
-//! `KEYWATCH_SIGMA` names a folder of further rules to load beside the catalogue. Processor time is
+//! `KEYWATCH_SIGMA` names a folder of further rules to load beside the catalogue,
+//! `KEYWATCH_BENCH_RIVAL` a program to compare with, which is given the file of lines. Processor time is
 //! read from `/proc` in hundredths of a second.
 
 #![expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
@@ -54,6 +55,7 @@ fn main() -> io::Result<()> {
         only: text("KEYWATCH_BENCH_ONLY").unwrap_or_default(),
     };
     bench.lines()?;
+    bench.threads()?;
     bench.files()?;
     bench.rules()?;
     bench.principals()?;
@@ -103,18 +105,37 @@ struct Taken {
     peak_kib: u64,
 }
 
+impl Taken {
+    fn cpu(&self) -> f64 {
+        self.cpu_secs
+    }
+
+    fn wall(&self) -> f64 {
+        self.wall_secs
+    }
+}
+
 impl Bench {
     fn lines(&self) -> io::Result<()> {
         let file = self.file("events.ndjson", 2_000)?;
-        self.compare(
-            "a file of lines",
-            vec![
-                pass("lean", &file)?,
-                pass("check", &file)?,
-                scan("scan, 1 thread", &file, 1, Rules::Core),
-                scan("scan, 2 threads", &file, 2, Rules::Core),
-            ],
-        )
+        let mut contenders = vec![
+            pass("lean", &file)?,
+            pass("check", &file)?,
+            scan("scan, 1 thread", &file, 1, Rules::Core),
+            scan("scan, 2 threads", &file, 2, Rules::Core),
+        ];
+        if let Some(program) = text("KEYWATCH_BENCH_RIVAL") {
+            let mut command = Command::new(program);
+            command.arg(&file);
+            contenders.push(Contender { name: "rival", command });
+        }
+        self.compare("a file of lines", contenders)
+    }
+
+    fn threads(&self) -> io::Result<()> {
+        let file = self.file("events.ndjson", 2_000)?;
+        let on = |name, threads| scan(name, &file, threads, Rules::Core);
+        self.compare("threads", vec![on("scan, 1 thread", 1), on("scan, 2 threads", 2)])
     }
 
     fn files(&self) -> io::Result<()> {
@@ -208,14 +229,15 @@ impl Bench {
         }
         let first = taken.first().cloned().unwrap_or_default();
         for (contender, taken) in contenders.iter().zip(&taken) {
-            let cpu = median(taken.iter().map(|one| one.cpu_secs));
-            let wall = median(taken.iter().map(|one| one.wall_secs));
-            let ratio =
-                median(taken.iter().zip(&first).map(|(one, first)| one.cpu_secs / first.cpu_secs.max(0.01)));
+            let [cpu, wall] = [Taken::cpu, Taken::wall].map(|of| median(taken.iter().map(of)));
+            let paired = |of: fn(&Taken) -> f64| {
+                median(taken.iter().zip(&first).map(|(one, first)| of(one) / of(first).max(0.01)))
+            };
+            let [cpu_ratio, wall_ratio] = [Taken::cpu, Taken::wall].map(paired);
             let peak = taken.iter().map(|one| one.peak_kib).max().unwrap_or(0) >> 10;
             let rate = f64::from(u32::try_from(self.events).unwrap_or(u32::MAX)) / cpu.max(0.01);
             println!(
-                "  {:<20} {cpu:7.2} s processor  {ratio:5.2} x  {wall:7.2} s wall  {rate:9.0} events/s  {peak:5} MiB peak",
+                "  {:<20} {cpu:7.2} s processor  {cpu_ratio:5.2} x  {wall:7.2} s wall  {wall_ratio:5.2} x  {rate:9.0} events/s  {peak:5} MiB peak",
                 contender.name
             );
         }

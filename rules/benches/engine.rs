@@ -66,6 +66,7 @@ fn main() -> Result<(), Failure> {
     bench.run("100,000 principals, core five", &core, &many)?;
     bench.run("100,000 principals, catalogue", &shipped, &many)?;
     drop(many);
+    bench.state()?;
     bench.windows()
 }
 
@@ -121,6 +122,24 @@ correlation:
   condition: {gte: 1000, field: secrets.id}
 ";
 
+const NETWORKS: &str = "\
+title: Networks of principals
+name: BENCH-networks
+level: informational
+logsource: {product: keywatch, category: audit}
+detection:
+  read: {class: secret.read}
+  condition: read
+keywatch:
+  first_seen:
+    of: source.network
+    per: [principal.id]
+    learn: 7d
+    mature: {age: 7d, events: 10, days: 3}
+    values_max: 256
+    accept_days: 3
+";
+
 struct Bench {
     events: usize,
     rounds: usize,
@@ -142,6 +161,29 @@ impl Bench {
             held = resident_kib().saturating_sub(before).max(held);
         }
         println!("{name:<32} {:>7} ns an event, {:>4} MiB more resident", median(&mut taken), held >> 10);
+        Ok(())
+    }
+
+    /// What is held of a principal that was seen in two networks.
+    fn state(&self) -> Result<(), Failure> {
+        const PRINCIPALS: u64 = 200_000;
+        let name = "200,000 principals in two networks";
+        if !name.contains(&self.only) {
+            return Ok(());
+        }
+        let rules = rules(&[("networks.yml".to_owned(), NETWORKS.to_owned())])?;
+        let settings = Settings { learned_bytes_max: 256 << 20, writes_learned: false, ..settings() };
+        let mut engine = Engine::new(rules, settings);
+        // What the process itself needs is there before the first figure is taken.
+        judge(&mut engine, &events::networks(0..1_000, 1)?)?;
+        let before = resident_kib();
+        for from in (1_000..PRINCIPALS).step_by(1_000) {
+            for network in [1, 2] {
+                judge(&mut engine, &events::networks(from..from + 1_000, network)?)?;
+            }
+        }
+        let held = resident_kib().saturating_sub(before) * 1_024 / (PRINCIPALS - 1_000);
+        println!("{name:<32} {held:>7} bytes a principal, {} known", engine.gauges().principals);
         Ok(())
     }
 

@@ -3,6 +3,7 @@
 
 use chrono::DateTime;
 use keywatch_event::EventTime;
+use std::ops::Range;
 
 /// 2026-01-01T00:00:00Z.
 const START: i64 = 1_767_225_600;
@@ -49,6 +50,17 @@ pub(crate) fn reads(count: u64) -> Result<Vec<Made>, std::num::TryFromIntError> 
         Ok(Made(record(n, START + i64::try_from(at / 2)?, 1, call)))
     };
     (0..count).map(read).collect()
+}
+
+/// One read by each of some principals, all from one network.
+pub(crate) fn networks(who: Range<u64>, network: u8) -> Result<Vec<Made>, std::num::TryFromIntError> {
+    let read = |who: u64| {
+        let request = format!("{{\"secretId\":\"{}\"}}", arn(who % SECRETS));
+        let call = ("secretsmanager", "GetSecretValue", &*request, "");
+        let made = record(who, START + i64::try_from(who / 6)?, who, call);
+        Ok(Made(made.replace("198.51.100.", &format!("198.51.{network}."))))
+    };
+    who.map(read).collect()
 }
 
 fn arn(secret: u64) -> String {

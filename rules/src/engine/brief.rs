@@ -81,7 +81,9 @@ impl<T> Default for Pool<T> {
 }
 
 impl<T> Pool<T> {
-    /// The value of this hash for which `is` holds, made when there is none.
+    /// The value of this hash for which `is` holds, made when there is none. The hash is a random
+    /// one of every part: `is` compares no texts, which would cost a look into far memory for each,
+    /// but their lengths.
     fn shared(&mut self, hash: u64, is: impl Fn(&T) -> bool, make: impl FnOnce() -> T) -> Arc<T> {
         if let Some((_, found)) = self.known.find(hash, |(known, value)| *known == hash && is(value)) {
             return Arc::clone(found);
@@ -116,21 +118,27 @@ impl Shared {
         let mut hasher = self.hasher.build_hasher();
         (&event.principal.id, &event.principal.name, &event.account, &event.store).hash(&mut hasher);
         (event.source.ip, &event.source.raw, &event.user_agent).hash(&mut hasher);
-        self.whos.shared(hasher.finish(), |who| who.is(seen), || Who::of(seen))
+        self.whos.shared(hasher.finish(), |who| who.may_be(seen), || Who::of(seen))
     }
 
     fn credential(&mut self, principal: &Principal<'_>) -> Arc<Credential> {
         let (session, access_key) = (principal.session.as_deref(), principal.access_key.as_deref());
         let is = |known: &Credential| {
-            known.session.as_deref() == session && known.access_key.as_deref() == access_key
+            len(known.session.as_deref()) == len(session)
+                && len(known.access_key.as_deref()) == len(access_key)
         };
         let make = || Credential { session: session.map(Box::from), access_key: access_key.map(Box::from) };
         self.credentials.shared(self.hasher.hash_one((session, access_key)), is, make)
     }
 
     fn secret(&mut self, secret: &SecretRef<'_>) -> Arc<SecretRef<'static>> {
-        let hash = self.hasher.hash_one(&*secret.id);
-        self.secrets.shared(hash, |known| *known == *secret, || secret.clone().into_owned())
+        let hash = self.hasher.hash_one((&*secret.id, &*secret.name, secret.version.as_deref()));
+        let is = |known: &SecretRef<'_>| {
+            known.id.len() == secret.id.len()
+                && known.name.len() == secret.name.len()
+                && len(known.version.as_deref()) == len(secret.version.as_deref())
+        };
+        self.secrets.shared(hash, is, || secret.clone().into_owned())
     }
 }
 
@@ -214,20 +222,25 @@ impl Who {
         }
     }
 
-    /// Whether [`Self::of`] would make the same of the event.
-    fn is(&self, seen: &Seen<'_>) -> bool {
+    /// Whether [`Self::of`] may make the same of the event, as far as it can be told without
+    /// comparing texts.
+    fn may_be(&self, seen: &Seen<'_>) -> bool {
         let (event, who) = (seen.event, self);
-        who.principal.id == event.principal.id
-            && who.provider == event.provider
-            && who.account.as_deref() == event.account.as_deref()
-            && who.store.as_deref() == event.store.as_deref()
+        who.provider == event.provider
             && who.source.ip == event.source.ip
-            && who.source.raw.as_deref() == event.source.raw.as_deref()
             && who.source.kind == event.source.kind
             && who.principal.kind == event.principal.kind
-            && who.principal.name.as_deref() == event.principal.name.as_deref()
-            && who.agent.as_deref() == event.user_agent.as_deref()
+            && who.principal.id.len() == event.principal.id.len()
+            && len(who.principal.name.as_deref()) == len(event.principal.name.as_deref())
+            && len(who.account.as_deref()) == len(event.account.as_deref())
+            && len(who.store.as_deref()) == len(event.store.as_deref())
+            && len(who.source.raw.as_deref()) == len(event.source.raw.as_deref())
+            && len(who.agent.as_deref()) == len(event.user_agent.as_deref())
     }
+}
+
+fn len(text: Option<&str>) -> Option<usize> {
+    text.map(str::len)
 }
 
 #[cfg(test)]

@@ -420,9 +420,12 @@ pub(crate) fn combined(fields: &[Field], view: &View<'_>) -> Vec<String> {
     groups
 }
 
+/// Bytes made room for at once for the values of a few fields.
+const ROOM: usize = 96;
+
 /// The one combination there is when each field has exactly one value, as nearly always.
 fn only(fields: &[Field], view: &View<'_>) -> Option<String> {
-    let mut text = String::new();
+    let mut text = String::with_capacity(ROOM);
     for field in fields {
         let mut values = 0;
         field.any(view, &mut |value| {
@@ -440,6 +443,9 @@ fn only(fields: &[Field], view: &View<'_>) -> Option<String> {
 
 /// As [`combined`], with a missing value as no text.
 pub(crate) fn blanks_combined(fields: &[Field], view: &View<'_>) -> Vec<String> {
+    if let Some(one) = only_blanks(fields, view) {
+        return vec![one];
+    }
     let mut all = vec![String::new()];
     for (at, field) in fields.iter().enumerate() {
         let mut values = field.values(view);
@@ -453,4 +459,24 @@ pub(crate) fn blanks_combined(fields: &[Field], view: &View<'_>) -> Vec<String> 
             .collect();
     }
     all
+}
+
+/// The one combination there is when no field has several values, as nearly always.
+fn only_blanks(fields: &[Field], view: &View<'_>) -> Option<String> {
+    let mut text = String::with_capacity(ROOM);
+    for (at, field) in fields.iter().enumerate() {
+        if at > 0 {
+            text.push(' ');
+        }
+        let mut values = 0;
+        field.any(view, &mut |value| {
+            values += 1;
+            text.push_str(value);
+            values > 1
+        });
+        if values > 1 {
+            return None;
+        }
+    }
+    Some(text)
 }

@@ -170,12 +170,16 @@ impl<T: Default + Serialize + DeserializeOwned> Shelf<T> {
                 learned.push(Learned { key: key(&name), state: Vec::new() });
             }
         }
-        for name in std::mem::take(&mut self.dirty) {
+        // Names come in no order; keys begin alike, and cost more to compare.
+        let mut dirty = std::mem::take(&mut self.dirty);
+        dirty.sort_unstable();
+        learned.reserve(dirty.len());
+        for name in dirty {
             let Some(slot) = self.slot_mut(Name::from(&*name)) else { continue };
             (slot.dirty, slot.stored) = (false, true);
             learned.push(Learned { key: key(&name), state: encode(&slot.value) });
         }
-        learned.sort_unstable_by(|one, other| one.key.cmp(&other.key));
+        learned.sort_by(|one, other| one.key.cmp(&other.key));
         learned
     }
 

@@ -22,7 +22,8 @@ impl Verdicts {
     /// A rule says something of the event at `at`.
     pub(crate) fn say(&mut self, at: usize, rule: &Rule, level: Level) {
         let Some(said) = self.classified.get_mut(at) else { return };
-        if !said.rules.contains(&rule.id) {
+        // A rule's id is one text wherever it stands.
+        if !said.rules.iter().any(|known| Arc::ptr_eq(known, &rule.id)) {
             let position = if level > said.level { 0 } else { said.rules.len() };
             said.rules.insert(position, Arc::clone(&rule.id));
         }

@@ -113,6 +113,16 @@ struct Word {
     print: Option<Print>,
 }
 
+/// What there is of a combination of several fields.
+enum One {
+    /// One word, for which every field had a value or not.
+    Made { whole: bool },
+    /// No word: a field without a value.
+    None,
+    /// Some field has several values.
+    Several,
+}
+
 /// One word.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Said<'w> {
@@ -168,8 +178,10 @@ impl Words {
         if let [field] = asked.fields.as_slice() {
             return self.each(field, asked, view);
         }
-        if self.one(asked, view) {
-            return true;
+        match self.one(asked, view) {
+            One::Made { whole } => return whole,
+            One::None => return false,
+            One::Several => {}
         }
         let texts = match asked.joint {
             Joint::Whole => combined(&asked.fields, view),
@@ -202,10 +214,10 @@ impl Words {
         whole
     }
 
-    /// The one word there is when each field has exactly one value, as nearly always; whether
-    /// that is so.
-    fn one(&mut self, asked: &Asked, view: &View<'_>) -> bool {
+    /// The one word there is when no field has several values, as nearly always.
+    fn one(&mut self, asked: &Asked, view: &View<'_>) -> One {
         let from = self.text.len();
+        let mut whole = true;
         for (at, field) in asked.fields.iter().enumerate() {
             if at > 0 && asked.joint == Joint::Blank {
                 self.text.push(' ');
@@ -216,16 +228,21 @@ impl Words {
                 self.text.push_str(value);
                 values > 1
             });
-            if values != 1 {
+            if values > 1 {
                 self.text.truncate(from);
-                return false;
+                return One::Several;
             }
+            whole &= values == 1;
             if asked.joint == Joint::Whole {
                 self.text.push('\u{1f}');
             }
         }
+        if !whole && asked.joint == Joint::Whole {
+            self.text.truncate(from);
+            return One::None;
+        }
         self.note(from, asked);
-        true
+        One::Made { whole }
     }
 
     /// Notes the text from `from` on as a word.
@@ -233,5 +250,77 @@ impl Words {
         let text = self.text.get(from..).unwrap_or_default();
         let print = asked.printed.then(|| Print::of_text(text));
         self.all.push(Word { from, to: self.text.len(), hash: hashed(text), print });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Seen;
+    use crate::field::Normal;
+    use crate::testing::{self, PLACE};
+
+    /// Every combination of the fields' values, by the plain way.
+    fn joined(fields: &[Field], joint: Joint, view: &View<'_>) -> Vec<String> {
+        let mut all = vec![Vec::new()];
+        for field in fields {
+            let mut values = field.values(view);
+            if values.is_empty() && joint == Joint::Blank {
+                values.push(String::new());
+            }
+            let with = |texts: &Vec<String>| {
+                values.iter().map(|value| [texts.clone(), vec![value.clone()]].concat()).collect::<Vec<_>>()
+            };
+            all = all.iter().flat_map(with).collect();
+        }
+        all.iter()
+            .map(|texts| match joint {
+                Joint::Whole => texts.iter().flat_map(|text| [text, "\u{1f}"]).collect(),
+                Joint::Blank => texts.join(" "),
+            })
+            .collect()
+    }
+
+    #[track_caller]
+    fn check(secrets: usize, session: Option<&'static str>, fields: &[Field]) {
+        let mut event = testing::event();
+        event.secrets = (0..secrets).map(|n| testing::secret(["a", "b", "c"][n])).collect();
+        event.principal.session = session.map(Into::into);
+        let seen = Seen { event: &event, place: &PLACE, raw: b"{}" };
+        let view = View::alone(&seen);
+        for joint in [Joint::Whole, Joint::Blank] {
+            let (mut combinations, mut words) = (Combinations::default(), Words::default());
+            let which = combinations.of(fields, joint);
+            words.begin(&combinations);
+            words.make(which, &combinations, &view);
+            let said: Vec<&str> = words.of(which).unwrap().map(|said| said.name.text).collect();
+            assert_eq!(said, joined(fields, joint, &view), "{secrets} secrets, {session:?}, {joint:?}");
+            let whole = fields.iter().all(|field| !field.values(&view).is_empty());
+            assert_eq!(words.is_whole(which), whole);
+            if joint == Joint::Blank {
+                assert_eq!(blanks_combined(fields, &view), said);
+            } else {
+                assert_eq!(combined(fields, &view), said);
+            }
+        }
+    }
+
+    #[test]
+    fn values_are_joined_the_same_however_many_a_field_has() {
+        let [id, session, secret] =
+            [Normal::PrincipalId, Normal::PrincipalSession, Normal::SecretsId].map(Field::Normal);
+        let sets = [
+            vec![secret.clone()],
+            vec![session.clone()],
+            vec![id.clone(), session.clone()],
+            vec![session.clone(), secret.clone()],
+            vec![secret, id, session],
+        ];
+        for fields in sets {
+            for secrets in 0..4 {
+                check(secrets, None, &fields);
+                check(secrets, Some("s-1"), &fields);
+            }
+        }
     }
 }

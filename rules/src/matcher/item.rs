@@ -5,7 +5,7 @@ use super::time::Part;
 use super::{Selection, value};
 use crate::field::{Field, Normal};
 use crate::log_source::LogSource;
-use crate::surroundings::Lists;
+use crate::surroundings::{Lists, Surroundings};
 use crate::view::View;
 use crate::yaml::{Data, Node, Problems};
 use rsigma_parser::{Modifier, parse_field_spec};
@@ -83,9 +83,25 @@ impl Item {
 
     /// The first of its lists, when it asks lists alone and none of them is supplied.
     pub(crate) fn missing_list(&self, supplied: &Lists) -> Option<&str> {
+        self.asks_empty_lists(supplied).then(|| self.lists().next()).flatten()
+    }
+
+    fn asks_empty_lists(&self, supplied: &Lists) -> bool {
         let is_empty = |name: &str| supplied.get(name).is_none_or(<[String]>::is_empty);
         let asks = |test: &Test| matches!(test, Test::List(ListTest { name, .. }) if is_empty(name));
-        self.tests.iter().all(asks).then(|| self.lists().next()).flatten()
+        self.tests.iter().all(asks)
+    }
+
+    /// Whether no event decides: what it asks for was not supplied.
+    pub(crate) fn is_settled(&self, around: &Surroundings) -> bool {
+        let asks_others = self.tests.iter().any(|test| matches!(test, Test::SameAs(_)));
+        let is_absent = match self.field() {
+            Some(Field::Normal(Normal::Planned)) => around.planned.is_empty(),
+            Some(Field::Normal(Normal::SourceAsn)) => around.asn.is_none(),
+            Some(Field::Normal(Normal::SourceCountry)) => around.country.is_none(),
+            _ => false,
+        };
+        is_absent && !asks_others || !self.tests.is_empty() && self.asks_empty_lists(&around.lists)
     }
 
     pub(super) fn lists(&self) -> impl Iterator<Item = &str> {

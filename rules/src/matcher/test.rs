@@ -3,6 +3,7 @@
 use super::time::Part;
 use crate::field::Field;
 use crate::pattern::{Open, Pattern, Shape};
+use crate::text::lower;
 use crate::view::View;
 use ipnet::IpNet;
 use regex::Regex;
@@ -136,8 +137,21 @@ impl Op {
 impl SameAs {
     fn fits(&self, value: &str, view: &View<'_>) -> bool {
         self.other.any(view, &mut |other| {
-            Pattern::literal(other, self.open, self.cased).is_ok_and(|pattern| pattern.fits(value))
+            if self.cased {
+                return self.stands(value, other);
+            }
+            lower(value, |value| lower(other, |other| self.stands(value, other)))
         })
+    }
+
+    /// Whether `other` is the value, or stands where the rule says.
+    fn stands(&self, value: &str, other: &str) -> bool {
+        match self.open {
+            Open { start: false, end: false } => value == other,
+            Open { start: false, end: true } => value.starts_with(other),
+            Open { start: true, end: false } => value.ends_with(other),
+            Open { start: true, end: true } => value.contains(other),
+        }
     }
 }
 

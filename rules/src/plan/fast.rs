@@ -63,9 +63,10 @@ impl Tests {
         self.0.get(test).map(|made| &made.item)
     }
 
-    /// How many there are.
-    pub(super) fn len(&self) -> usize {
-        self.0.len()
+    /// By test: whether it passes, where that is the same for every event with these surroundings.
+    pub(super) fn settled(&self, view: &View<'_>) -> Vec<Option<bool>> {
+        let settled = |made: &Made| made.item.is_settled(view.around()).then(|| made.holds(view));
+        self.0.iter().map(settled).collect()
     }
 
     /// Whether the test passes.

@@ -22,7 +22,7 @@ use std::sync::Arc;
 const SIZE_MAX: usize = 200_000;
 /// Most values remembered in one state. A value takes about 100 bytes; one that is longer than
 /// [`VALUE_BYTES_MAX`] is not remembered.
-const VALUES_MAX: usize = 1_024;
+const VALUES_MAX: usize = 4_096;
 /// Most values remembered in all: 3 MB.
 const ALL_VALUES_MAX: usize = 32_768;
 const VALUE_BYTES_MAX: usize = 512;
@@ -39,7 +39,7 @@ pub(crate) struct Walk {
     size: usize,
     size_max: usize,
     values: usize,
-    /// By test, while a state is made: what is known of it.
+    /// By test: what is known of it of every event, and while a state is made what is known there.
     tests: Vec<Option<bool>>,
 }
 
@@ -85,17 +85,26 @@ struct Look {
 struct Answers {
     /// What turned out to say nothing.
     unsaid: Unsaid,
-    /// Bit n of word n / 64: whether the n-th test that was asked passes.
-    bits: Box<[u64]>,
+    /// Bit n: whether the n-th test that was asked passes.
+    first: u64,
+    /// The same for those after the first 64.
+    more: Box<[u64]>,
 }
 
 impl Answers {
+    fn to(asked: usize, unsaid: Unsaid) -> Self {
+        Self { unsaid, first: 0, more: vec![0; (asked.saturating_sub(1)) / 64].into() }
+    }
+
     fn holds(&self, place: usize) -> bool {
-        self.bits.get(place / 64).is_some_and(|word| word >> (place % 64) & 1 == 1)
+        let word = (place / 64).checked_sub(1).map_or(Some(&self.first), |at| self.more.get(at));
+        word.is_some_and(|word| word >> (place % 64) & 1 == 1)
     }
 
     fn set(&mut self, place: usize) {
-        if let Some(word) = self.bits.get_mut(place / 64) {
+        let first = &mut self.first;
+        let word = (place / 64).checked_sub(1).map_or(Some(first), |at| self.more.get_mut(at));
+        if let Some(word) = word {
             *word |= 1 << (place % 64);
         }
     }
@@ -124,12 +133,15 @@ impl Walk {
 
     /// The matchers that hold for an event with these bits.
     pub(super) fn end_of(&mut self, plan: &Plan, view: &View<'_>, cells: u64) -> Arc<Found> {
-        if self.size > self.size_max || self.values > ALL_VALUES_MAX {
+        if self.size > self.size_max {
             *self = Self::of_size(self.size_max);
+        }
+        if self.values > ALL_VALUES_MAX {
+            self.forget_values();
         }
         let mut at = match self.roots.get(&cells) {
             Some(root) => *root,
-            None => self.root(plan, cells),
+            None => self.root(plan, view, cells),
         };
         // Each look decides the tests it asks, so there is an end.
         loop {
@@ -145,10 +157,13 @@ impl Walk {
         }
     }
 
-    fn root(&mut self, plan: &Plan, cells: u64) -> usize {
+    fn root(&mut self, plan: &Plan, view: &View<'_>, cells: u64) -> usize {
+        if self.tests.is_empty() {
+            self.tests = plan.tests.settled(view);
+        }
         let all = plan.exprs.iter().enumerate().map(|(id, expr)| (MatcherId(id), Arc::clone(expr)));
         let left = Left { open: all.collect(), ..Left::default() };
-        let root = self.state(plan, left.reduced(Known { cells, tests: &[] }));
+        let root = self.state(plan, left.reduced(Known { cells, tests: &self.tests }));
         self.roots.insert(cells, root);
         self.size += 1;
         root
@@ -163,7 +178,9 @@ impl Walk {
             None => self.follow(at, plan, answers),
         };
         if let Some(State { next: Next::Look(look), .. }) = self.states.get_mut(at) {
-            self.values += look.remember(plan, view, next);
+            let before = look.values.len();
+            look.remember(plan, view, next);
+            self.values = (self.values + look.values.len()).saturating_sub(before);
         }
         next
     }
@@ -172,7 +189,6 @@ impl Walk {
     fn follow(&mut self, at: usize, plan: &Plan, answers: Answers) -> usize {
         let Some(State { next: Next::Look(look), left }) = self.states.get(at) else { return at };
         let said = answers.unsaid == 0;
-        self.tests.resize(plan.tests.len(), None);
         for (place, test) in look.asked.iter().enumerate() {
             if plan.aspects.decides(look.at, *test, said)
                 && let Some(known) = self.tests.get_mut(*test)
@@ -187,7 +203,7 @@ impl Walk {
         }
         let next = self.state(plan, left);
         if let Some(State { next: Next::Look(look), .. }) = self.states.get_mut(at) {
-            self.size += 4 + answers.bits.len();
+            self.size += 4 + answers.more.len();
             look.answers.insert(answers, next);
         }
         next
@@ -217,6 +233,15 @@ impl Walk {
         self.states.push(State { left, next });
         self.numbers.insert_unique(hash, (hash, at), |(hash, _)| *hash);
         at
+    }
+
+    fn forget_values(&mut self) {
+        self.values = 0;
+        for state in &mut self.states {
+            if let Next::Look(look) = &mut state.next {
+                look.forget();
+            }
+        }
     }
 
     /// How many states there are, and values remembered.
@@ -297,7 +322,7 @@ impl Look {
     /// Makes the tests.
     fn ask(&self, plan: &Plan, view: &View<'_>) -> Answers {
         let unsaid = plan.aspects.unsaid(self.at, view);
-        let mut answers = Answers { unsaid, bits: vec![0; self.asked.len().div_ceil(64)].into() };
+        let mut answers = Answers::to(self.asked.len(), unsaid);
         let mut ask = |place: usize, test: usize| {
             if plan.aspects.decides(self.at, test, unsaid == 0) && plan.tests.holds(test, view) {
                 answers.set(place);
@@ -314,22 +339,26 @@ impl Look {
         answers
     }
 
-    /// Remembers where an event led; how many values more are remembered.
-    fn remember(&mut self, plan: &Plan, view: &View<'_>, next: usize) -> usize {
+    /// Remembers where an event led.
+    fn remember(&mut self, plan: &Plan, view: &View<'_>, next: usize) {
         match plan.aspects.key(self.at, view, &mut Room::default()) {
             Key::Absent => self.absent = Some(next),
             Key::Bytes(bytes) if !self.is_varied && bytes.len() <= VALUE_BYTES_MAX => {
-                if self.values.len() < VALUES_MAX {
-                    self.values.insert(bytes.into(), next);
-                    return 1;
+                if self.values.len() >= VALUES_MAX {
+                    self.forget();
                 }
-                // Full: worth filling again only where most were found.
-                self.is_varied = self.found < self.sought / 2;
-                self.values = HashMap::new();
-                (self.sought, self.found) = (0, 0);
+                if !self.is_varied {
+                    self.values.insert(bytes.into(), next);
+                }
             }
             Key::Bytes(_) | Key::Several => {}
         }
-        0
+    }
+
+    /// Forgets its values; they are gathered again only where most were found.
+    fn forget(&mut self) {
+        self.is_varied |= self.found < self.sought / 2;
+        self.values = HashMap::new();
+        (self.sought, self.found) = (0, 0);
     }
 }

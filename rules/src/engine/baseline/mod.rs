@@ -180,7 +180,7 @@ impl Baselines {
     pub(crate) fn take_learned(&mut self, specs: &[Baseline]) -> Vec<Learned> {
         let mut learned = self.ledger.take(|at, per| {
             let rule = specs.get(at).map_or("", |spec| &*spec.rule);
-            format!("{rule} {per}")
+            [rule, " ", per].concat()
         });
         for (at, (own, spec)) in self.own.iter_mut().zip(specs).enumerate() {
             if let Some(start) = own.start.filter(|_| std::mem::take(&mut own.start_dirty)) {
