@@ -313,7 +313,7 @@ fn change(event: &mut AuditEvent<'static>, raw: &mut &'static str, (field, lot):
         7 => event.principal.kind = of(PrincipalKind::ALL, lot),
         8 => event.principal.id = of(PRINCIPALS, lot).into(),
         9 => event.echo_of = of(&[None, Some(""), Some("ssm.amazonaws.com")], lot).map(Into::into),
-        10 => event.secrets = (0..lot % 4).map(|n| testing::secret(of(PRINCIPALS, n + lot))).collect(),
+        10 => event.secrets = (0..lot % 4).map(|n| testing::secret(of(PRINCIPALS, n + lot / 8))).collect(),
         11 => event.time = EventTime::from_secs(1_780_000_000 + 3_000 * i64::from(lot)),
         12 => {
             let agent = of(&[None, Some(""), Some("aws-cli/2.15"), Some("Boto3/1 x")], lot);
