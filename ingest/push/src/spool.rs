@@ -62,8 +62,15 @@ impl Spool {
         make_folder(&storage.folder)?;
         let lock = lock(&storage.folder)?;
         let committed = position.as_deref().and_then(|text| text.parse().ok());
-        let found = segment::find(&storage.folder, committed.unwrap_or(0))?;
-        let (state, damage) = State::resume(found, committed);
+        let (found, foreign) = segment::find(&storage.folder, committed.unwrap_or(0))?;
+        let (state, mut damage) = State::resume(found, committed);
+        damage.extend(foreign.iter().map(|path| {
+            format!(
+                "a file of the spool is damaged or of another version of Keywatch; it was set aside as {} and not read: let \
+                 the version that wrote it read it",
+                path.display()
+            )
+        }));
         let start = state.start;
         let shared = Arc::new(Shared::new(storage, state));
         let (into, batches) = mpsc::channel(1);

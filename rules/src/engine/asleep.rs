@@ -177,6 +177,20 @@ fn one_of_each(steps: &[Step]) -> Presence {
     Presence::And(steps.iter().map(|step| Presence::Or(hits(step))).collect())
 }
 
+/// Whether what is met stays met when more occurs.
+pub(crate) fn stays_met(count: &Count) -> bool {
+    let stays = |Condition { of, bounds }: &Condition| {
+        let is_lower = |op: &Op| matches!(op, Op::Gte | Op::Gt);
+        bounds.iter().all(|(op, _)| is_lower(op))
+            && match of {
+                Counted::Events | Counted::Matching(_) | Counted::Distinct(_) | Counted::Ordered(_) => true,
+                Counted::All(presence) => is_monotone(presence),
+                Counted::Sum(_) | Counted::Average(_) | Counted::Percentile(..) => false,
+            }
+    };
+    stays(&count.condition) && count.any.iter().all(stays)
+}
+
 /// Whether it stays true when more occurs.
 fn is_monotone(presence: &Presence) -> bool {
     match presence {

@@ -1,6 +1,7 @@
 //! How one event is judged by every rule to whom it means something.
 
 use super::alerts;
+use super::asleep::stays_met;
 use super::baseline::{Judgement, Looked, Of, Print, Raised, Sight, Value};
 use super::brief::Brief;
 use super::count::{CountState, Counting, Effect};
@@ -464,10 +465,11 @@ impl Verdicts {
 
 impl Count {
     /// How long after its time an event that entered a window may matter: to the window, and,
-    /// when it belongs to an incident, as long as that may live.
+    /// when it belongs to an incident, as long as that may live. An event that kept a condition from
+    /// being met says when the incident began just as well.
     fn matters_secs(&self, in_incident: bool) -> i64 {
         let Incident { keep_alive_secs, max_duration_secs, repeats_secs, .. } = self.incident;
-        let lives = if in_incident { max_duration_secs + repeats_secs } else { 0 };
+        let lives = if in_incident || !stays_met(self) { max_duration_secs + repeats_secs } else { 0 };
         self.timespan_secs.max(keep_alive_secs) + lives
     }
 }

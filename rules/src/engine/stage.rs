@@ -208,7 +208,8 @@ impl Group {
     fn judge(&mut self, at: usize, is_new: bool, count: &Count, tell: &mut dyn FnMut(&Arc<Brief>, Mark)) {
         let Self { entries, marks, window } = self;
         if is_new && entries.get(at).is_some_and(|entry| !entry.counted) {
-            window.first += usize::from(at < window.first);
+            // It may be older than the window reaches, and count later.
+            window.first += usize::from(at <= window.first);
             return;
         }
         if is_new && at + 1 == entries.len() {

@@ -82,7 +82,7 @@ static TWO_BURSTS: Rule = Rule {
     span: 900,
     when: When::Events(2, MANY),
 };
-static RAISING: [Rule; 5] = [
+static RAISING: [Rule; 6] = [
     Rule {
         name: "then_in",
         counts: &[Counts::Other(&BURST, false), Counts::Success],
@@ -118,9 +118,17 @@ static RAISING: [Rule; 5] = [
         span: 240,
         when: When::All,
     },
+    Rule {
+        name: "wide_then_in",
+        counts: &[Counts::Other(&WIDE, false), Counts::Success],
+        group: WHO,
+        span: 300,
+        when: When::InOrder,
+    },
 ];
 
-const KEEP_ALIVE: i64 = 3600;
+const KEEP_ALIVE: i64 = 180;
+const MAX_DURATION: i64 = 2400;
 const EVIDENCE_MAX: usize = 20;
 
 /// All events, in order.
@@ -207,11 +215,9 @@ impl Oracle {
         let mut incidents: Vec<(&Happening, Vec<&Happening>)> = Vec::new();
         for event in self.0.iter().filter(|event| self.counted(rule, event)) {
             let is_open = |members: &[&Happening]| {
-                members
-                    .iter()
-                    .map(|member| member.secs)
-                    .max()
-                    .is_some_and(|last| event.secs <= last + KEEP_ALIVE)
+                let secs = || members.iter().map(|member| member.secs);
+                secs().max().is_some_and(|last| event.secs <= last + KEEP_ALIVE)
+                    && secs().min().is_some_and(|first| event.secs <= first + MAX_DURATION)
             };
             let same = |opener: &Happening| (rule.group)(opener) == (rule.group)(event);
             let open = incidents.iter_mut().find(|(opener, members)| same(opener) && is_open(members));

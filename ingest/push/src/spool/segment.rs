@@ -92,6 +92,8 @@ pub(super) struct Segment {
     pub(super) bytes: u64,
     /// Bytes at its end that are no whole record.
     pub(super) torn: u64,
+    /// Whether something else than a file of this format stands there.
+    pub(super) is_foreign: bool,
 }
 
 impl Segment {
@@ -105,8 +107,8 @@ pub(super) fn path(folder: &Path, first: u64) -> PathBuf {
 }
 
 /// All files of a spool in order, each looked through. Those that lie wholly before `committed` are
-/// removed.
-pub(super) fn find(folder: &Path, committed: u64) -> io::Result<Vec<Segment>> {
+/// removed. Those of another format are set aside, and named in the second value.
+pub(super) fn find(folder: &Path, committed: u64) -> io::Result<(Vec<Segment>, Vec<PathBuf>)> {
     let mut firsts = Vec::new();
     for entry in std::fs::read_dir(folder)? {
         let path = entry?.path();
@@ -117,16 +119,29 @@ pub(super) fn find(folder: &Path, committed: u64) -> io::Result<Vec<Segment>> {
         }
     }
     firsts.sort_unstable();
-    let mut found = Vec::with_capacity(firsts.len());
+    let (mut found, mut foreign) = (Vec::with_capacity(firsts.len()), Vec::new());
     for (at, &first) in firsts.iter().enumerate() {
         let next = firsts.get(at + 1).copied();
         if next.is_some_and(|next| next <= committed) {
             std::fs::remove_file(path(folder, first))?;
             continue;
         }
-        found.push(look_through(folder, first, next)?);
+        let segment = look_through(folder, first, next)?;
+        if segment.is_foreign {
+            foreign.push(set_aside(&path(folder, first), "foreign")?);
+        } else {
+            found.push(segment);
+        }
     }
-    Ok(found)
+    Ok((found, foreign))
+}
+
+/// Gives a file another ending, under which nobody reads it or writes over it. An older one of that name
+/// is replaced.
+pub(super) fn set_aside(path: &Path, ending: &str) -> io::Result<PathBuf> {
+    let aside = path.with_extension(ending);
+    std::fs::rename(path, &aside)?;
+    Ok(aside)
 }
 
 /// Records that would have the number of one in the next file were never acknowledged.
@@ -141,7 +156,9 @@ fn look_through(folder: &Path, first: u64, next: Option<u64>) -> io::Result<Segm
         count += 1;
     }
     let bytes = std::fs::metadata(path(folder, first))?.len();
-    Ok(Segment { first, count, bytes, torn: bytes.saturating_sub(good) })
+    // One that is shorter was cut off before it said what it is.
+    let is_foreign = !records.is_spool && bytes >= MAGIC.len() as u64;
+    Ok(Segment { first, count, bytes, torn: bytes.saturating_sub(good), is_foreign })
 }
 
 /// Reads a file record by record.

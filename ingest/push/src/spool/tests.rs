@@ -249,7 +249,7 @@ async fn foreign_bytes_in_the_folder_are_left_alone() {
 }
 
 #[tokio::test]
-async fn a_file_of_another_format_is_not_read() {
+async fn a_file_of_another_format_is_set_aside_and_told_of() {
     let folder = tempfile::tempdir().unwrap();
     let (spool, _) = open(folder.path(), None);
     spool.door().write(parcel(0..5)).await.unwrap();
@@ -257,8 +257,27 @@ async fn a_file_of_another_format_is_not_read() {
     let path = segment::path(folder.path(), 0);
     let mut content = std::fs::read(&path).unwrap();
     content[MAGIC.len() - 1] ^= 1;
-    std::fs::write(&path, content).unwrap();
+    std::fs::write(&path, &content).unwrap();
+    let (mut spool, damage) = open(folder.path(), None);
+    spool.door().write(parcel(7..8)).await.unwrap();
+    assert_eq!(read(&mut spool, 1).await.0, records(7..8));
+    let aside = path.with_extension("foreign");
+    assert!(damage[0].contains(&aside.display().to_string()), "{damage:?}");
+    assert_eq!(std::fs::read(aside).unwrap(), content);
+}
+
+#[tokio::test]
+async fn what_is_damaged_from_its_first_record_on_is_kept_beside_what_is_written_then() {
+    let folder = tempfile::tempdir().unwrap();
+    let (spool, _) = open(folder.path(), None);
+    spool.door().write(parcel(0..5)).await.unwrap();
+    drop(spool);
+    let path = segment::path(folder.path(), 0);
+    let mut content = std::fs::read(&path).unwrap();
+    content[MAGIC.len() + 20] ^= 1;
+    std::fs::write(&path, &content).unwrap();
     let (mut spool, _) = open(folder.path(), None);
     spool.door().write(parcel(7..8)).await.unwrap();
     assert_eq!(read(&mut spool, 1).await.0, records(7..8));
+    assert_eq!(std::fs::read(path.with_extension("torn")).unwrap(), content);
 }

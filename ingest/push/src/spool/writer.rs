@@ -74,11 +74,15 @@ impl Writer {
     /// A file is found after a power cut only when its folder was synced too.
     fn begin(&self, first: u64) -> io::Result<(File, Segment)> {
         let path = segment::path(&self.shared.folder, first);
-        // Where there is one of this name it holds nothing but a write that failed.
+        // One of this name holds no whole record: a write that failed, or damage, which somebody may want to
+        // look at.
+        if std::fs::metadata(&path).is_ok_and(|there| there.is_file() && there.len() > MAGIC.len() as u64) {
+            segment::set_aside(&path, "torn")?;
+        }
         let mut file = File::options().create(true).write(true).truncate(true).mode(0o600).open(path)?;
         file.write_all(MAGIC)?;
         File::open(&self.shared.folder)?.sync_all()?;
-        Ok((file, Segment { first, count: 0, bytes: MAGIC.len() as u64, torn: 0 }))
+        Ok((file, Segment { first, count: 0, bytes: MAGIC.len() as u64, torn: 0, is_foreign: false }))
     }
 
     /// After an error nobody knows what is on disk: what was written whole before stays, and the
