@@ -4,10 +4,10 @@
 //! Each matcher becomes a small expression over numbered tests; a test that several rules write is
 //! one. Fields with a closed vocabulary (class, outcome, provider, kinds, whether the event is an
 //! echo) are bits of one word. Tests that look at the same part of an event are decided together
-//! ([`aspect`]), and what they say is remembered by the value they said it of, in an automaton
-//! that grows while events come ([`walk`]): an event like one before costs a few look-ups.
+//! (`aspect`), and what they say is remembered by the value they said it of, in an automaton
+//! that grows while events come (`walk`): an event like one before costs a few look-ups.
 //!
-//! Invariant: [`Plan::matching`] names exactly the matchers for which
+//! Invariant: `Plan::matching` names exactly the matchers for which
 //! [`Matcher::matches`] is true.
 
 mod aspect;

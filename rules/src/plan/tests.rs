@@ -147,11 +147,13 @@ fn item(of_provider: bool) -> impl Strategy<Value = String> {
         "|neq",
         "|contains|all",
         "|contains|neq",
+        "|re",
         "|re|i",
     ];
     let values = [
         "GetSecretValue",
         "AssumeRole",
+        "assumerole",
         "[AssumeRole, kms.amazonaws.com]",
         "[one, two, Role, pay, ms]",
         "role/payments",
@@ -313,7 +315,7 @@ fn change(event: &mut AuditEvent<'static>, raw: &mut &'static str, (field, lot):
         7 => event.principal.kind = of(PrincipalKind::ALL, lot),
         8 => event.principal.id = of(PRINCIPALS, lot).into(),
         9 => event.echo_of = of(&[None, Some(""), Some("ssm.amazonaws.com")], lot).map(Into::into),
-        10 => event.secrets = (0..lot % 4).map(|n| testing::secret(of(PRINCIPALS, n + lot))).collect(),
+        10 => event.secrets = (0..lot % 4).map(|n| testing::secret(of(PRINCIPALS, n + lot / 8))).collect(),
         11 => event.time = EventTime::from_secs(1_780_000_000 + 3_000 * i64::from(lot)),
         12 => {
             let agent = of(&[None, Some(""), Some("aws-cli/2.15"), Some("Boto3/1 x")], lot);
@@ -448,6 +450,18 @@ fn matchers_keep_their_number_whatever_table_names_them() {
     let seen = Seen { event: &event, place: &PLACE, raw: b"{}" };
     let found = plan.matching(&View::alone(&seen), &mut Walk::default());
     assert_eq!(found.ids, [MatcherId(0), MatcherId(2), MatcherId(6)]);
+}
+
+#[test]
+fn patterns_that_differ_in_their_flags_alone_are_different_tests() {
+    let rule =
+        |flags: &str| format!("detection: {{s: {{'operation|re{flags}': 'get.value'}}, condition: s}}\n");
+    let matchers: Vec<Matcher> = ["", "|i", "|s", "|i|s"].iter().map(|flags| matcher(&rule(flags))).collect();
+    let (plan, mut walk) = (Plan::new(&matchers), Walk::default());
+    for operation in ["get value", "GET VALUE", "get\nvalue", "GET\nVALUE"] {
+        let event = AuditEvent { operation: operation.into(), ..testing::event() };
+        check((&plan, &mut walk), &matchers, &event, "{}");
+    }
 }
 
 #[test]
