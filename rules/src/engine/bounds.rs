@@ -1,6 +1,6 @@
 //! How the engine keeps its memory within its limits, and what it hands over to be stored.
 
-use super::{Baselines, Engine, Gauges, Stage, State};
+use super::{Baselines, CountState, Engine, Gauges, Stage, State};
 use crate::rule::{Kind, RuleSet};
 use keywatch_event::{EventTime, Learned};
 
@@ -63,7 +63,8 @@ impl Engine {
         }
     }
 
-    /// Shrinks every rule's share to three quarters of the limit.
+    /// Shrinks every rule's share to three quarters of the limit, and drops what is open only when that
+    /// leaves too much.
     fn shed(&mut self) {
         let (held, target) = (self.gauges.entries.max(1), self.settings.entries_max / 4 * 3);
         let mut shed = 0;
@@ -73,6 +74,12 @@ impl Engine {
             }
         }
         shed += self.stages.iter_mut().map(|stage| stage.shed((target, held))).sum::<usize>();
+        let max = self.settings.entries_max;
+        for (enough, fully) in [(max / 8 * 7, false), (max, true)] {
+            let held = self.held();
+            let states = self.states.iter_mut().filter_map(State::counting).filter(|_| held > enough);
+            shed += states.map(|state| state.shed_open((target, held), fully)).sum::<usize>();
+        }
         self.gauges.entries_evicted += shed as u64;
         self.gauges.entries = self.held();
     }
@@ -159,6 +166,13 @@ impl State {
             Self::Silence(quiet) => quiet.gauges(),
             Self::Risk(risks) => risks.gauges(),
             Self::None => Gauges::default(),
+        }
+    }
+
+    fn counting(&mut self) -> Option<&mut CountState> {
+        match self {
+            Self::Count(state) => Some(state),
+            Self::None | Self::Silence(_) | Self::Risk(_) => None,
         }
     }
 

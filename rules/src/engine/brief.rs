@@ -70,8 +70,8 @@ struct Pool<T> {
 }
 
 /// Values of a kind that are kept whether they are used or not. From then on they are looked
-/// through whenever their number has doubled, so that it costs little however many are in use;
-/// those in use are bounded by the entries that hold them.
+/// through whenever so many, or a quarter, have come to those in use, so that it costs little however many
+/// these are; they are bounded by the entries that hold them.
 const SHARED_MAX: usize = 50_000;
 
 impl<T> Default for Pool<T> {
@@ -90,7 +90,7 @@ impl<T> Pool<T> {
         }
         if self.known.len() >= self.sweep_at {
             self.known.retain(|(_, value)| Arc::strong_count(value) > 1);
-            self.sweep_at = SHARED_MAX.max(self.known.len() * 2);
+            self.sweep_at = self.known.len() + SHARED_MAX.max(self.known.len() / 4);
         }
         let value = Arc::new(make());
         self.known.insert_unique(hash, (hash, Arc::clone(&value)), |(hash, _)| *hash);
@@ -248,7 +248,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_pool_whose_values_are_all_in_use_is_looked_through_only_when_it_has_doubled() {
+    fn a_pool_whose_values_are_all_in_use_is_looked_through_only_when_many_have_come_to_them() {
         let mut pool = Pool::<usize>::default();
         let take = |pool: &mut Pool<usize>, n: usize| {
             let hash = (n as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);

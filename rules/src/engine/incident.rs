@@ -2,6 +2,8 @@
 //!
 //! Joining can be taken back, in the reverse order of joining.
 
+mod forgetting;
+
 use super::brief::Brief;
 use super::entry::{Entry, Fact, Role};
 use super::few::Few;
@@ -17,7 +19,8 @@ use std::sync::Arc;
 pub(crate) const ACTORS_MAX: usize = 3;
 
 /// Most events an incident keeps by name: what an alert shows, and enough to tell what it is
-/// about. A thousand are about 300 kB; further ones are counted.
+/// about. A thousand are about 300 kB; further ones are counted. When memory is short it forgets those of
+/// them that say nothing of their own.
 const MEMBERS_MAX: usize = 1000;
 /// How many members before the latest are asked whether it brings anything new.
 const NEIGHBOURS: usize = 16;
@@ -31,9 +34,13 @@ pub(crate) struct Incident {
     pub(crate) level: Level,
     /// The event at which the condition was first met.
     pub(crate) opened_by: Arc<Brief>,
-    /// Its events in order of joining, those of the opening window first; at most
-    /// [`MEMBERS_MAX`].
+    /// Its events in order of joining, those of the opening window first: the first [`MEMBERS_MAX`],
+    /// without those that were forgotten.
     pub(crate) members: Vec<Member>,
+    /// How many of those were forgotten. They came before all that can be taken back.
+    forgotten: usize,
+    /// How many of the members were kept when it was last looked which may be forgotten.
+    looked_through: usize,
     /// How many events there are in all.
     pub(crate) events: u64,
     /// Events for which rules in between met their conditions at its own, when it was last told of.
@@ -124,6 +131,8 @@ impl Incident {
             level: Level::Info,
             opened_by: Arc::clone(&entry.brief),
             members: Vec::new(),
+            forgotten: 0,
+            looked_through: 0,
             events: 0,
             behind: Vec::new(),
             first: entry.brief.time,
@@ -196,7 +205,7 @@ impl Incident {
     /// Whether it was kept by name.
     fn push(&mut self, entry: &Entry, count: &Count) -> bool {
         let conditions = 1 + count.any.len();
-        let named = self.members.len() < MEMBERS_MAX;
+        let named = !self.is_full();
         if named {
             // Most incidents never have more than one.
             self.members.reserve_exact(usize::from(self.members.is_empty()));
@@ -230,9 +239,10 @@ impl Incident {
     /// actor.
     pub(crate) fn slip_in(&mut self, entry: &Entry, (level, observed): (Level, f64), count: &Count) {
         let at = self.members.partition_point(|member| member.brief.order() < entry.order());
-        if at < MEMBERS_MAX {
+        let most = MEMBERS_MAX.saturating_sub(self.forgotten);
+        if at < most {
             self.members.insert(at, Member::of(entry, 1 + count.any.len()));
-            self.members.truncate(MEMBERS_MAX);
+            self.members.truncate(most);
         }
         self.events += 1;
         self.last = self.last.max(entry.brief.time);
@@ -247,9 +257,9 @@ impl Incident {
         self.members.get(..upto).unwrap_or_default().iter().rev()
     }
 
-    /// Whether it names as many events as it may.
+    /// Whether it named as many events as it may.
     pub(crate) fn is_full(&self) -> bool {
-        self.members.len() >= MEMBERS_MAX
+        self.members.len() + self.forgotten >= MEMBERS_MAX
     }
 
     /// What it is now, to come back to.
@@ -268,7 +278,8 @@ impl Incident {
     /// is not before its first event, which therefore stays.
     pub(crate) fn undo(&mut self, undo: &Undo) {
         self.events -= 1;
-        self.members.truncate(usize::try_from(self.events).unwrap_or(MEMBERS_MAX));
+        let events = usize::try_from(self.events).unwrap_or(MEMBERS_MAX);
+        self.members.truncate(events.saturating_sub(self.forgotten));
         (self.level, self.last, self.observed) = (undo.level, undo.last, undo.observed);
         self.actors.truncate(undo.actors);
         self.weighed = false;

@@ -10,9 +10,9 @@ const LIGHT: usize = 3;
 /// How many entries of the backlog take that. One takes about 60, but where each is by somebody else
 /// the briefs are what fills memory.
 const USUAL: usize = 3;
-/// How many entries take the memory of an incident with the keys it is found by, 1.2 kB. It keeps its
-/// events by name, each of which counts as an entry too: when no window reaches it any more, all that
-/// is remembered of it stays because of the incident.
+/// How many entries take the memory of an incident with the keys it is found by, 1.2 kB. The events it
+/// keeps by name count as an entry each too: when no window reaches one any more, all that is
+/// remembered of it stays because of the incident.
 const INCIDENT: usize = 2;
 
 impl CountState {
@@ -73,10 +73,11 @@ impl CountState {
         }
     }
 
-    /// Lets entries and explanations go until the share `part` of `of` is left: of the backlog the
-    /// oldest; of groups of which an incident alone is left those that came to nothing more for longest; of
-    /// the others groups of one entry first, those without an open incident before the others and the oldest
-    /// before the newer, because a real attack has more than one; then the oldest of the others. How much went.
+    /// Lets entries and explanations go until the share `part` of `of` is left, or an open incident with what
+    /// little its window needs: of the backlog the oldest; of groups of which an incident alone is left
+    /// as many as are too many, those that came to nothing more for longest; of the others groups of one
+    /// entry first, the oldest before the newer, because a real attack has more than one; then the
+    /// oldest entries of the others. How much went.
     pub(crate) fn shed(&mut self, count: &Count, (part, of): (usize, usize)) -> usize {
         let share = |all: usize| all * part / of.max(1);
         let explained = self.explanations.shed(share(self.explanations.len()));
@@ -84,9 +85,8 @@ impl CountState {
         let before = self.weight();
         let target = share(before);
         let over: usize = self.groups.values().filter(|slot| slot.is_over()).map(Slot::weight).sum();
-        self.shed_oldest(before - (over - share(over)), Slot::is_over);
-        self.shed_oldest(target, |slot| slot.is_single() && !slot.is_open(count));
-        self.shed_oldest(target, Slot::is_single);
+        self.shed_oldest(before - (over - share(over)), false, Slot::is_over);
+        self.shed_oldest(target, true, |slot| slot.is_single() && !slot.is_open(count));
         let held = self.weight();
         if held > target {
             let keep = |len: usize| (len * target / held).max(1);
@@ -97,27 +97,41 @@ impl CountState {
                 }
             }
             self.recount();
-            // Each of the others is down to a few, and may be one of very many, with incidents that stay.
-            self.shed_oldest(target, Slot::is_single);
-            self.shed_oldest(target, |_| true);
+            // Each of the others is down to a few, and may be one of very many.
+            self.shed_oldest(target, true, |slot| slot.is_single() && !slot.is_open(count));
         }
         self.forget_places();
         explained + usual + before.saturating_sub(self.weight())
     }
 
-    /// Lets the oldest groups go, of those that may and have told everything, until so much is left.
-    fn shed_oldest(&mut self, target: usize, may_go: impl Fn(&Slot) -> bool) {
+    /// Lets whole groups go, whatever is open in them, until the share `part` of `of` is left: those of one
+    /// entry first, the oldest before the newer. How much went.
+    ///
+    /// Unless it is to do so `fully`, a rule keeps the group with which it would give more than its part.
+    pub(crate) fn shed_open(&mut self, (part, of): (usize, usize), fully: bool) -> usize {
+        let before = self.weight();
+        let target = before * part / of.max(1);
+        self.shed_oldest(target, fully, Slot::is_single);
+        self.shed_oldest(target, fully, |_| true);
+        self.forget_places();
+        before.saturating_sub(self.weight())
+    }
+
+    /// Lets the oldest groups go, of those that may and have told everything, until so much is left:
+    /// `fully`, or as many as leave no less.
+    fn shed_oldest(&mut self, target: usize, fully: bool, may_go: impl Fn(&Slot) -> bool) {
         let Some(excess) = self.weight().checked_sub(target).filter(|excess| *excess > 0) else { return };
         let going = |slot: &Slot| slot.latest().filter(|_| may_go(slot) && slot.is_told());
         let ages = self.groups.values().filter_map(|slot| Some((going(slot)?, slot.weight())));
         let mut ages: Vec<(EventTime, usize)> = ages.collect();
         ages.sort_unstable();
         let mut freed = 0;
-        let last = ages.iter().find(|(_, weight)| {
+        let goes = |(_, weight): &&(EventTime, usize)| {
+            let before = freed;
             freed += weight;
-            freed >= excess
-        });
-        let Some((bound, _)) = last.or(ages.last()).copied() else { return };
+            if fully { before < excess } else { freed <= excess }
+        };
+        let Some((bound, _)) = ages.iter().take_while(goes).last().copied() else { return };
         self.groups.retain(|_, slot| going(slot).is_none_or(|time| time > bound));
         self.recount();
     }

@@ -50,3 +50,42 @@ fn with_room_enough_every_open_incident_stays() {
     assert_eq!(incidents(&large), 2_000);
     assert_eq!(large.gauges().entries_evicted, 0);
 }
+
+/// One incident of everything that happens to a store, which ever new secrets escalate.
+const LONG: &str = "title: T\nname: base\nlevel: low\ndetection: {read: {class: secret.read}, condition: read}\n---\ntitle: C\nid: KW-901\nlevel: medium\ncorrelation: {type: event_count, rules: [base], group-by: [store], timespan: 5m, condition: {gte: 3}}\nkeywatch:\n  incident: {keep_alive: 1d, max_duration: 30d}\n  escalate:\n    - {to: high, distinct: secrets.id, gte: 5, within: 1h}\n    - {to: critical, distinct: principal.id, gte: 9}\n";
+
+/// All that is told of an incident of so many events, with room for so many entries; and how many of
+/// the events it keeps by name at the end.
+fn told(entries_max: usize, events: i64) -> (Vec<String>, usize) {
+    let rules = compile([("a.yml", LONG)]).unwrap_or_else(|problems| panic!("{problems:?}"));
+    let mut engine = Engine::new(Arc::new(rules), Settings { entries_max, ..Settings::default() });
+    let place = &*testing::PLACE;
+    let mut told = Vec::new();
+    for n in 0..events {
+        let mut event = testing::event();
+        event.id = format!("e{n}").into();
+        event.principal.id = format!("role-{}", n / 150 + n % 5).into();
+        event.secrets = vec![testing::secret(&format!("app-{}", n / 60 + n / 500 * (n % 5)))];
+        event.outcome = Outcome::Ok;
+        event.time = EventTime::from_secs(1_790_000_000 + 30 * n);
+        let changes = engine.evaluate(&[Seen { event: &event, place, raw: b"{}" }]).changes;
+        told.extend(changes.iter().map(|change| format!("{change:?}")));
+    }
+    let members = |state: &State| match state {
+        State::Count(state) => state.awake().map(|(_, group)| group.members()).sum(),
+        State::None | State::Silence(_) | State::Risk(_) => 0,
+    };
+    (told, engine.states.iter().map(members).sum())
+}
+
+#[test]
+fn an_incident_that_forgot_events_by_name_is_told_of_as_if_it_had_not() {
+    let ((scarce, named), (ample, all)) = (told(150, 1_500), told(100_000, 1_500));
+    assert_eq!(all, 1_000);
+    assert!(named < 100, "{named} of 1,500 events are kept by name");
+    for level in ["Warning", "High", "Critical"] {
+        assert!(ample.iter().any(|change| change.contains(&format!("level: {level}"))), "{level}");
+    }
+    let differ = scarce.iter().zip(&ample).find(|(scarce, ample)| scarce != ample);
+    assert!(scarce.len() == ample.len() && differ.is_none(), "{differ:#?}");
+}

@@ -2,6 +2,7 @@
 //! reaches goes, and when memory is short the oldest entries go whatever windows see.
 
 use super::{Act, Group, Window};
+use crate::engine::brief::Brief;
 use crate::engine::incident::Incident;
 use crate::rule::Count;
 use keywatch_event::EventTime;
@@ -19,6 +20,7 @@ impl Group {
             self.entries.iter().take(self.sealed.min(self.window.first)).filter(|e| e.brief.time < keep_from);
         self.drop_oldest(old.count());
         self.drop_closed(floor, count);
+        self.forget_names(count);
     }
 
     /// Lets all entries but the latest `keep` go, whatever windows see; how many went.
@@ -44,7 +46,30 @@ impl Group {
         {
             self.drop_closed(floor, count);
         }
+        self.forget_names(count);
         excess
+    }
+
+    /// Lets incidents forget the events by name that say nothing of their own. What an incident is joined
+    /// with by other rules is found anew by all its events: those keep them.
+    fn forget_names(&mut self, count: &Count) {
+        if self.dirty || count.is_chained() {
+            return;
+        }
+        let settled = self.settled();
+        let since = self.entries.get(self.sealed).map(|entry| entry.order());
+        let is_sealed = |brief: &Brief| since.is_none_or(|since| brief.order() < since);
+        self.full.seal(is_sealed);
+        self.base.seal(is_sealed);
+        for incident in self.incidents.iter_mut().take(settled) {
+            incident.forget_names(is_sealed, count);
+        }
+    }
+
+    /// How many incidents were opened by entries that are sealed.
+    fn settled(&self) -> usize {
+        let opened_since = self.steps.iter().filter(|step| matches!(step, Act::Opened(_))).count();
+        self.incidents.len().saturating_sub(opened_since)
     }
 
     fn drop_oldest(&mut self, count: usize) {
@@ -60,8 +85,7 @@ impl Group {
     /// Forgets incidents at the front that are over before `floor` and were made by entries that
     /// are sealed.
     fn drop_closed(&mut self, floor: EventTime, count: &Count) {
-        let opened_since = self.steps.iter().filter(|step| matches!(step, Act::Opened(_))).count();
-        let settled = self.incidents.len().saturating_sub(opened_since);
+        let settled = self.settled();
         let is_over = |incident: &&Incident| {
             !incident.takes(floor, count)
                 && (count.incident.repeats_secs == 0 || !incident.is_repeated(floor, count))

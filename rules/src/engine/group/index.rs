@@ -13,8 +13,8 @@ pub(super) struct Index(HashMap<u128, Vec<Took>>);
 #[derive(Debug, PartialEq)]
 struct Took {
     serial: u32,
-    /// The first of its events that has the key.
-    by: Arc<Brief>,
+    /// The first of its events that has the key; `None` when it is before all that can be judged again.
+    by: Option<Arc<Brief>>,
 }
 
 impl Index {
@@ -26,14 +26,22 @@ impl Index {
     /// As [`Self::of`], of those that took it by an event before the entry.
     pub(super) fn before(&self, key: u128, entry: &Entry) -> impl Iterator<Item = u32> {
         let took = self.0.get(&key).into_iter().flatten();
-        took.filter(|took| took.by.order() < entry.order()).map(|took| took.serial)
+        let is_before = |took: &&Took| took.by.as_ref().is_none_or(|by| by.order() < entry.order());
+        took.filter(is_before).map(|took| took.serial)
+    }
+
+    /// Forgets by which event a key was taken where that is sealed.
+    pub(super) fn seal(&mut self, is_sealed: impl Fn(&Brief) -> bool) {
+        for took in self.0.values_mut().flatten() {
+            took.by.take_if(|by| is_sealed(by));
+        }
     }
 
     /// An incident has a key by an event; a key it did not have joins `keys`.
     pub(super) fn remember(&mut self, key: u128, (serial, by): (u32, &Arc<Brief>), keys: &mut Vec<u128>) {
         let took = self.0.entry(key).or_insert_with(|| Vec::with_capacity(1));
         if let Err(at) = took.binary_search_by_key(&serial, |took| took.serial) {
-            took.insert(at, Took { serial, by: Arc::clone(by) });
+            took.insert(at, Took { serial, by: Some(Arc::clone(by)) });
             keys.push(key);
         }
     }
