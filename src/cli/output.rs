@@ -57,12 +57,11 @@ fn table(out: &mut impl Write, alerts: &[&Alert]) -> std::io::Result<()> {
             writeln!(out, "         from   {}", visible(raw))?;
         }
         if let Some(first) = alert.evidence.first() {
-            writeln!(
-                out,
-                "         see    {} and {} more event(s)",
-                visible(&first.place.to_string()),
-                alert.events.saturating_sub(1)
-            )?;
+            write!(out, "         see    {}", visible(&first.place.to_string()))?;
+            match alert.events.saturating_sub(1) {
+                0 => writeln!(out)?,
+                more => writeln!(out, " and {more} more event(s)")?,
+            }
         }
         if let Some(secs) = alert.late_secs {
             writeln!(out, "         {}: newer events had come before it", lateness(secs))?;

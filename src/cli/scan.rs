@@ -21,13 +21,14 @@ use std::time::{Duration, Instant};
 /// Rejects printed one by one; the rest is counted.
 const REJECTS_SHOWN: u64 = 10;
 
-/// Read audit files once and print the alerts they hold.
 /// Events after which alerts are brought up to date: only the end is shown.
 const TELL_EVERY: usize = 200_000;
 
+/// Read audit files once and print the alerts they hold.
 #[derive(Debug, Args)]
 pub(crate) struct Scan {
-    /// Files, folders (searched), or - for standard input; any carrier, gzip or not
+    /// Files, folders (searched), or - for standard input; any carrier, gzip or not. Files are read from the
+    /// one whose events are the oldest on
     #[arg(required = true)]
     paths: Vec<PathBuf>,
     /// Output: a table on a terminal, ndjson otherwise
@@ -58,7 +59,7 @@ impl Scan {
             Settings { tell_every: TELL_EVERY, writes_learned: false, ..supplied.settings_for_files() };
         let mut scanner = Scanner::new(Engine::new(Arc::clone(&rules), settings));
         let started = Instant::now();
-        let mut pieces = Pieces::new(self.paths.clone());
+        let mut pieces = Pieces::in_order_of_time(self.paths.clone(), EventTime::from(clock::now()));
         self.read(&mut pieces, &mut scanner);
         scanner.finish();
         let took = started.elapsed();

@@ -17,6 +17,7 @@ mod live;
 mod mask;
 mod object;
 mod oneshot;
+mod order;
 mod pieces;
 mod pump;
 mod reader;

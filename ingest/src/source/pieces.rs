@@ -7,12 +7,13 @@ use super::inflate::{GZIP_MAGIC, damage_of};
 use super::input::Input;
 use super::lines::lines;
 use super::oneshot::PACKED_BYTES_MAX;
+use super::order;
 use super::pump::{Fill, Pump};
 use super::reader::{Progress, Reader, Waiting, is_stdin};
 use super::splitter::Splitter;
 use super::walk::ReadFailure;
 use crate::Batch;
-use keywatch_event::RejectReason;
+use keywatch_event::{EventTime, RejectReason};
 use std::fs::File;
 use std::io::{self, Cursor, Read};
 use std::ops::Range;
@@ -72,6 +73,15 @@ impl Pieces {
     #[must_use]
     pub fn new(inputs: Vec<PathBuf>) -> Self {
         Self { reader: Reader::new(inputs), current: None }
+    }
+
+    /// Reads `inputs` in the order of the first events in them, as far as all of them are files; their
+    /// records are dated as of `now`.
+    #[must_use]
+    pub fn in_order_of_time(inputs: Vec<PathBuf>, now: EventTime) -> Self {
+        let mut pieces = Self::new(inputs);
+        order::by_time(&mut pieces.reader.waiting, now);
+        pieces
     }
 
     /// The next piece; `None` when all inputs are read. `spare` is a buffer to fill, that of a

@@ -144,9 +144,9 @@ impl RiskState {
         let mut evidence: Vec<Evidence> = joined.iter().flat_map(|alert| alert.evidence.clone()).collect();
         evidence.sort_by(|a, b| (a.time, &a.event).cmp(&(b.time, &b.event)));
         evidence.dedup_by(|a, b| a.event == b.event);
+        let events = distinct(&joined, evidence.len());
         evidence.truncate(EVIDENCE_MAX);
         let rules = incident.rules.join(", ");
-        let events = joined.iter().map(|alert| alert.events).sum();
         let completed = self.standing.get(&incident.completed_by.id).unwrap_or(first);
         let same = |of: fn(&Alert) -> Option<String>| {
             of(first).filter(|one| joined.iter().all(|a| of(a).as_ref() == Some(one)))
@@ -178,6 +178,14 @@ impl RiskState {
         let told = Told { id, level: alert.level, rules: incident.rules.len(), alerts: joined.len(), events };
         Some((alert, told))
     }
+}
+
+/// How many events the alerts hold together, of which they name so many: an event that several rules
+/// raised for is one. Of what an alert holds beyond its evidence it is not known whether others hold it too;
+/// it is taken that they do.
+fn distinct(joined: &[&Arc<Alert>], named: usize) -> u64 {
+    let beyond = joined.iter().map(|alert| alert.events.saturating_sub(alert.evidence.len() as u64));
+    named as u64 + beyond.max().unwrap_or(0)
 }
 
 /// Whether the incident says more than another entity's does. What one principal did from one

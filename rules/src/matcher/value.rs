@@ -208,13 +208,14 @@ impl<'r> Reader<'r> {
         Some(Test::List(ListTest { name, before, after, open: self.open(), cased, cidr }))
     }
 
+    /// The flags stand in the pattern: rules that ask for the same pattern with others ask for something
+    /// else, and tests are told apart by how they are written.
     fn regex(&self, value: &Node, text: &str) -> Option<Test> {
-        let built = RegexBuilder::new(text)
-            .case_insensitive(self.has(Modifier::IgnoreCase))
-            .multi_line(self.has(Modifier::Multiline))
-            .dot_matches_new_line(self.has(Modifier::DotAll))
-            .size_limit(REGEX_BYTES_MAX)
-            .build();
+        let flags = [(Modifier::IgnoreCase, 'i'), (Modifier::Multiline, 'm'), (Modifier::DotAll, 's')];
+        let flags: String =
+            flags.into_iter().filter(|(modifier, _)| self.has(*modifier)).map(|(_, flag)| flag).collect();
+        let whole = if flags.is_empty() { text.to_owned() } else { format!("(?{flags}){text}") };
+        let built = RegexBuilder::new(&whole).size_limit(REGEX_BYTES_MAX).build();
         match built {
             Ok(regex) => Some(Test::Regex(regex)),
             Err(error) => {

@@ -147,11 +147,13 @@ fn item(of_provider: bool) -> impl Strategy<Value = String> {
         "|neq",
         "|contains|all",
         "|contains|neq",
+        "|re",
         "|re|i",
     ];
     let values = [
         "GetSecretValue",
         "AssumeRole",
+        "assumerole",
         "[AssumeRole, kms.amazonaws.com]",
         "[one, two, Role, pay, ms]",
         "role/payments",
@@ -479,6 +481,18 @@ fn matchers_keep_their_number_whatever_table_names_them() {
     let seen = Seen { event: &event, place: &PLACE, raw: b"{}" };
     let found = plan.matching(&View::alone(&seen), &mut Walk::default());
     assert_eq!(found.ids, [MatcherId(0), MatcherId(2), MatcherId(6)]);
+}
+
+#[test]
+fn patterns_that_differ_in_their_flags_alone_are_different_tests() {
+    let rule =
+        |flags: &str| format!("detection: {{s: {{'operation|re{flags}': 'get.value'}}, condition: s}}\n");
+    let matchers: Vec<Matcher> = ["", "|i", "|s", "|i|s"].iter().map(|flags| matcher(&rule(flags))).collect();
+    let (plan, mut walk) = (Plan::new(&matchers), Walk::default());
+    for operation in ["get value", "GET VALUE", "get\nvalue", "GET\nVALUE"] {
+        let event = AuditEvent { operation: operation.into(), ..testing::event() };
+        check((&plan, &mut walk), &matchers, &event, "{}");
+    }
 }
 
 #[test]
