@@ -68,6 +68,7 @@ fn main() -> Result<(), Failure> {
     bench.run("100,000 principals, core five", &core, &many)?;
     bench.run("100,000 principals, catalogue", &shipped, &many)?;
     drop(many);
+    bench.siege(&shipped)?;
     bench.windows()
 }
 
@@ -185,6 +186,35 @@ impl Bench {
         }
         let held = resident_kib().saturating_sub(before) * 1_024 / (PRINCIPALS - 1_000);
         println!("{name:<32} {held:>7} bytes a principal, {} known", engine.gauges().principals);
+        Ok(())
+    }
+
+    /// One principal that is refused again and again, told of a hundred times: what joins an incident
+    /// costs the same however many did before.
+    fn siege(&self, files: &[File]) -> Result<(), Failure> {
+        const EVENTS: u64 = 60_000;
+        let name = "a siege of 60,000, catalogue";
+        if !name.contains(&self.only) {
+            return Ok(());
+        }
+        let rules = rules(files)?;
+        let (mut first, mut last) = (Vec::new(), Vec::new());
+        for _ in 0..self.rounds.max(1) {
+            let mut engine = Engine::new(Arc::clone(&rules), settings());
+            let made = events::siege(EVENTS)?;
+            let mut taken = Vec::new();
+            for batch in made.chunks(100) {
+                taken.push(judge(&mut engine, batch)?);
+            }
+            let mean = |taken: &[u64]| taken.iter().sum::<u64>() / (taken.len() as u64 * 100);
+            first.push(mean(taken.get(50..150).unwrap_or_default()));
+            last.push(mean(taken.get(500..).unwrap_or_default()));
+        }
+        println!(
+            "{name:<32} {:>7} ns an event among the first 15,000, {} ns among the last 10,000",
+            median(&mut first),
+            median(&mut last)
+        );
         Ok(())
     }
 

@@ -52,6 +52,18 @@ pub(crate) fn reads(count: u64) -> Result<Vec<Made>, std::num::TryFromIntError> 
     (0..count).map(read).collect()
 }
 
+/// One principal that is refused again and again, once a second, some of five secrets.
+pub(crate) fn siege(count: u64) -> Result<Vec<Made>, std::num::TryFromIntError> {
+    let refusal = |n: u64| {
+        let request = format!("{{\"secretId\":\"{}\"}}", arn(n % 5));
+        let error = ",\"errorCode\":\"AccessDenied\",\"errorMessage\":\"User is not authorized to perform: secretsmanager:GetSecretValue\"";
+        let call = ("secretsmanager", "GetSecretValue", &*request, error);
+        // Before they were received, so that each has its own time.
+        Ok(Made(record(n, START + i64::try_from(n)? - i64::try_from(count)?, 1, call)))
+    };
+    (0..count).map(refusal).collect()
+}
+
 /// One read by each of some principals, all from one network.
 pub(crate) fn networks(who: Range<u64>, network: u8) -> Result<Vec<Made>, std::num::TryFromIntError> {
     let read = |who: u64| {

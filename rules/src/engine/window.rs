@@ -10,7 +10,7 @@ use keywatch_event::EventTime;
 use std::collections::BTreeMap;
 
 /// What the entries of a window come to.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Window {
     /// The rule's condition and its further ones.
     measures: Vec<Measure>,
@@ -19,7 +19,7 @@ pub(crate) struct Window {
 }
 
 /// One measured quantity.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 enum Measure {
     Count(u64),
     Distinct(HashMap<u64, u32>),
@@ -158,6 +158,26 @@ impl Window {
         let earlier = entries.get(..at).unwrap_or_default();
         window.first = earlier.partition_point(|entry| entry.brief.time < since);
         earlier.iter().skip(window.first).for_each(|entry| window.add(entry));
+        window
+    }
+
+    /// The same, made of the window of the latest of the `swept` entries, of which it holds all but the
+    /// one at `at`: cheaper when few came since.
+    pub(crate) fn back_to(&self, count: &Count, entries: &[Box<Entry>], (at, swept): (usize, usize)) -> Self {
+        let Some(entry) = entries.get(at) else { return Self::new(count) };
+        let mut window = self.clone();
+        // The entry has moved all after it.
+        window.first += usize::from(at < window.first);
+        let later = entries.iter().take(swept).skip((at + 1).max(window.first));
+        later.for_each(|later| window.remove(later));
+        window.first = window.first.min(at);
+        let since = entry.brief.time.plus_secs(-count.timespan_secs);
+        while let Some(place) = window.first.checked_sub(1)
+            && let Some(earlier) = entries.get(place).filter(|earlier| earlier.brief.time >= since)
+        {
+            window.add(earlier);
+            window.first = place;
+        }
         window
     }
 

@@ -84,7 +84,7 @@ impl Group {
         if !self.entries.get(at + 1..self.swept())?.iter().rev().any(|later| later.counted) {
             return None;
         }
-        let mut window = Window::before(count, &self.entries, at);
+        let mut window = self.window_before(at, count);
         let observed = self.slide(&mut window, at, count);
         let Some(serial) = self.accepting_then(at, None, count) else {
             let opens = self.would_open((time, at), (&window, observed), sweep);
@@ -97,6 +97,18 @@ impl Group {
         (sweep.observe)(time, observed, true);
         let joined = Joined { serial, at: time, before: self.last_before(serial, at)? };
         self.foresee_rest(at, Some(joined), (window, observed), sweep)
+    }
+
+    /// The window before the late entry at `at`, made of what is fewer: the entries in it, or those that
+    /// came since.
+    fn window_before(&self, at: usize, count: &Count) -> Window {
+        let Some(entry) = self.entries.get(at) else { return Window::new(count) };
+        let since = entry.brief.time.plus_secs(-count.timespan_secs);
+        let from = self.entries.partition_point(|entry| entry.brief.time < since);
+        if self.swept() - at < at.saturating_sub(from) {
+            return self.window.back_to(count, &self.entries, (at, self.swept()));
+        }
+        Window::before(count, &self.entries, at)
     }
 
     /// Goes through what shares a window with the entry at `at`, and through what its incident might
