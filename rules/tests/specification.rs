@@ -377,6 +377,42 @@ fn the_published_chain_of_correlations_does_what_it_says() {
     assert!(set.rules.iter().all(blind));
 }
 
+/// `CloudTrail` has whole seconds: what happened within one has no order but that of its ids.
+#[test]
+fn what_happens_at_one_instant_is_counted_at_once_in_whatever_order_it_is_listed() {
+    const EVENTS: [&str; 3] = [
+        "{at: 10m, class: secret.delete, principal: user/a, secret: x}",
+        "{at: 10m, class: policy.change, principal: user/a}",
+        "{at: 10m, class: auth.fail, outcome: denied, principal: user/a}",
+    ];
+    let orders = [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]];
+    let examples: String = orders
+        .map(|order| {
+            let events = order.map(|at| EVENTS[at]).join(", ");
+            format!("    - {{name: 'in order {order:?}', expect: silence, events: [{events}]}}\n")
+        })
+        .concat();
+    let parts: String =
+        [("deleted", "secret.delete"), ("approved", "policy.change"), ("failed", "auth.fail")]
+            .map(|(name, class)| {
+                format!(
+                    "---\ntitle: {name}\nname: {name}\ndetection: {{s: {{class: {class}}}, condition: s}}\n"
+                )
+            })
+            .concat();
+    for (kind, condition) in [
+        ("temporal", "deleted and failed and not approved"),
+        ("event_count", "{eq: 2}"),
+        ("event_count", "{lt: 2, gt: 0}"),
+    ] {
+        check_file(&format!(
+            "title: Together\nname: together\nlevel: high\ncorrelation:\n  type: {kind}\n  \
+             rules: [deleted, failed, approved]\n  group-by: [principal.id]\n  timespan: 1h\n  condition: {condition}\n\
+             keywatch:\n  examples:\n{examples}{parts}"
+        ));
+    }
+}
+
 #[test]
 fn the_published_example_of_a_filter_loads_with_every_way_to_name_rules() {
     for rules in ["[6f3e2987-db24-4c78-a860-b4f4095a7095]", "6f3e2987-db24-4c78-a860-b4f4095a7095", "any"] {

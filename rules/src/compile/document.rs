@@ -62,6 +62,9 @@ pub(super) struct Document<'s> {
     pub(super) shape: Shape<'s>,
 }
 
+/// Begins the names of the shipped files.
+const SHIPPED: &str = "builtin/";
+
 /// What a rule is worth and whether it can work.
 pub(super) struct Standing {
     /// Its level.
@@ -71,6 +74,14 @@ pub(super) struct Standing {
 }
 
 impl<'s> Document<'s> {
+    /// Whether to count the other would end alerts that are shipped, without a word of whoever writes this one.
+    pub(super) fn would_end(&self, other: &Document<'_>) -> bool {
+        let is_shipped = |document: &Document<'_>| document.file.starts_with(SHIPPED);
+        let level = other.node.get("level").and_then(Node::text);
+        let raises = level.is_some_and(|level| matches!(&*level, "medium" | "high" | "critical"));
+        raises && is_shipped(other) && !is_shipped(self)
+    }
+
     pub(super) fn read(file: &'s str, node: &'s Node, problems: &'s Problems) -> Option<Self> {
         let Data::Map(entries) = &node.data else {
             if !matches!(node.data, Data::Null) {

@@ -116,12 +116,21 @@ impl<'s> Uses<'s> {
             let Shape::Correlation(correlation) = document.shape else { continue };
             let rules = correlation.get("rules").map(Node::items).unwrap_or_default();
             let table = Table::of(correlation, document.problems);
-            let generate = table.truth("generate").unwrap_or(false);
-            let places = rules.iter().filter_map(|rule| scope.names.get(&rule.text()?));
-            for at in places {
-                if let Some(used) = uses.get_mut(*at) {
+            let generate = table.truth("generate");
+            for rule in rules {
+                let Some(name) = rule.text() else { continue };
+                let Some(&at) = scope.names.get(&name) else { continue };
+                let ends =
+                    generate.is_none() && scope.documents.get(at).is_some_and(|of| document.would_end(of));
+                if ends {
+                    let message =
+                        format!("`{name}` is shipped and raises alerts of its own, which this would end");
+                    let remedy = "write `generate: true` beside `rules` to keep them, or `generate: false` to do without";
+                    document.problems.add(rule, message, remedy);
+                }
+                if let Some(used) = uses.get_mut(at) {
                     used.by = used.by.or(Some(&document.id));
-                    used.generate |= generate;
+                    used.generate |= ends || generate == Some(true);
                 }
             }
         }

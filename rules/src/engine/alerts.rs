@@ -2,7 +2,7 @@
 
 use super::brief::{Brief, Who};
 use super::incident::{Incident, Member};
-use crate::rule::{Count, Counted, Rule};
+use crate::rule::{Count, Counted, Op, Rule};
 use keywatch_event::{
     Alert, AlertPrincipal, EVIDENCE_MAX, EventTime, Evidence, Level, SECRETS_MAX, SecretRef, Why,
 };
@@ -142,7 +142,12 @@ fn why(rule: &Rule, count: &Count, incident: &Incident, (secrets, notes): (usize
 }
 
 fn measured(count: &Count, observed: f64, bound: f64) -> String {
-    let on = format!("from {bound} on this is an alert");
+    let bounds: Vec<String> = count.condition.bounds.iter().map(|(op, bound)| limit(*op, *bound)).collect();
+    let on = match &count.condition.bounds[..] {
+        // A learned bound stands in the place of the rule's own.
+        [(Op::Gte, _)] => format!("from {bound} on this is an alert"),
+        _ => format!("{} this is an alert", bounds.join(" and ")),
+    };
     match &count.condition.of {
         Counted::Events | Counted::Matching(_) => format!("{observed} events, {on}"),
         Counted::Distinct(_) => format!("{observed} distinct values, {on}"),
@@ -151,6 +156,17 @@ fn measured(count: &Count, observed: f64, bound: f64) -> String {
         Counted::Sum(_) => format!("a sum of {observed}, {on}"),
         Counted::Average(_) => format!("an average of {observed}, {on}"),
         Counted::Percentile(_, percent) => format!("percentile {percent} is {observed}, {on}"),
+    }
+}
+
+fn limit(op: Op, bound: f64) -> String {
+    match op {
+        Op::Gte => format!("from {bound} on"),
+        Op::Gt => format!("above {bound}"),
+        Op::Lte => format!("up to {bound}"),
+        Op::Lt => format!("below {bound}"),
+        Op::Eq => format!("at {bound}"),
+        Op::Neq => format!("at anything but {bound}"),
     }
 }
 

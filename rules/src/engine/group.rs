@@ -20,7 +20,7 @@ pub(crate) use telling::Change;
 use super::brief::Brief;
 use super::entry::{Entry, Role};
 use super::incident::{Incident, Member, Undo};
-use super::window::Window;
+use super::window::{Window, can_end};
 use crate::rule::{Count, Op, Rule};
 use index::Index;
 use keywatch_event::{EventTime, Level};
@@ -118,10 +118,10 @@ impl Group {
             return Arrival::Beyond;
         }
         let entry = Box::new(entry);
-        let may_slip_in = at < self.swept() && !sweep.count.is_chained();
+        let may_slip_in = at < self.swept() && !sweep.count.is_chained() && !can_end(sweep.count);
         let entry = if may_slip_in { self.slip_in(at, entry, sweep) } else { Some(entry) };
         if let Some(entry) = entry {
-            self.wind_back(at, sweep.count);
+            self.wind_back(self.since(at, entry.brief.time, sweep.count), sweep.count);
             self.entries.insert(at, entry);
         }
         Arrival::Swept(self.level_at(at, sweep))
@@ -201,11 +201,22 @@ impl Group {
     }
 
     fn sweep_again(&mut self, at: usize, sweep: &Sweep<'_>) {
+        let time = self.entries.get(at).map(|entry| entry.brief.time);
+        let at = time.map_or(at, |time| self.since(at, time, sweep.count));
         self.wind_back(at.max(self.sealed), sweep.count);
         self.dirty |= self.swept() < self.entries.len();
         if sweep.count.lagged.is_some() {
             self.finish(sweep);
         }
+    }
+
+    /// From where on entries are swept again when the one at `at` comes or changes.
+    fn since(&self, at: usize, time: EventTime, count: &Count) -> usize {
+        if !can_end(count) {
+            return at;
+        }
+        let before = self.entries.get(self.sealed..at).unwrap_or_default();
+        at - before.iter().rev().take_while(|entry| entry.brief.time == time).count()
     }
 
     /// How many entries are kept.
@@ -368,12 +379,20 @@ impl Group {
             (sweep.observe)(time, observed, true);
             return self.join(at, serial, observed, sweep);
         }
-        let opens = sweep.opens(time, (&self.window, observed), window);
+        let opens = !self.goes_on(at, sweep) && sweep.opens(time, (&self.window, observed), window);
         (sweep.observe)(time, observed, opens);
         if let Some(serial) = opens.then(|| self.repeated(entry, sweep)).flatten() {
             return self.join(at, serial, observed, sweep);
         }
         if opens { self.open(at, observed, sweep) } else { Act::Nothing }
+    }
+
+    /// Whether more that counts happens at the instant of the entry at `at`, and may make the condition
+    /// untrue.
+    fn goes_on(&self, at: usize, sweep: &Sweep<'_>) -> bool {
+        let Some((entry, rest)) = self.entries.get(at..).and_then(<[_]>::split_first) else { return false };
+        let mut same = rest.iter().take_while(|other| other.brief.time == entry.brief.time);
+        can_end(sweep.count) && same.any(|other| sweep.counts_as(other, (sweep.live)(other)))
     }
 
     /// The earliest open incident that takes the entry by one of its keys.
@@ -455,10 +474,15 @@ impl Group {
 impl Sweep<'_> {
     /// Whether windows count an entry, by what is known of explanations now.
     fn counts(&self, entry: &Entry) -> bool {
+        self.counts_as(entry, entry.live)
+    }
+
+    /// The same, if these of its hits count.
+    fn counts_as(&self, entry: &Entry, live: u64) -> bool {
         match entry.role {
             Role::Attached(..) => false,
-            Role::Hit => entry.live != 0,
-            Role::Waiting(_) => entry.live != 0 && !(self.explained)(entry),
+            Role::Hit => live != 0,
+            Role::Waiting(_) => live != 0 && !(self.explained)(entry),
         }
     }
 

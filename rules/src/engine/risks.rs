@@ -5,6 +5,7 @@ use super::risk::{AlertFacts, Entity, RiskIncident, Risks};
 use super::verdicts::Verdicts;
 use super::{Engine, Gauges, State};
 use crate::rule::{Kind, Risk, RiskBy, Rule};
+use crate::surroundings::List;
 use hashbrown::HashMap;
 use keywatch_event::{
     Alert, AlertChange, AlertId, AlertPrincipal, EVIDENCE_MAX, Evidence, Level, PrincipalKind, SECRETS_MAX,
@@ -19,6 +20,9 @@ const SPARE: usize = ALERTS_MAX / 10;
 /// Seconds after its opening for which an alert can still be joined to others: the longest a
 /// joined incident lives, and a day for what comes late.
 const KEPT_SECS: i64 = 2 * 86_400;
+
+/// The operator's list of addresses that many share.
+const KNOWN: &str = "known_networks";
 
 /// What one joining rule remembers.
 #[derive(Debug)]
@@ -48,10 +52,11 @@ impl Engine {
     /// Joins alerts that changed.
     pub(super) fn join_risks(&mut self, verdicts: &mut Verdicts) {
         let newest = self.newest.map(keywatch_event::EventTime::secs);
+        let known = self.settings.surroundings.lists.list(KNOWN);
         let mut joined = Vec::new();
         for (rule, state) in self.rules.rules.iter().zip(&mut self.states) {
             if let (Kind::Risk(risk), State::Risk(state)) = (&rule.kind, state) {
-                verdicts.changes.iter().for_each(|change| state.hear(change));
+                verdicts.changes.iter().for_each(|change| state.hear(change, known));
                 joined.extend(state.tell(rule, risk));
                 if let Some(newest) = newest {
                     state.forget_before(newest - KEPT_SECS);
@@ -68,28 +73,31 @@ impl RiskState {
         Gauges { principals_evicted: self.risks.evicted(), ..Gauges::default() }
     }
 
-    fn hear(&mut self, change: &AlertChange) {
+    fn hear(&mut self, change: &AlertChange, known: Option<&List>) {
         match change {
-            AlertChange::Opened { alert, .. } => self.put(alert),
+            AlertChange::Opened { alert, .. } => self.put(alert, known),
             AlertChange::Updated { alert, was, .. } => {
                 if *was != alert.id {
                     self.remove(was);
                 }
-                self.put(alert);
+                self.put(alert, known);
             }
             AlertChange::Withdrawn { id, .. } => self.remove(id),
         }
     }
 
-    fn put(&mut self, alert: &Alert) {
+    /// An address behind which everybody sits, as the operator says, joins nothing.
+    fn put(&mut self, alert: &Alert, known: Option<&List>) {
         let source = alert.source.as_ref().filter(|source| source.kind == SourceKind::Addr);
+        let address = source.and_then(|source| source.ip);
+        let address = address.filter(|ip| !known.is_some_and(|known| known.spans(*ip)));
         self.risks.put(AlertFacts {
             id: alert.id.clone(),
             rule: Arc::from(&*alert.rule),
             level: alert.level,
             opened_at_secs: alert.opened_at.secs(),
             principal: alert.principal.as_ref().filter(|p| is_somebody(p)).map(|p| Arc::from(&*p.id)),
-            source: source.and_then(|source| source.ip).map(|ip| Arc::from(ip.to_string())),
+            source: address.map(|ip| Arc::from(ip.to_string())),
             evidence: alert.evidence.iter().map(|row| Arc::from(&*row.event)).collect(),
             events: alert.events,
         });

@@ -15,7 +15,7 @@ use super::chain::{Whereabouts, print};
 use super::count::Counting;
 use super::entry::{Entry, Part, Reading, combined};
 use super::few::Few;
-use super::window::Window;
+use super::window::{Window, can_end};
 use super::words::hashed;
 use crate::rule::Count;
 use hashbrown::HashMap;
@@ -212,17 +212,32 @@ impl Group {
             window.first += usize::from(at <= window.first);
             return;
         }
-        if is_new && at + 1 == entries.len() {
+        let since = since(entries, at, count);
+        if is_new && at + 1 == entries.len() && since == at {
             pass((entries, marks, window), at, count, tell);
             return;
         }
-        let mut own = Window::before(count, entries, at);
-        if pass((entries, marks, &mut own), at, count, tell) {
+        let mut own = Window::before(count, entries, since);
+        if pass((entries, marks, &mut own), since, count, tell) {
             *window = own;
         } else if is_new {
             window.first += 1;
         }
     }
+}
+
+/// From where on entries are judged again when the one at `at` comes or changes.
+fn since(entries: &[Box<Entry>], at: usize, count: &Count) -> usize {
+    let Some(entry) = entries.get(at).filter(|_| can_end(count)) else { return at };
+    let earlier = entries.iter().take(at).rev();
+    at - earlier.take_while(|other| other.brief.time == entry.brief.time).count()
+}
+
+/// Whether more that counts happens at the instant of the entry at `at`, and may make the condition untrue.
+fn goes_on(entries: &[Box<Entry>], at: usize, count: &Count) -> bool {
+    let Some((entry, rest)) = entries.get(at..).and_then(<[_]>::split_first) else { return false };
+    let mut same = rest.iter().take_while(|other| other.brief.time == entry.brief.time);
+    can_end(count) && same.any(|other| other.counted)
 }
 
 /// Goes from the entry at `at` through what it may make different, with the window as it was before
@@ -248,7 +263,8 @@ fn pass(
                 return false;
             }
             window.forward(entries, place, span);
-            now.met = is_met(window, entries.get(window.first..=place).unwrap_or_default(), count);
+            let reached = entries.get(window.first..=place).unwrap_or_default();
+            now.met = !goes_on(entries, place, count) && is_met(window, reached, count);
             let goes_on = before.is_some_and(|(last, met)| met && last.brief.time >= time.plus_secs(-span));
             now.begins = now.met && !goes_on;
             differs = now.met != mark.met;

@@ -325,6 +325,28 @@ fn change(event: &mut AuditEvent<'static>, raw: &mut &'static str, (field, lot):
     }
 }
 
+/// Items of which each asks for one part of an event, whatever the rest is.
+const ASKING: &[&str] = &[
+    "operation: AssumeRole",
+    "service|contains: kms",
+    "source.ip|cidr: 192.0.2.0/24",
+    "source.network|startswith: 203",
+    "class: secret.read",
+    "provider: gcp",
+    "principal.id|expand: '%people%'",
+    "echo_of|exists: true",
+    "secrets.id|contains: alice",
+    "secrets.id: AWS Internal",
+    "secrets.count: 2",
+    "time.hour: ['09', 10, 11]",
+    "time.weekday: [fri, sat]",
+    "user_agent|contains: boto",
+    "user_agent.family: aws-cli",
+    "actor|contains: boto",
+    "raw.n|gte: 8",
+    "raw.eventName|contains: Get",
+];
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(100))]
     #[test]
@@ -334,7 +356,11 @@ proptest! {
         changes in proptest::collection::vec((0_usize..14, 0_u8..60), 1..40),
         size_max in pick(&[0_usize, 500, 200_000]),
     ) {
-        let matchers: Vec<Matcher> = rules.iter().map(|rule| matcher(rule)).collect();
+        let asking = ASKING.iter().map(|item| {
+            let source = SOURCES[0];
+            matcher(&format!("logsource: {source}\ndetection:\n  s: {{{item}}}\n  condition: s\n"))
+        });
+        let matchers: Vec<Matcher> = rules.iter().map(|rule| matcher(rule)).chain(asking).collect();
         let (plan, mut walk) = (Plan::new(&matchers), Walk::of_size(size_max));
         check((&plan, &mut walk), &matchers, &first, raw);
         for one in changes {

@@ -174,6 +174,15 @@ impl Oracle {
         if window.last() != Some(&event) {
             return false;
         }
+        // A condition that more may make untrue is looked at when an instant is complete.
+        let can_end = matches!(rule.when, When::Events(_, below) if below < MANY)
+            || matches!(rule.when, When::OneNotOther);
+        let at_once = |other: &&Happening| {
+            *other > event && other.secs == event.secs && (rule.group)(other) == (rule.group)(event)
+        };
+        if can_end && self.0.iter().filter(at_once).any(|other| self.counted(rule, other)) {
+            return false;
+        }
         let first = |at: usize, from: i64| {
             window.iter().find(|other| other.secs >= from && self.occurs(rule.counts[at], other))
         };

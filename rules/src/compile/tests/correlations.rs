@@ -266,3 +266,26 @@ fn a_correlation_is_blind_when_what_it_needs_is() {
     chained("type: event_count, rules: [j, a], condition: {gte: 2}", None);
     chained("type: temporal_ordered, rules: [j, a]", reason);
 }
+
+#[test]
+fn shipped_alerts_are_ended_by_those_alone_who_say_so() {
+    let shipped = "title: Read\nname: KW-1\nlevel: high\ndetection: {s: {class: secret.read}, condition: s}\n\
+                   keywatch: {action: Look, incident: {keep_alive: 1h}}\n";
+    let own = |generate: &str| {
+        format!(
+            "title: Mine\nname: mine\nlevel: critical\ncorrelation: {{type: event_count, rules: [KW-1], timespan: 1h, \
+             condition: {{gte: 3}}{generate}}}\n"
+        )
+    };
+    let told = |file: &str, own: &str| -> Vec<String> {
+        let problems = crate::compile([(file, shipped), ("mine.yml", own)]).err().unwrap_or_default();
+        problems.iter().map(ToString::to_string).collect()
+    };
+    let refusal = "mine.yml:4:42: `KW-1` is shipped and raises alerts of its own, which this would end; write \
+                   `generate: true` beside `rules` to keep them, or `generate: false` to do without";
+    assert_eq!(told("builtin/kw-1.yml", &own("")), [refusal]);
+    assert!(told("builtin/kw-1.yml", &own(", generate: true")).is_empty());
+    let refused = told("builtin/kw-1.yml", &own(", generate: false"));
+    assert!(refused.iter().all(|one| one.starts_with("builtin/kw-1.yml")), "{refused:?}");
+    assert!(!told("theirs.yml", &own("")).concat().contains("is shipped"));
+}

@@ -10,8 +10,8 @@
 use super::{Act, Group, Sweep, place_of};
 use crate::engine::entry::{Entry, Fact, Role};
 use crate::engine::incident::{Incident, Undo};
-use crate::engine::window::Window;
-use crate::rule::{Count, Counted};
+use crate::engine::window::{Window, grows};
+use crate::rule::Count;
 use keywatch_event::{EventTime, Level};
 
 /// Entries of an incident that are asked whether a late one brings it a new value.
@@ -354,18 +354,6 @@ impl Group {
                 undo.observed = undo.observed.max(observed);
             }
         }
-    }
-}
-
-/// Whether a further entry never makes it less.
-fn grows(of: &Counted) -> bool {
-    match of {
-        Counted::Events
-        | Counted::Matching(_)
-        | Counted::Distinct(_)
-        | Counted::All(_)
-        | Counted::Ordered(_) => true,
-        Counted::Sum(_) | Counted::Average(_) | Counted::Percentile(..) => false,
     }
 }
 
