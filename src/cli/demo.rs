@@ -75,12 +75,13 @@ impl Demo {
             config.receivers.push(receiver.receiver.clone());
             config.secrets = receiver.secrets();
             tasks.spawn(receiver.serve());
-            app::run(config, stop, |running| {
+            // On the stack it is some 16 kB.
+            Box::pin(app::run(config, stop, |running| {
                 say(&format!("Keywatch demo: two weeks of sample logs in {}", logs.display()));
                 say(&format!("Open this, once, within 15 minutes:\n\n  {}\n", running.login_link));
                 say("An attack on the sample company begins now and takes about 15 seconds. Ctrl-C ends the demo.");
                 tasks.spawn(attack(logs.clone()));
-            })
+            }))
             .await
         })?;
         Ok(ExitCode::SUCCESS)

@@ -224,21 +224,6 @@ impl Group {
         self.entries.len()
     }
 
-    /// How many incidents are kept.
-    pub(crate) fn incidents(&self) -> usize {
-        self.incidents.len()
-    }
-
-    /// How many events its incidents keep by name.
-    pub(crate) fn members(&self) -> usize {
-        self.incidents.iter().map(|incident| incident.members.len()).sum()
-    }
-
-    /// Event time of the latest event that an incident counts.
-    pub(crate) fn last_joined(&self) -> Option<EventTime> {
-        self.incidents.iter().map(|incident| incident.last).max()
-    }
-
     /// Whether nothing is kept any more.
     pub(crate) fn is_empty(&self) -> bool {
         self.entries.is_empty() && self.incidents.is_empty()

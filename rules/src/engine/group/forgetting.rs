@@ -8,6 +8,21 @@ use crate::rule::Count;
 use keywatch_event::EventTime;
 
 impl Group {
+    /// How many incidents are kept.
+    pub(crate) fn incidents(&self) -> usize {
+        self.incidents.len()
+    }
+
+    /// How many events its incidents keep by name.
+    pub(crate) fn members(&self) -> usize {
+        self.incidents.iter().map(|incident| incident.members.len()).sum()
+    }
+
+    /// Event time of the latest event that an incident counts.
+    pub(crate) fn last_joined(&self) -> Option<EventTime> {
+        self.incidents.iter().map(|incident| incident.last).max()
+    }
+
     /// Gives up judging what lies before `floor` again; entries more than a window before it go.
     /// Incidents still open are kept.
     pub(crate) fn seal(&mut self, floor: EventTime, count: &Count) {
