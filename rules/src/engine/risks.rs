@@ -268,6 +268,7 @@ fn spoken(entity: &Entity) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use keywatch_event::AuditEvent;
 
     fn alert(level: Level, events: &[&str]) -> Arc<AlertFacts> {
         Arc::new(AlertFacts {
@@ -280,6 +281,38 @@ mod tests {
             evidence: events.iter().map(|event| Arc::from(*event)).collect(),
             events: 1,
         })
+    }
+
+    #[test]
+    fn an_event_that_several_rules_raised_for_is_counted_once() {
+        let rule = |name: &str, level: &str, wanted: &str| {
+            format!(
+                "title: {name}\nname: {name}\nlevel: {level}\ndetection: {{s: {{{wanted}}}, condition: s}}\n---\n"
+            )
+        };
+        let rules = rule("R-1", "high", "class: secret.read")
+            + &rule("R-2", "medium", "secrets.name: [a, b]")
+            + "title: Joined\nname: R-3\nlevel: critical\nkeywatch: {action: Look, risk: {by: [principal], rules: 2, level: high, within: 1h}}\n";
+        let set = crate::compile([("a.yml", &*rules)]).unwrap_or_else(|problems| panic!("{problems:?}"));
+        let mut engine = Engine::new(Arc::new(set), crate::Settings::default());
+        let events: Vec<_> = ["a", "b", "c"]
+            .into_iter()
+            .map(|name| {
+                let secrets = vec![crate::testing::secret(name)];
+                AuditEvent { id: name.to_owned().into(), secrets, ..crate::testing::event() }
+            })
+            .collect();
+        let seen: Vec<_> = events
+            .iter()
+            .map(|event| crate::Seen { event, place: &crate::testing::PLACE, raw: b"{}" })
+            .collect();
+        let joined = engine.evaluate(&seen).changes.into_iter().find_map(|change| match change {
+            AlertChange::Opened { alert, .. } if alert.rule == "R-3" => {
+                Some((alert.events, alert.evidence.len()))
+            }
+            AlertChange::Opened { .. } | AlertChange::Updated { .. } | AlertChange::Withdrawn { .. } => None,
+        });
+        assert_eq!(joined, Some((3, 3)));
     }
 
     #[test]
