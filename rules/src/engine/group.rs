@@ -20,7 +20,8 @@ pub(crate) use telling::Change;
 use super::brief::Brief;
 use super::entry::{Entry, Role};
 use super::incident::{Incident, Member, Undo};
-use super::window::{Window, can_end};
+use super::instant::{self, can_end};
+use super::window::Window;
 use crate::rule::{Count, Op, Rule};
 use index::Index;
 use keywatch_event::{EventTime, Level};
@@ -212,11 +213,7 @@ impl Group {
 
     /// From where on entries are swept again when the one at `at` comes or changes.
     fn since(&self, at: usize, time: EventTime, count: &Count) -> usize {
-        if !can_end(count) {
-            return at;
-        }
-        let before = self.entries.get(self.sealed..at).unwrap_or_default();
-        at - before.iter().rev().take_while(|entry| entry.brief.time == time).count()
+        at - instant::again(self.entries.get(self.sealed..at).unwrap_or_default(), time, count)
     }
 
     /// How many entries are kept.
@@ -364,20 +361,14 @@ impl Group {
             (sweep.observe)(time, observed, true);
             return self.join(at, serial, observed, sweep);
         }
-        let opens = !self.goes_on(at, sweep) && sweep.opens(time, (&self.window, observed), window);
+        let counts = |other: &Entry| sweep.counts_as(other, (sweep.live)(other));
+        let goes_on = instant::goes_on(&self.entries, at, sweep.count, counts);
+        let opens = !goes_on && sweep.opens(time, (&self.window, observed), window);
         (sweep.observe)(time, observed, opens);
         if let Some(serial) = opens.then(|| self.repeated(entry, sweep)).flatten() {
             return self.join(at, serial, observed, sweep);
         }
         if opens { self.open(at, observed, sweep) } else { Act::Nothing }
-    }
-
-    /// Whether more that counts happens at the instant of the entry at `at`, and may make the condition
-    /// untrue.
-    fn goes_on(&self, at: usize, sweep: &Sweep<'_>) -> bool {
-        let Some((entry, rest)) = self.entries.get(at..).and_then(<[_]>::split_first) else { return false };
-        let mut same = rest.iter().take_while(|other| other.brief.time == entry.brief.time);
-        can_end(sweep.count) && same.any(|other| sweep.counts_as(other, (sweep.live)(other)))
     }
 
     /// The earliest open incident that takes the entry by one of its keys.

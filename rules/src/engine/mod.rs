@@ -20,6 +20,7 @@ mod few;
 mod group;
 mod heard;
 mod incident;
+mod instant;
 mod judge;
 mod lagged;
 mod lives;

@@ -15,7 +15,8 @@ use super::chain::{Whereabouts, print};
 use super::count::Counting;
 use super::entry::{Entry, Part, Reading, combined};
 use super::few::Few;
-use super::window::{Window, can_end};
+use super::instant;
+use super::window::Window;
 use super::words::hashed;
 use crate::rule::Count;
 use hashbrown::HashMap;
@@ -212,7 +213,8 @@ impl Group {
             window.first += usize::from(at <= window.first);
             return;
         }
-        let since = since(entries, at, count);
+        let Some(time) = entries.get(at).map(|entry| entry.brief.time) else { return };
+        let since = at - instant::again(entries.get(..at).unwrap_or_default(), time, count);
         if is_new && at + 1 == entries.len() && since == at {
             pass((entries, marks, window), at, count, tell);
             return;
@@ -224,20 +226,6 @@ impl Group {
             window.first += 1;
         }
     }
-}
-
-/// From where on entries are judged again when the one at `at` comes or changes.
-fn since(entries: &[Box<Entry>], at: usize, count: &Count) -> usize {
-    let Some(entry) = entries.get(at).filter(|_| can_end(count)) else { return at };
-    let earlier = entries.iter().take(at).rev();
-    at - earlier.take_while(|other| other.brief.time == entry.brief.time).count()
-}
-
-/// Whether more that counts happens at the instant of the entry at `at`, and may make the condition untrue.
-fn goes_on(entries: &[Box<Entry>], at: usize, count: &Count) -> bool {
-    let Some((entry, rest)) = entries.get(at..).and_then(<[_]>::split_first) else { return false };
-    let mut same = rest.iter().take_while(|other| other.brief.time == entry.brief.time);
-    can_end(count) && same.any(|other| other.counted)
 }
 
 /// Goes from the entry at `at` through what it may make different, with the window as it was before
@@ -264,7 +252,8 @@ fn pass(
             }
             window.forward(entries, place, span);
             let reached = entries.get(window.first..=place).unwrap_or_default();
-            now.met = !goes_on(entries, place, count) && is_met(window, reached, count);
+            now.met = !instant::goes_on(entries, place, count, |other| other.counted)
+                && is_met(window, reached, count);
             let goes_on = before.is_some_and(|(last, met)| met && last.brief.time >= time.plus_secs(-span));
             now.begins = now.met && !goes_on;
             differs = now.met != mark.met;

@@ -273,26 +273,6 @@ pub(crate) fn grows(of: &Counted) -> bool {
     }
 }
 
-/// Whether a further entry may make a condition untrue. Such a condition is looked at when an instant is
-/// complete: what happened at one time happened in no order.
-pub(crate) fn can_end(count: &Count) -> bool {
-    let ends = |condition: &Condition| {
-        let bounded = condition.bounds.iter().any(|(op, _)| !matches!(op, Op::Gte | Op::Gt));
-        bounded
-            || !grows(&condition.of)
-            || matches!(&condition.of, Counted::All(presence) if excludes(presence))
-    };
-    ends(&count.condition) || count.any.iter().any(ends)
-}
-
-fn excludes(presence: &Presence) -> bool {
-    match presence {
-        Presence::Hit(_) => false,
-        Presence::Not(_) => true,
-        Presence::And(all) | Presence::Or(all) | Presence::AtLeast(_, all) => all.iter().any(excludes),
-    }
-}
-
 fn present(presence: &Presence, occurred: &[u32]) -> bool {
     match presence {
         Presence::Hit(hit) => occurred.get(*hit).is_some_and(|times| *times > 0),
