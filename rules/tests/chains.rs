@@ -6,16 +6,18 @@
 
 #[path = "chains/oracle.rs"]
 mod oracle;
+mod stored;
 
 use keywatch_event::{
-    Alert, AuditEvent, Class, Evaluation, EventTime, Outcome, Place, Principal, PrincipalKind, Provider,
-    SecretRef, Source,
+    Alert, AuditEvent, Class, EventTime, Outcome, Place, Principal, PrincipalKind, Provider, SecretRef,
+    Source,
 };
-use keywatch_rules::{Engine, RuleSet, Seen, Settings, Signal, compile, examples};
+use keywatch_rules::{Engine, RuleSet, Seen, Settings, compile, examples};
 use oracle::{Happening, Oracle, Raised};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
+use stored::Stored;
 
 /// Chains of two and three links, of every kind of condition, with and without `not`.
 const RULES: &str = include_str!("chains/rules.yml");
@@ -60,34 +62,6 @@ fn event(happening: &Happening) -> AuditEvent<'static> {
     }
 }
 
-/// What a store keeps of events: how long each may matter, and what was said of it.
-#[derive(Default)]
-struct Stored<'e>(Vec<(&'e AuditEvent<'static>, u32, Vec<String>)>);
-
-impl<'e> Stored<'e> {
-    fn commit(&mut self, batch: &[&'e AuditEvent<'static>], evaluation: &Evaluation) {
-        for (event, said) in batch.iter().zip(&evaluation.classified) {
-            let rules = said.rules.iter().map(ToString::to_string).collect();
-            self.0.push((event, said.matters_secs, rules));
-        }
-        for kept in &evaluation.kept {
-            let stored = self.0.iter_mut().filter(|(event, ..)| event.id == kept.event);
-            stored.for_each(|(_, secs, _)| *secs = (*secs).max(kept.matters_secs));
-        }
-    }
-
-    /// Those that may still matter at a time.
-    fn signals<'p>(&self, now: EventTime, place: &'p Place) -> Vec<Signal<'p>>
-    where
-        'e: 'p,
-    {
-        let matter = self.0.iter().filter(|(event, secs, _)| event.time.plus_secs(i64::from(*secs)) >= now);
-        matter
-            .map(|(event, _, rules)| Signal { seen: Seen { event, place, raw: b"{}" }, rules: rules.clone() })
-            .collect()
-    }
-}
-
 /// The alerts that stand after these batches, with a restart before one of them. From then on nothing
 /// is known of events that cannot matter to what is still to come.
 fn standing(batches: &[Vec<&AuditEvent<'static>>], restart_at: Option<usize>) -> BTreeMap<String, Alert> {
@@ -100,7 +74,10 @@ fn standing(batches: &[Vec<&AuditEvent<'static>>], restart_at: Option<usize>) ->
             let rest = batches[n..].iter().flatten().map(|event| event.time);
             let now = rest.min().unwrap_or_else(|| EventTime::from_secs(0));
             engine = Engine::new(Arc::clone(&SET), settings());
-            engine.restore(&[], &stored.signals(now, &place));
+            engine.restore(
+                &[],
+                &stored.signals(&place, |event, secs| event.time.plus_secs(i64::from(secs)) >= now),
+            );
         }
         let seen: Vec<Seen<'_>> =
             batch.iter().map(|event| Seen { event, place: &place, raw: b"{}" }).collect();

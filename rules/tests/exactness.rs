@@ -3,16 +3,19 @@
 //! tested on their own.)
 #![expect(clippy::indexing_slicing, reason = "a test that indexes out of its own bounds should fail")]
 
+mod stored;
+
 use keywatch_event::{
-    Alert, AuditEvent, Class, Evaluation, EventTime, Outcome, Place, Principal, PrincipalKind, Provider,
-    SecretRef, Source,
+    Alert, AuditEvent, Class, EventTime, Outcome, Place, Principal, PrincipalKind, Provider, SecretRef,
+    Source,
 };
 use keywatch_rules::rule::Kind;
-use keywatch_rules::{Engine, RuleSet, Seen, Settings, Signal, builtin, compile, examples};
+use keywatch_rules::{Engine, RuleSet, Seen, Settings, builtin, compile, examples};
 use proptest::prelude::*;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
+use stored::Stored;
 
 static RULES: LazyLock<Arc<RuleSet>> = LazyLock::new(|| {
     let mut set = compile(builtin().iter().copied()).expect("the shipped rules compile");
@@ -79,33 +82,6 @@ fn event(n: usize, secs: i64, what: usize, who: usize, secret: usize) -> AuditEv
     }
 }
 
-/// What a store keeps of events: how long each may matter, and what was said of it.
-#[derive(Default)]
-struct Stored<'e>(Vec<(&'e AuditEvent<'static>, u32, Vec<String>)>);
-
-impl<'e> Stored<'e> {
-    fn commit(&mut self, batch: &[&'e AuditEvent<'static>], evaluation: &Evaluation) {
-        for (event, said) in batch.iter().zip(&evaluation.classified) {
-            let rules = said.rules.iter().map(ToString::to_string).collect();
-            self.0.push((event, said.matters_secs, rules));
-        }
-        for kept in &evaluation.kept {
-            let stored = self.0.iter_mut().filter(|(event, ..)| event.id == kept.event);
-            stored.for_each(|(_, secs, _)| *secs = (*secs).max(kept.matters_secs));
-        }
-    }
-
-    fn signals<'p>(&self, place: &'p Place) -> Vec<Signal<'p>>
-    where
-        'e: 'p,
-    {
-        let matter = self.0.iter().filter(|(_, secs, _)| *secs > 0);
-        matter
-            .map(|(event, _, rules)| Signal { seen: Seen { event, place, raw: b"{}" }, rules: rules.clone() })
-            .collect()
-    }
-}
-
 fn alerts(batches: &[&[&AuditEvent<'static>]], restart_at: Option<usize>) -> BTreeMap<String, Alert> {
     let place = Place { name: Arc::from("t"), line: 1, record: 0 };
     let mut engine = Engine::new(Arc::clone(&RULES), settings());
@@ -114,7 +90,7 @@ fn alerts(batches: &[&[&AuditEvent<'static>]], restart_at: Option<usize>) -> BTr
     for (n, batch) in batches.iter().enumerate() {
         if restart_at == Some(n) {
             engine = Engine::new(Arc::clone(&RULES), settings());
-            engine.restore(&[], &stored.signals(&place));
+            engine.restore(&[], &stored.signals(&place, |_, secs| secs > 0));
         }
         let seen: Vec<Seen<'_>> =
             batch.iter().map(|event| Seen { event, place: &place, raw: b"{}" }).collect();

@@ -64,7 +64,10 @@ impl Pipeline {
         let mut failures = 0;
         self.restart().await?;
         while let Some(records) = waiting.pop() {
-            let part = Batch { bytes: batch.bytes.clone(), records: records.to_vec(), ..Batch::default() };
+            let mut part = Batch::default();
+            for record in records {
+                part.push(batch.raw(record), record.place.clone());
+            }
             match self.guarded(&part, Evaluation::default(), &mut |_| Vec::new(), now).await {
                 Ok(stepped) => total.add(stepped),
                 Err(failed) if failed.is_defect() && failures < FAILURES_MAX => {

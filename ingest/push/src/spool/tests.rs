@@ -2,7 +2,7 @@ use super::segment::{self, MAGIC};
 use super::{Kind, Lost, Parcel, Refusal, Spool, Storage};
 use std::fs::OpenOptions;
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -248,16 +248,22 @@ async fn foreign_bytes_in_the_folder_are_left_alone() {
     assert!(folder.path().join("notes.txt").exists());
 }
 
+/// The only file of a spool of five records, with the byte at `at` changed, and its content.
+async fn damaged(folder: &Path, at: usize) -> (PathBuf, Vec<u8>) {
+    let (spool, _) = open(folder, None);
+    spool.door().write(parcel(0..5)).await.unwrap();
+    drop(spool);
+    let path = segment::path(folder, 0);
+    let mut content = std::fs::read(&path).unwrap();
+    content[at] ^= 1;
+    std::fs::write(&path, &content).unwrap();
+    (path, content)
+}
+
 #[tokio::test]
 async fn a_file_of_another_format_is_set_aside_and_told_of() {
     let folder = tempfile::tempdir().unwrap();
-    let (spool, _) = open(folder.path(), None);
-    spool.door().write(parcel(0..5)).await.unwrap();
-    drop(spool);
-    let path = segment::path(folder.path(), 0);
-    let mut content = std::fs::read(&path).unwrap();
-    content[MAGIC.len() - 1] ^= 1;
-    std::fs::write(&path, &content).unwrap();
+    let (path, content) = damaged(folder.path(), MAGIC.len() - 1).await;
     let (mut spool, damage) = open(folder.path(), None);
     spool.door().write(parcel(7..8)).await.unwrap();
     assert_eq!(read(&mut spool, 1).await.0, records(7..8));
@@ -269,13 +275,7 @@ async fn a_file_of_another_format_is_set_aside_and_told_of() {
 #[tokio::test]
 async fn what_is_damaged_from_its_first_record_on_is_kept_beside_what_is_written_then() {
     let folder = tempfile::tempdir().unwrap();
-    let (spool, _) = open(folder.path(), None);
-    spool.door().write(parcel(0..5)).await.unwrap();
-    drop(spool);
-    let path = segment::path(folder.path(), 0);
-    let mut content = std::fs::read(&path).unwrap();
-    content[MAGIC.len() + 20] ^= 1;
-    std::fs::write(&path, &content).unwrap();
+    let (path, content) = damaged(folder.path(), MAGIC.len() + 20).await;
     let (mut spool, _) = open(folder.path(), None);
     spool.door().write(parcel(7..8)).await.unwrap();
     assert_eq!(read(&mut spool, 1).await.0, records(7..8));
