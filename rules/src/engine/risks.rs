@@ -8,8 +8,8 @@ use crate::rule::{Kind, Risk, RiskBy, Rule};
 use crate::surroundings::List;
 use hashbrown::HashMap;
 use keywatch_event::{
-    Alert, AlertChange, AlertId, AlertPrincipal, EVIDENCE_MAX, Evidence, Level, PrincipalKind, SECRETS_MAX,
-    SecretRef, SourceKind, Why,
+    Alert, AlertChange, AlertId, AlertPrincipal, AlertSession, AlertSessions, EVIDENCE_MAX, Evidence, Level,
+    PrincipalKind, SECRETS_MAX, SESSIONS_MAX, SecretRef, SourceKind, Why,
 };
 use std::sync::Arc;
 
@@ -170,6 +170,7 @@ impl RiskState {
                 .principal
                 .clone()
                 .filter(|p| joined.iter().all(|a| a.principal.as_ref() == Some(p))),
+            sessions: sessions(&joined),
             source: first.source.clone().filter(|s| joined.iter().all(|a| a.source.as_ref() == Some(s))),
             secrets: secrets(&joined),
             provider: first.provider,
@@ -236,6 +237,20 @@ fn change(alert: &Alert, told: &Told, before: &mut Vec<Told>) -> Option<AlertCha
     let old = before.remove(at);
     let news = told.rules > old.rules;
     (old != *told).then(|| AlertChange::Updated { alert: alert.clone(), was: old.id, news })
+}
+
+/// The sessions of all of them, as far as they name theirs.
+fn sessions(joined: &[&Arc<Alert>]) -> AlertSessions {
+    let mut first: Vec<AlertSession> = Vec::new();
+    for session in joined.iter().flat_map(|alert| &alert.sessions.first) {
+        if !first.contains(session) {
+            first.push(session.clone());
+        }
+    }
+    let most = joined.iter().map(|alert| alert.sessions.count).max().unwrap_or(0);
+    let count = most.max(first.len() as u64);
+    first.truncate(SESSIONS_MAX);
+    AlertSessions { count, first }
 }
 
 fn secrets(joined: &[&Arc<Alert>]) -> Vec<SecretRef<'static>> {
