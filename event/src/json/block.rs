@@ -20,23 +20,30 @@ pub struct Marks {
     pub backslash: u64,
     /// Line feed.
     pub newline: u64,
+    /// Bytes below 0x20.
+    pub control: u64,
 }
 
 impl Marks {
     /// Looks at a block.
     #[must_use]
     pub fn of(block: &[u8; BLOCK]) -> Self {
-        dispatch!(Level::new(), simd => {
-            let bytes = u8x64::from_slice(simd, block);
-            // `[` and `{`, `]` and `}` differ in this bit alone.
-            let folded = bytes | 0x20;
-            Self {
-                quote: bytes.simd_eq(b'"').to_bitmask(),
-                bracket: (folded.simd_eq(b'{') | folded.simd_eq(b'}')).to_bitmask(),
-                backslash: bytes.simd_eq(b'\\').to_bitmask(),
-                newline: bytes.simd_eq(b'\n').to_bitmask(),
-            }
-        })
+        dispatch!(Level::new(), simd => Self::with(simd, block))
+    }
+
+    #[expect(clippy::inline_always, reason = "only then it is compiled for the instructions of `S`")]
+    #[inline(always)]
+    fn with<S: Simd>(simd: S, block: &[u8; BLOCK]) -> Self {
+        let bytes = u8x64::from_slice(simd, block);
+        // `[` and `{`, `]` and `}` differ in this bit alone.
+        let folded = bytes | 0x20;
+        Self {
+            quote: bytes.simd_eq(b'"').to_bitmask(),
+            bracket: (folded.simd_eq(b'{') | folded.simd_eq(b'}')).to_bitmask(),
+            backslash: bytes.simd_eq(b'\\').to_bitmask(),
+            newline: bytes.simd_eq(b'\n').to_bitmask(),
+            control: bytes.simd_lt(0x20).to_bitmask(),
+        }
     }
 }
 
@@ -48,16 +55,6 @@ pub(super) fn quotes<S: Simd>(simd: S, block: &[u8; BLOCK]) -> (u64, bool) {
     let bytes = u8x64::from_slice(simd, block);
     let rare = bytes.simd_lt(0x20) | bytes.simd_eq(b'\\');
     (bytes.simd_eq(b'"').to_bitmask(), rare.to_bitmask() != 0)
-}
-
-/// The quotes of `block`, its backslashes, and its bytes below 0x20.
-#[must_use]
-pub(super) fn rarities(block: &[u8; BLOCK]) -> [u64; 3] {
-    dispatch!(Level::new(), simd => {
-        let bytes = u8x64::from_slice(simd, block);
-        let (quotes, backslashes) = (bytes.simd_eq(b'"'), bytes.simd_eq(b'\\'));
-        [quotes.to_bitmask(), backslashes.to_bitmask(), bytes.simd_lt(0x20).to_bitmask()]
-    })
 }
 
 /// The block at `from`, filled up with spaces, and how many of its bytes are real.
@@ -118,6 +115,18 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    /// What this processor can do, from the most to the least.
+    fn levels() -> Vec<Level> {
+        let best = Level::new();
+        let mut all = vec![best];
+        #[cfg(target_arch = "x86_64")]
+        all.extend(
+            [best.as_avx2().map(Level::Avx2), best.as_sse4_2().map(Level::Sse4_2)].into_iter().flatten(),
+        );
+        all.push(Level::baseline());
+        all
+    }
+
     fn naive_escaped(bytes: &[u8], carry: &mut bool) -> u64 {
         let mut mask = 0;
         for (at, byte) in bytes.iter().enumerate() {
@@ -136,25 +145,28 @@ mod tests {
         #[test]
         fn masks_agree_with_looking_at_each_byte(bytes in json_bytes(), carry in any::<bool>()) {
             let (block, len) = block_at(&bytes, 0);
-            let (quotes, rare) = dispatch!(Level::new(), simd => quotes(simd, &block));
-            let [marked, backslashes, controls] = rarities(&block);
-            let marks = Marks::of(&block);
             prop_assert_eq!(len, bytes.len());
-            prop_assert_eq!(rare, bytes.iter().any(|byte| *byte < 0x20 || *byte == b'\\'));
-            prop_assert_eq!((quotes, backslashes), (marked, marks.backslash));
-            prop_assert_eq!(quotes, marks.quote);
+            let marks = Marks::of(&block);
+            for level in levels() {
+                let (quotes, rare, seen) = dispatch!(level, simd => {
+                    let (quotes, rare) = quotes(simd, &block);
+                    (quotes, rare, Marks::with(simd, &block))
+                });
+                prop_assert_eq!((seen, quotes), (marks, marks.quote), "{:?}", level);
+                prop_assert_eq!(rare, bytes.iter().any(|byte| *byte < 0x20 || *byte == b'\\'));
+            }
             for (at, byte) in bytes.iter().enumerate() {
                 let has = |mask: u64| mask >> at & 1 == 1;
-                prop_assert_eq!(has(quotes), *byte == b'"');
-                prop_assert_eq!(has(backslashes), *byte == b'\\');
-                prop_assert_eq!(has(marks.newline), *byte == b'\n');
+                prop_assert_eq!(has(marks.quote), *byte == b'"');
                 prop_assert_eq!(has(marks.bracket), b"{}[]".contains(byte));
-                prop_assert_eq!(has(controls), *byte < 0x20);
+                prop_assert_eq!(has(marks.backslash), *byte == b'\\');
+                prop_assert_eq!(has(marks.newline), *byte == b'\n');
+                prop_assert_eq!(has(marks.control), *byte < 0x20);
             }
             let (mut fast, mut slow) = (carry, carry);
             let real = u64::MAX >> (BLOCK - len);
             let want = naive_escaped(&bytes, &mut slow);
-            prop_assert_eq!(escaped(backslashes, &mut fast, len) & real, want);
+            prop_assert_eq!(escaped(marks.backslash, &mut fast, len) & real, want);
             prop_assert_eq!(fast, slow);
         }
     }

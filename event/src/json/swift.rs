@@ -4,7 +4,7 @@
 //! It jumps from quote to quote, which it finds 64 bytes at a time, and looks at each byte
 //! between strings. It accepts nothing that `exact.rs` refuses, and finds the same values.
 
-use super::block::{BLOCK, block_at, escaped, parity, quotes, rarities};
+use super::block::{BLOCK, Marks, block_at, escaped, parity, quotes};
 use super::trie::{Node, Trie};
 use super::{DEPTH_MAX, Fields};
 use fearless_simd::{Level, Simd, dispatch};
@@ -143,11 +143,11 @@ impl Quotes {
     /// The quotes of a block with backslashes or control characters, if those are in order.
     #[inline(never)]
     fn rare(&mut self, bytes: &[u8], block: &[u8; BLOCK]) -> Option<u64> {
-        let [quotes, backslash, controls] = rarities(block);
+        let Marks { quote, backslash, control, .. } = Marks::of(block);
         let mut literal = escaped(backslash, &mut self.carry, BLOCK);
-        let quotes = quotes & !literal;
+        let quotes = quote & !literal;
         let inside = parity(quotes) ^ u64::from(self.in_string).wrapping_neg();
-        if controls & inside != 0 {
+        if control & inside != 0 {
             return None;
         }
         self.backslashes |= backslash != 0;
