@@ -1,17 +1,21 @@
-//! A flood of invented principals hides nothing and fills no memory.
+//! A flood of invented principals, addresses, names or alerts hides nothing and fills no memory.
 //!
 //! `KEYWATCH_FLOOD_EVENTS` sets the number of events; from a million on the limits are those of a
-//! deployment and the peak of this process's memory is held to 512 MiB. Run that in a release
-//! build, by itself. Fewer have limits that are smaller by as much.
+//! deployment and the peak of this process's memory is held to [`PEAK_MIB`]. Run that in a release
+//! build, each test by itself. Fewer have limits that are smaller by as much.
 
 use keywatch_event::{
     Alert, AuditEvent, Class, EventTime, Outcome, Place, Principal, PrincipalKind, Provider, SecretRef,
     Source,
 };
-use keywatch_rules::{Engine, Seen, Settings, builtin, compile, examples};
+use keywatch_rules::{Engine, Gauges, Seen, Settings, builtin, compile, examples};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
+
+/// That of the program.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// 2026-05-01T00:00:00Z.
 const START: i64 = 1_777_593_600;
@@ -19,6 +23,8 @@ const START: i64 = 1_777_593_600;
 const PER_SEC: u64 = 1_000;
 /// From how many events on it is a real one.
 const REAL: u64 = 1_000_000;
+/// Most memory that the rules may take while it lasts: 512 MB are promised to all of the program.
+const PEAK_MIB: u64 = 450;
 
 fn event(
     id: String,
@@ -71,30 +77,52 @@ fn past() -> Vec<AuditEvent<'static>> {
     (0..30).map(read).collect()
 }
 
-/// Who is invented reads, or fails to; among them one fails time and again, and in the middle the
-/// victim reads from elsewhere.
-fn flood(n: u64, of: u64) -> AuditEvent<'static> {
-    let at = START + 10 * 86_400 + i64::try_from(n / PER_SEC).unwrap_or(0);
-    let (id, secret) = (format!("f{n}"), format!("prod/app-{}", n % 5_000));
+/// The second at which an event of a flood happens.
+fn second(n: u64) -> i64 {
+    START + 10 * 86_400 + i64::try_from(n / PER_SEC).unwrap_or(0)
+}
+
+/// The attack that each flood surrounds: somebody fails fifty times. `None` for the other events.
+fn attack(n: u64, of: u64) -> Option<AuditEvent<'static>> {
     let every = (of / 5_000).clamp(1, PER_SEC);
-    match n {
-        n if n == of / 2 => {
-            event(id, at, "role/victim".into(), "203.0.113.9", (Outcome::Ok, "prod/db".into()))
-        }
-        n if n >= of / 3 && n < of / 3 + 50 * every && n % every == 0 => {
-            event(id, at, "role/attacker".into(), "198.51.100.9", (Outcome::Denied, secret))
-        }
-        n => {
-            let outcome = if n % 2 == 0 { Outcome::Denied } else { Outcome::Ok };
-            event(
-                id,
-                at,
-                format!("role/invented-{n}"),
-                &format!("10.{}.{}.1", n % 200, n / 200 % 250),
-                (outcome, secret),
-            )
-        }
+    let is_its = n >= of / 3 && n < of / 3 + 50 * every && n.is_multiple_of(every);
+    let (id, secret) = (format!("a{n}"), format!("prod/app-{}", n % 5_000));
+    is_its.then(|| event(id, second(n), "role/attacker".into(), "198.51.100.9", (Outcome::Denied, secret)))
+}
+
+/// Who is invented reads, or fails to; in the middle the victim reads from elsewhere.
+fn principals(n: u64, of: u64) -> AuditEvent<'static> {
+    let (id, secret) = (format!("f{n}"), format!("prod/app-{}", n % 5_000));
+    if n == of / 2 {
+        return event(id, second(n), "role/victim".into(), "203.0.113.9", (Outcome::Ok, "prod/db".into()));
     }
+    let outcome = if n.is_multiple_of(2) { Outcome::Denied } else { Outcome::Ok };
+    let address = format!("10.{}.{}.1", n % 200, n / 200 % 250);
+    event(id, second(n), format!("role/invented-{n}"), &address, (outcome, secret))
+}
+
+/// The victim's stolen session reads from one address after the other.
+fn addresses(n: u64, _: u64) -> AuditEvent<'static> {
+    let address = format!("{}.{}.{}.{}", 11 + n % 90, n / 90 % 250, n / 22_500 % 250, 1 + n / 5_625_000);
+    event(format!("f{n}"), second(n), "role/victim".into(), &address, (Outcome::Ok, "prod/db".into()))
+}
+
+/// The victim's stolen session reads name after name, twenty with each event.
+fn names(n: u64, _: u64) -> AuditEvent<'static> {
+    let name = |at: u64| {
+        let name = format!("prod/app-{}", n * 20 + at);
+        SecretRef { id: name.clone().into(), name: name.into(), version: None }
+    };
+    let one =
+        event(format!("f{n}"), second(n), "role/victim".into(), "192.0.2.7", (Outcome::Ok, "prod/db".into()));
+    AuditEvent { secrets: (0..20).map(name).collect(), operation: "BatchGetSecretValue".into(), ..one }
+}
+
+/// Everybody fails six times: an alert for each.
+fn failures(n: u64, _: u64) -> AuditEvent<'static> {
+    let (who, secret) = (n / 6, format!("prod/app-{}", n % 6));
+    let address = format!("10.{}.{}.1", who % 200, who / 200 % 250);
+    event(format!("f{n}"), second(n), format!("role/invented-{who}"), &address, (Outcome::Denied, secret))
 }
 
 fn feed(engine: &mut Engine, events: &[AuditEvent<'static>], standing: &mut BTreeMap<String, Alert>) {
@@ -127,17 +155,39 @@ fn limits(events: u64) -> Settings {
     }
     let share = |most: usize| most / usize::try_from(5 * REAL / events.max(1)).unwrap_or(usize::MAX);
     Settings {
-        entries_max: share(real.entries_max),
+        // What one incident knows by name must find room.
+        entries_max: share(real.entries_max).max(10_000),
         learned_bytes_max: share(real.learned_bytes_max),
         ..real
     }
 }
 
-#[test]
-fn a_flood_of_invented_principals_hides_no_attack_and_fills_no_memory() {
+/// What stands of the attacks after a flood, and what the engine had to forget.
+struct After {
+    standing: BTreeMap<String, Alert>,
+    gauges: Gauges,
+    forgotten: BTreeMap<String, u64>,
+}
+
+impl After {
+    /// How many alerts of a rule stand about somebody.
+    fn raised(&self, rule: &str, who: &str) -> usize {
+        let about =
+            |alert: &&Alert| alert.rule == rule && alert.principal.as_ref().is_some_and(|p| p.id == who);
+        self.standing.values().filter(about).count()
+    }
+}
+
+/// So many events as were asked for, or so many.
+fn asked(few: u64) -> u64 {
     let named = std::env::vars().find(|(key, _)| key == "KEYWATCH_FLOOD_EVENTS");
-    let events: u64 = named.and_then(|(_, events)| events.parse().ok()).unwrap_or(60_000);
-    let settings = limits(events);
+    named.and_then(|(_, events)| events.parse().ok()).unwrap_or(few)
+}
+
+/// Lets a flood of so many things come, so many with each event, and holds memory to its limits while it
+/// lasts.
+fn flood(things: u64, each: u64, make: fn(u64, u64) -> AuditEvent<'static>) -> After {
+    let (events, settings) = (things / each, limits(things));
     let rules = compile(builtin().iter().copied()).expect("the shipped rules compile");
     let mut engine = Engine::new(Arc::new(rules), settings.clone());
     let mut standing = BTreeMap::new();
@@ -146,7 +196,8 @@ fn a_flood_of_invented_principals_hides_no_attack_and_fills_no_memory() {
     let mut from = 0;
     while from < events {
         let to = (from + PER_SEC).min(events);
-        let batch: Vec<_> = (from..to).map(|n| flood(n, events)).collect();
+        let one = |n| attack(n, events).unwrap_or_else(|| make(n, events));
+        let batch: Vec<_> = (from..to).map(one).collect();
         feed(&mut engine, &batch, &mut standing);
         let gauges = engine.gauges();
         assert!(gauges.entries <= settings.entries_max, "{gauges:?}");
@@ -154,7 +205,7 @@ fn a_flood_of_invented_principals_hides_no_attack_and_fills_no_memory() {
         from = to;
         // Shown by `--no-capture`.
         #[expect(clippy::print_stderr, reason = "the figures are what somebody runs a large one for")]
-        if events >= REAL && from % (events / 5) == 0 {
+        if things >= REAL && from % (events / 5).next_multiple_of(PER_SEC) == 0 {
             eprintln!(
                 "{from} events in {:?}, {} MiB peak, {:?}",
                 started.elapsed(),
@@ -163,16 +214,38 @@ fn a_flood_of_invented_principals_hides_no_attack_and_fills_no_memory() {
             );
         }
     }
-    let raised = |rule: &str, who: &str| {
-        let about =
-            |alert: &&Alert| alert.rule == rule && alert.principal.as_ref().is_some_and(|p| p.id == who);
-        standing.values().filter(about).count()
-    };
-    assert!(raised("KW-005", "role/attacker") >= 1, "failed reads: {:?}", standing.keys());
-    assert!(raised("KW-002", "role/victim") >= 1, "the new network: {:?}", standing.keys());
+    assert!(things < REAL || peak_mib() < PEAK_MIB, "{} MiB", peak_mib());
     let gauges = engine.gauges();
+    let forgotten = engine.forgotten().map(|(rule, count)| (rule.to_owned(), count)).collect();
+    let after = After { standing, gauges, forgotten };
+    assert!(after.raised("KW-005", "role/attacker") >= 1, "failed reads: {:?}", after.standing.keys());
+    after
+}
+
+#[test]
+fn a_flood_of_invented_principals_hides_no_attack_and_fills_no_memory() {
+    let events = asked(60_000);
+    let after = flood(events, 1, principals);
+    assert!(after.raised("KW-002", "role/victim") >= 1, "the new network: {:?}", after.standing.keys());
+    let gauges = after.gauges;
     assert!(gauges.entries_evicted > 0 && gauges.principals_evicted > 0, "{gauges:?}");
-    let forgotten: BTreeMap<&str, u64> = engine.forgotten().collect();
-    assert!(forgotten.get("KW-115").is_some_and(|count| *count > events / 4), "{forgotten:?}");
-    assert!(events < REAL || peak_mib() < 512, "{} MiB", peak_mib());
+    assert!(after.forgotten.get("KW-115").is_some_and(|count| *count > events / 4), "{:?}", after.forgotten);
+}
+
+#[test]
+fn a_session_used_from_very_many_addresses_is_found_and_fills_no_memory() {
+    let after = flood(asked(30_000), 1, addresses);
+    assert_eq!((after.raised("KW-002", "role/victim"), after.raised("KW-113", "role/victim")), (1, 1));
+}
+
+#[test]
+fn a_session_that_reads_very_many_names_is_found_and_fills_no_memory() {
+    let after = flood(asked(200_000), 20, names);
+    assert!(after.raised("KW-102", "role/victim") >= 1, "mass retrieval: {:?}", after.standing.keys());
+}
+
+#[test]
+fn a_flood_of_identities_that_each_raise_an_alert_hides_none_of_them_and_fills_no_memory() {
+    let after = flood(asked(30_000), 1, failures);
+    assert!(after.gauges.entries_evicted > 0, "{:?}", after.gauges);
 }

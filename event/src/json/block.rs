@@ -1,50 +1,60 @@
 //! Where bytes of a kind stand in a block of 64, one bit each, lowest bit first.
 //!
-//! Uses the vector instructions that every processor of an architecture has. Knows nothing of
-//! JSON.
+//! Uses the widest vector instructions that this processor has, found out when the program starts
+//! (`fearless_simd`). Knows nothing of JSON.
 
-use wide::u8x16;
+use fearless_simd::prelude::{SimdBase as _, SimdMask as _};
+use fearless_simd::{Level, Simd, dispatch, u8x64};
 
 /// Bytes looked at together.
 pub const BLOCK: usize = 64;
 
-/// The bytes of `block` that equal `byte`.
-#[must_use]
-#[inline]
-pub fn equal(block: &[u8; BLOCK], byte: u8) -> u64 {
-    mask(vectors(block).map(|vector| vector.simd_eq(u8x16::splat(byte))))
+/// Where the bytes that matter to cutting a text into values stand.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Marks {
+    /// `"`
+    pub quote: u64,
+    /// `{`, `[`, `}` and `]`
+    pub bracket: u64,
+    /// `\`
+    pub backslash: u64,
+    /// Line feed.
+    pub newline: u64,
+    /// Bytes below 0x20.
+    pub control: u64,
 }
 
-/// The bytes of `block` that are opening or closing brackets of objects or arrays: `{ [ } ]`.
-#[must_use]
-#[inline]
-pub fn brackets(block: &[u8; BLOCK]) -> u64 {
-    // `[` and `{`, `]` and `}` differ in this bit alone.
-    let fold = u8x16::splat(0x20);
-    mask(vectors(block).map(|vector| {
-        let folded = vector | fold;
-        folded.simd_eq(u8x16::splat(b'{')) | folded.simd_eq(u8x16::splat(b'}'))
-    }))
+impl Marks {
+    /// Looks at a block.
+    #[must_use]
+    pub fn of(block: &[u8; BLOCK]) -> Self {
+        dispatch!(Level::new(), simd => Self::with(simd, block))
+    }
+
+    #[expect(clippy::inline_always, reason = "only then it is compiled for the instructions of `S`")]
+    #[inline(always)]
+    fn with<S: Simd>(simd: S, block: &[u8; BLOCK]) -> Self {
+        let bytes = u8x64::from_slice(simd, block);
+        // `[` and `{`, `]` and `}` differ in this bit alone.
+        let folded = bytes | 0x20;
+        Self {
+            quote: bytes.simd_eq(b'"').to_bitmask(),
+            bracket: (folded.simd_eq(b'{') | folded.simd_eq(b'}')).to_bitmask(),
+            backslash: bytes.simd_eq(b'\\').to_bitmask(),
+            newline: bytes.simd_eq(b'\n').to_bitmask(),
+            control: bytes.simd_lt(0x20).to_bitmask(),
+        }
+    }
 }
 
 /// The quotes of `block`, and whether it holds a backslash or a byte below 0x20.
 #[must_use]
-#[inline]
-pub(super) fn quotes(block: &[u8; BLOCK]) -> (u64, bool) {
-    let vectors = vectors(block);
-    let highest = u8x16::splat(0x1f);
-    let [a, b, c, d] =
-        vectors.map(|vector| vector.min(highest).simd_eq(vector) | vector.simd_eq(u8x16::splat(b'\\')));
-    let quotes = mask(vectors.map(|vector| vector.simd_eq(u8x16::splat(b'"'))));
-    (quotes, (a | b | c | d).to_bitmask() != 0)
-}
-
-/// The bytes of `block` below 0x20.
-#[must_use]
-#[inline]
-pub(super) fn controls(block: &[u8; BLOCK]) -> u64 {
-    let highest = u8x16::splat(0x1f);
-    mask(vectors(block).map(|vector| vector.min(highest).simd_eq(vector)))
+#[expect(clippy::inline_always, reason = "only then it is compiled for the instructions of `S`")]
+#[inline(always)]
+pub(super) fn quotes<S: Simd>(simd: S, block: &[u8; BLOCK]) -> (u64, bool) {
+    let bytes = u8x64::from_slice(simd, block);
+    let rare = bytes.simd_lt(0x20) | bytes.simd_eq(b'\\');
+    (bytes.simd_eq(b'"').to_bitmask(), rare.to_bitmask() != 0)
 }
 
 /// The block at `from`, filled up with spaces, and how many of its bytes are real.
@@ -100,24 +110,22 @@ pub const fn escaped(backslash: u64, carry: &mut bool, len: usize) -> u64 {
     runs ^ (backslash | first)
 }
 
-/// The four vectors of a block.
-#[inline]
-fn vectors(block: &[u8; BLOCK]) -> [u8x16; 4] {
-    let (parts, _) = block.as_chunks::<16>();
-    let part = |at: usize| u8x16::from(parts.get(at).copied().unwrap_or_default());
-    [part(0), part(1), part(2), part(3)]
-}
-
-#[inline]
-fn mask(found: [u8x16; 4]) -> u64 {
-    let [a, b, c, d] = found.map(|vector| u64::from(vector.to_bitmask()));
-    a | b << 16 | c << 32 | d << 48
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    /// What this processor can do, from the most to the least.
+    fn levels() -> Vec<Level> {
+        let best = Level::new();
+        let mut all = vec![best];
+        #[cfg(target_arch = "x86_64")]
+        all.extend(
+            [best.as_avx2().map(Level::Avx2), best.as_sse4_2().map(Level::Sse4_2)].into_iter().flatten(),
+        );
+        all.push(Level::baseline());
+        all
+    }
 
     fn naive_escaped(bytes: &[u8], carry: &mut bool) -> u64 {
         let mut mask = 0;
@@ -137,20 +145,28 @@ mod tests {
         #[test]
         fn masks_agree_with_looking_at_each_byte(bytes in json_bytes(), carry in any::<bool>()) {
             let (block, len) = block_at(&bytes, 0);
-            let (quotes, rare) = quotes(&block);
             prop_assert_eq!(len, bytes.len());
-            prop_assert_eq!(rare, bytes.iter().any(|byte| *byte < 0x20 || *byte == b'\\'));
+            let marks = Marks::of(&block);
+            for level in levels() {
+                let (quotes, rare, seen) = dispatch!(level, simd => {
+                    let (quotes, rare) = quotes(simd, &block);
+                    (quotes, rare, Marks::with(simd, &block))
+                });
+                prop_assert_eq!((seen, quotes), (marks, marks.quote), "{:?}", level);
+                prop_assert_eq!(rare, bytes.iter().any(|byte| *byte < 0x20 || *byte == b'\\'));
+            }
             for (at, byte) in bytes.iter().enumerate() {
                 let has = |mask: u64| mask >> at & 1 == 1;
-                prop_assert_eq!(has(quotes), *byte == b'"');
-                prop_assert_eq!(has(equal(&block, b'\n')), *byte == b'\n');
-                prop_assert_eq!(has(brackets(&block)), b"{}[]".contains(byte));
-                prop_assert_eq!(has(controls(&block)), *byte < 0x20);
+                prop_assert_eq!(has(marks.quote), *byte == b'"');
+                prop_assert_eq!(has(marks.bracket), b"{}[]".contains(byte));
+                prop_assert_eq!(has(marks.backslash), *byte == b'\\');
+                prop_assert_eq!(has(marks.newline), *byte == b'\n');
+                prop_assert_eq!(has(marks.control), *byte < 0x20);
             }
             let (mut fast, mut slow) = (carry, carry);
             let real = u64::MAX >> (BLOCK - len);
             let want = naive_escaped(&bytes, &mut slow);
-            prop_assert_eq!(escaped(equal(&block, b'\\'), &mut fast, len) & real, want);
+            prop_assert_eq!(escaped(marks.backslash, &mut fast, len) & real, want);
             prop_assert_eq!(fast, slow);
         }
     }

@@ -78,7 +78,7 @@ impl Extractor {
     /// # Errors
     /// A [`RejectReason`] when the bytes are not one JSON object that can be read in one way.
     pub fn read<'a>(&self, record: &'a [u8], fields: &mut Fields<'a>) -> Result<(), RejectReason> {
-        let text = std::str::from_utf8(record).map_err(|e| RejectReason::Encoding(e.valid_up_to()))?;
+        let text = text_of(record)?;
         if self.read_head(text, fields) == Some(text.len()) {
             return Ok(());
         }
@@ -112,7 +112,7 @@ impl Extractor {
     #[must_use]
     pub fn read_literally<'a>(&self, record: &'a [u8], fields: &mut Fields<'a>) -> bool {
         fields.clear(self);
-        let Ok(text) = std::str::from_utf8(record) else { return false };
+        let Ok(text) = text_of(record) else { return false };
         !self.folds && swift::read(&self.trie, text, fields, true) == Some(text.len())
     }
 }
@@ -161,6 +161,12 @@ impl<'a> Fields<'a> {
             self.filled.push(slot);
         }
     }
+}
+
+/// The record as text, checked with vector instructions; those do not tell where it goes wrong.
+fn text_of(record: &[u8]) -> Result<&str, RejectReason> {
+    let wrong_at = |_| std::str::from_utf8(record).map_or_else(|error| error.valid_up_to(), str::len);
+    simdutf8::basic::from_utf8(record).map_err(|error| RejectReason::Encoding(wrong_at(error)))
 }
 
 /// Refuses nesting deeper than [`DEPTH_MAX`].

@@ -4,9 +4,10 @@
 //! It jumps from quote to quote, which it finds 64 bytes at a time, and looks at each byte
 //! between strings. It accepts nothing that `exact.rs` refuses, and finds the same values.
 
-use super::block::{BLOCK, block_at, controls, equal, escaped, parity, quotes};
+use super::block::{BLOCK, Marks, block_at, escaped, parity, quotes};
 use super::trie::{Node, Trie};
 use super::{DEPTH_MAX, Fields};
+use fearless_simd::{Level, Simd, dispatch};
 
 /// Reads the object that `text` begins with into `fields`, which are clear; its length. `None`
 /// when it is no valid JSON, or needs a second look for another reason. When `literally`, a record
@@ -96,21 +97,28 @@ impl Quotes {
     #[inline(never)]
     fn refill(&mut self, bytes: &[u8]) -> Option<()> {
         (self.found, self.given) = (0, 0);
+        dispatch!(Level::new(), simd => self.fill(simd, bytes))
+    }
+
+    #[expect(clippy::inline_always, reason = "only then it is compiled for the instructions of `S`")]
+    #[inline(always)]
+    fn fill<S: Simd>(&mut self, simd: S, bytes: &[u8]) -> Option<()> {
         while self.found == 0 {
             let rest = bytes.get(self.next..).filter(|rest| !rest.is_empty())?;
             for block in rest.chunks(BLOCK).take(BLOCKS) {
                 match block.first_chunk::<BLOCK>() {
-                    Some(block) => self.scan(bytes, block)?,
-                    None => self.scan(bytes, &block_at(bytes, self.next).0)?,
+                    Some(block) => self.scan(simd, bytes, block)?,
+                    None => self.scan(simd, bytes, &block_at(bytes, self.next).0)?,
                 }
             }
         }
         Some(())
     }
 
-    #[inline]
-    fn scan(&mut self, bytes: &[u8], block: &[u8; BLOCK]) -> Option<()> {
-        let (mut bits, is_rare) = quotes(block);
+    #[expect(clippy::inline_always, reason = "only then it is compiled for the instructions of `S`")]
+    #[inline(always)]
+    fn scan<S: Simd>(&mut self, simd: S, bytes: &[u8], block: &[u8; BLOCK]) -> Option<()> {
+        let (mut bits, is_rare) = quotes(simd, block);
         if is_rare || self.carry {
             bits = self.rare(bytes, block)?;
         }
@@ -135,11 +143,11 @@ impl Quotes {
     /// The quotes of a block with backslashes or control characters, if those are in order.
     #[inline(never)]
     fn rare(&mut self, bytes: &[u8], block: &[u8; BLOCK]) -> Option<u64> {
-        let backslash = equal(block, b'\\');
+        let Marks { quote, backslash, control, .. } = Marks::of(block);
         let mut literal = escaped(backslash, &mut self.carry, BLOCK);
-        let quotes = equal(block, b'"') & !literal;
+        let quotes = quote & !literal;
         let inside = parity(quotes) ^ u64::from(self.in_string).wrapping_neg();
-        if controls(block) & inside != 0 {
+        if control & inside != 0 {
             return None;
         }
         self.backslashes |= backslash != 0;
@@ -264,13 +272,15 @@ impl<'a> Pass<'_, 'a> {
             if self.literally && trie.is_near(node, self.bytes.get(start..end)?) {
                 return None;
             }
-            return self.skip(first);
+            return if first == b'"' { self.string() } else { self.skip(first) };
         };
         if !fields.is_first(key.number) {
             return None;
         }
         let from = self.at;
-        if first == b'{' && !key.below.is_leaf() {
+        if first == b'"' && key.below.is_leaf() {
+            self.string()?;
+        } else if first == b'{' && !key.below.is_leaf() {
             self.object(key.below, fields)?;
         } else {
             if self.literally && first != b'n' && !key.below.is_leaf() {

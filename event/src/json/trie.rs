@@ -135,7 +135,8 @@ impl Trie {
     }
 
     /// The key of `node` that stands in `bytes` from `start` to `end`, as is.
-    #[inline]
+    #[expect(clippy::inline_always, reason = "asked for every key of every record, at one place")]
+    #[inline(always)]
     pub(super) fn key(&self, node: Node, bytes: &[u8], start: usize, end: usize) -> Option<&Key> {
         let ends = Ends::of(bytes, start, end);
         let mut at = ends.first_probe();

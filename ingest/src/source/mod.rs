@@ -14,7 +14,6 @@ mod input;
 mod lines;
 mod list;
 mod live;
-mod mask;
 mod object;
 mod oneshot;
 mod order;

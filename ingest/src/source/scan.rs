@@ -5,8 +5,8 @@
 //! allows none, because audit logs hold one record per line and a torn one must not swallow the
 //! next. The result never depends on how the bytes were divided.
 
-use super::mask::{BLOCK, Masks, block_at, escaped, parity};
 use keywatch_event::json::DEPTH_MAX;
+use keywatch_event::json::block::{BLOCK, Marks, block_at, escaped, parity};
 
 /// How far the search for the end of one value has come.
 #[derive(Clone, Debug, Default)]
@@ -41,7 +41,7 @@ impl Scan {
         }
         while self.pos < window.len() {
             let (block, len) = block_at(window, self.pos);
-            let masks = Masks::of(&block);
+            let masks = Marks::of(&block);
             let real = u64::MAX >> (BLOCK - len);
             let mut carry = self.escaped;
             let quotes = masks.quote & !escaped(masks.backslash, &mut carry, len);

@@ -35,6 +35,7 @@ mod shelf;
 mod silence;
 mod stage;
 mod verdicts;
+mod weight;
 mod window;
 mod words;
 
@@ -72,7 +73,7 @@ pub struct Settings {
     pub surroundings: Arc<Surroundings>,
     /// Most entries kept in windows. An entry is about 600 bytes with its group and its brief, up to 1,000
     /// where each event is by somebody else; three in groups that sleep count as one, an incident as
-    /// two, and as one more for each event it knows by name.
+    /// three, and as one more for each event it knows by name.
     pub entries_max: usize,
     /// Most bytes of what is learned, of all rules together: three quarters for baselines, the rest in
     /// equal parts for the rules whose thresholds are learned. Somebody known takes 200 bytes and 90

@@ -1,10 +1,11 @@
 //! What is told of alerts that other alerts hold.
 
+use super::{ALERTS_MAX, BYTES_MAX, Parts};
 use crate::engine::{Engine, Settings};
 use crate::examples::apply;
 use crate::testing::{PLACE, event, secret};
 use crate::{Seen, compile};
-use keywatch_event::{AlertChange, AuditEvent, EventTime};
+use keywatch_event::{Alert, AlertChange, AlertId, AuditEvent, EventTime};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -85,4 +86,45 @@ fn a_circle_of_parts_is_a_mistake() {
         said,
         ["a.yml:16:22: `two` is itself part of `four`; let the rule that says more be part of nothing"]
     );
+}
+
+const START: i64 = 1_780_000_000;
+
+/// An alert about two reads.
+fn of_two() -> Alert {
+    let rules = compile([("a.yml", RULES)]).unwrap_or_else(|problems| panic!("{problems:?}"));
+    let mut engine = Engine::new(Arc::new(rules), Settings::default());
+    let (one, other) = (read(0), read(1));
+    let seen = [&one, &other].map(|event| Seen { event, place: &PLACE, raw: b"{}" });
+    match engine.evaluate(&seen).changes.pop() {
+        Some(AlertChange::Opened { alert, .. }) => alert,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn alerts_are_remembered_up_to_a_number_and_so_many_bytes_and_the_oldest_go() {
+    let rules = compile([("a.yml", RULES)]).unwrap_or_else(|problems| panic!("{problems:?}"));
+    let mut parts = Parts::new(&rules);
+    let of_two = of_two();
+    let open = |parts: &mut Parts, n: usize, text: &str| {
+        let mut alert = of_two.clone();
+        (alert.id, alert.why.text) = (AlertId(format!("alert_{n}")), text.to_owned());
+        alert.last_event_at = EventTime::from_secs(START + i64::try_from(n).unwrap());
+        alert.evidence.iter_mut().for_each(|row| row.event = format!("{} of {n}", row.event));
+        let newest = Some(alert.last_event_at);
+        parts.settle(vec![AlertChange::Opened { alert, hold_secs: 0 }], newest);
+        assert!(parts.standing.len() <= ALERTS_MAX && parts.bytes <= BYTES_MAX);
+    };
+    let many = ALERTS_MAX + 100;
+    (0..many).for_each(|n| open(&mut parts, n, ""));
+    let oldest = |parts: &Parts| parts.by_age.first().map(|(last, _)| last.secs() - START);
+    assert!(parts.standing.len() > ALERTS_MAX / 3, "{}", parts.standing.len());
+    assert_eq!(oldest(&parts), i64::try_from(many - parts.standing.len()).ok());
+    let text = "w".repeat(100_000);
+    (many..many + 400).for_each(|n| open(&mut parts, n, &text));
+    assert!((100..200).contains(&parts.standing.len()), "{}", parts.standing.len());
+    assert_eq!(parts.citing.len(), 2 * parts.standing.len());
+    parts.forget_before(EventTime::from_secs(1_790_000_000));
+    assert_eq!((parts.bytes, parts.citing.len(), parts.numbers.len()), (0, 0, 0));
 }

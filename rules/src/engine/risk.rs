@@ -7,7 +7,10 @@
 use crate::rule::{Risk, RiskBy};
 use hashbrown::{HashMap, HashSet};
 use keywatch_event::{AlertId, Level};
-use std::collections::{BTreeMap, BTreeSet};
+use std::borrow::Borrow;
+use std::cmp::Ordering;
+use std::collections::BTreeSet;
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 /// An incident takes alerts for at most this long after its first: a day, as incidents of
@@ -59,16 +62,71 @@ pub(crate) struct AlertFacts {
     pub(crate) principal: Option<Arc<str>>,
     /// Its source address, when it has exactly one.
     pub(crate) source: Option<Arc<str>>,
-    /// Ids of its first evidence.
-    pub(crate) evidence: Vec<Arc<str>>,
+    /// Ids of its first evidence, hashed: by that alone they are known here.
+    pub(crate) evidence: Box<[u64]>,
     /// How many events it holds: one that only grows is news to what joins it.
     pub(crate) events: u64,
+    /// Bytes it takes, with what its owner keeps of it.
+    pub(crate) bytes: usize,
 }
 
 impl AlertFacts {
     fn entities(&self) -> impl Iterator<Item = Entity> {
         let principal = self.principal.clone().map(Entity::Principal);
         principal.into_iter().chain(self.source.clone().map(Entity::Source))
+    }
+
+    /// Its place among others.
+    fn order(&self) -> (i64, &AlertId) {
+        (self.opened_at_secs, &self.id)
+    }
+}
+
+/// Facts, known by their alert's id.
+#[derive(Debug)]
+struct ById(Arc<AlertFacts>);
+
+impl PartialEq for ById {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.id == other.0.id
+    }
+}
+
+impl Eq for ById {}
+
+impl Hash for ById {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.id.hash(state);
+    }
+}
+
+impl Borrow<AlertId> for ById {
+    fn borrow(&self) -> &AlertId {
+        &self.0.id
+    }
+}
+
+/// Facts in the order in which their alerts opened.
+#[derive(Clone, Debug)]
+struct ByAge(Arc<AlertFacts>);
+
+impl PartialEq for ByAge {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other) == Ordering::Equal
+    }
+}
+
+impl Eq for ByAge {}
+
+impl PartialOrd for ByAge {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for ByAge {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.0.order().cmp(&other.0.order())
     }
 }
 
@@ -87,24 +145,28 @@ pub(crate) struct RiskIncident {
 /// The standing alerts of one deployment.
 #[derive(Debug)]
 pub(crate) struct Risks {
-    alerts: HashMap<AlertId, Arc<AlertFacts>>,
+    alerts: HashSet<ById>,
     /// Ordered by opening, then id.
-    entities: HashMap<Entity, BTreeMap<(i64, AlertId), Arc<AlertFacts>>>,
-    by_age: BTreeSet<(i64, AlertId)>,
+    entities: HashMap<Entity, Vec<Arc<AlertFacts>>>,
+    by_age: BTreeSet<ByAge>,
     touched: HashSet<Entity>,
     alerts_max: usize,
+    bytes_max: usize,
+    bytes: usize,
     evicted: u64,
 }
 
 impl Risks {
-    /// No alerts yet. Holds at most `alerts_max`, about 600 bytes each.
-    pub(crate) fn new(alerts_max: usize) -> Self {
+    /// No alerts yet. Holds at most so many, and so many bytes of them; the earliest opened goes first.
+    pub(crate) fn new(alerts_max: usize, bytes_max: usize) -> Self {
         Self {
-            alerts: HashMap::new(),
+            alerts: HashSet::new(),
             entities: HashMap::new(),
             by_age: BTreeSet::new(),
             touched: HashSet::new(),
             alerts_max: alerts_max.max(1),
+            bytes_max,
+            bytes: 0,
             evicted: 0,
         }
     }
@@ -121,58 +183,77 @@ impl Risks {
 
     /// An alert stands, or stands with other facts.
     pub(crate) fn put(&mut self, facts: AlertFacts) {
-        if self.alerts.get(&facts.id).is_some_and(|known| **known == facts) {
+        if self.alerts.get(&facts.id).is_some_and(|known| *known.0 == facts) {
             return;
         }
         self.remove(&facts.id);
         let facts = Arc::new(facts);
-        let place = (facts.opened_at_secs, facts.id.clone());
         for entity in facts.entities() {
-            self.entities.entry(entity.clone()).or_default().insert(place.clone(), Arc::clone(&facts));
-            self.touched.insert(entity.clone());
-            self.bound(&entity);
+            let alerts = self.entities.entry(entity.clone()).or_insert_with(|| Vec::with_capacity(1));
+            let at = alerts.partition_point(|other| other.order() < facts.order());
+            alerts.insert(at, Arc::clone(&facts));
+            if alerts.len() > PER_ENTITY_MAX {
+                alerts.remove(0);
+                self.evicted += 1;
+            }
+            self.touched.insert(entity);
         }
-        self.by_age.insert(place);
-        self.alerts.insert(facts.id.clone(), facts);
-        while self.alerts.len() > self.alerts_max
-            && let Some(place) = self.by_age.first().cloned()
-        {
-            self.forget(&place);
+        self.bytes += facts.bytes;
+        self.by_age.insert(ByAge(Arc::clone(&facts)));
+        self.alerts.insert(ById(facts));
+        while self.alerts.len() > self.alerts_max || self.bytes > self.bytes_max {
+            if !self.forget_first() {
+                break;
+            }
             self.evicted += 1;
         }
     }
 
     /// An alert stands no more.
     pub(crate) fn remove(&mut self, id: &AlertId) {
-        let Some(facts) = self.alerts.remove(id) else { return };
-        let place = (facts.opened_at_secs, facts.id.clone());
-        self.by_age.remove(&place);
-        for entity in facts.entities() {
-            self.take_from(&entity, &place);
-            self.touched.insert(entity);
+        if let Some(facts) = self.alerts.get(id).map(|known| Arc::clone(&known.0)) {
+            self.forget(&facts);
+            self.touched.extend(facts.entities());
         }
     }
 
     /// Lets alerts go that opened before that second: nothing will join them any more. Their
     /// entities are not touched by that: what was said of them stands.
     pub(crate) fn forget_before(&mut self, secs: i64) {
-        while let Some(place) = self.by_age.first().filter(|(at, _)| *at < secs).cloned() {
-            self.forget(&place);
+        while self.by_age.first().is_some_and(|first| first.0.opened_at_secs < secs) {
+            self.forget_first();
         }
     }
 
+    /// Lets the earliest opened go; whether there was one.
+    fn forget_first(&mut self) -> bool {
+        let first = self.by_age.first().map(|first| Arc::clone(&first.0));
+        first.is_some_and(|first| {
+            self.forget(&first);
+            true
+        })
+    }
+
     /// Lets one go, and what was said of it stands: it is memory that ends, not the alert.
-    fn forget(&mut self, place: &(i64, AlertId)) {
-        self.by_age.remove(place);
-        let Some(facts) = self.alerts.remove(&place.1) else { return };
+    fn forget(&mut self, facts: &Arc<AlertFacts>) {
+        self.by_age.remove(&ByAge(Arc::clone(facts)));
+        if self.alerts.remove(&facts.id) {
+            self.bytes -= facts.bytes;
+        }
         for entity in facts.entities() {
-            self.take_from(&entity, place);
+            let Some(alerts) = self.entities.get_mut(&entity) else { continue };
+            if let Ok(at) = alerts.binary_search_by(|other| other.order().cmp(&facts.order())) {
+                alerts.remove(at);
+            }
+            if alerts.is_empty() {
+                self.entities.remove(&entity);
+            }
         }
     }
 
     /// Whether the alert is held.
     pub(crate) fn has(&self, id: &AlertId) -> bool {
-        self.alerts.contains_key(id)
+        self.alerts.contains(id)
     }
 
     /// Whether any alert about the entity is held.
@@ -193,27 +274,11 @@ impl Risks {
             return Vec::new();
         };
         let mut sweep = Sweep { spec, window: Vec::new(), open: None, done: Vec::new() };
-        for facts in alerts.values().filter(|facts| !spec.except.contains(&facts.rule)) {
+        for facts in alerts.iter().filter(|facts| !spec.except.contains(&facts.rule)) {
             sweep.take(facts);
         }
         sweep.done.extend(sweep.open);
         sweep.done
-    }
-
-    fn take_from(&mut self, entity: &Entity, place: &(i64, AlertId)) {
-        if let Some(alerts) = self.entities.get_mut(entity) {
-            alerts.remove(place);
-            if alerts.is_empty() {
-                self.entities.remove(entity);
-            }
-        }
-    }
-
-    fn bound(&mut self, entity: &Entity) {
-        if let Some(alerts) = self.entities.get_mut(entity).filter(|alerts| alerts.len() > PER_ENTITY_MAX) {
-            alerts.pop_first();
-            self.evicted += 1;
-        }
     }
 }
 

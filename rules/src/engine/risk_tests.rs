@@ -3,6 +3,8 @@
 use super::*;
 use proptest::prelude::*;
 
+const MUCH: usize = usize::MAX;
+
 fn spec() -> Risk {
     Risk {
         except: vec!["KW-140".into()],
@@ -21,8 +23,9 @@ fn alert(id: &str, rule: &str, level: Level, at: i64) -> AlertFacts {
         opened_at_secs: at,
         principal: Some("p".into()),
         source: None,
-        evidence: vec![format!("event of {id}").into()],
+        evidence: [crate::engine::words::hashed(id)].into(),
         events: 1,
+        bytes: 1,
     }
 }
 
@@ -37,7 +40,7 @@ fn told(risks: &Risks, entity: &Entity) -> Vec<String> {
 
 #[track_caller]
 fn check(alerts: &[AlertFacts], expect: &[&str]) {
-    let mut risks = Risks::new(100);
+    let mut risks = Risks::new(100, MUCH);
     alerts.iter().cloned().for_each(|alert| risks.put(alert));
     assert_eq!(told(&risks, &Entity::Principal("p".into())), expect);
 }
@@ -49,7 +52,7 @@ fn two_rules_of_which_one_is_high_are_one_incident() {
 
 #[test]
 fn an_alert_that_only_grows_is_told_to_what_joins_it() {
-    let mut risks = Risks::new(100);
+    let mut risks = Risks::new(100, MUCH);
     let grown = AlertFacts { events: 2, ..alert("a", "KW-102", Level::Critical, 0) };
     for (facts, touched) in [(alert("a", "KW-102", Level::Critical, 0), 1), (grown.clone(), 1), (grown, 0)] {
         risks.put(facts);
@@ -94,7 +97,7 @@ fn later_alerts_join_and_a_pause_ends_the_incident() {
 fn an_incident_takes_alerts_for_a_day_and_no_longer() {
     let mut alerts = vec![alert("000", "KW-002", Level::Warning, 0)];
     alerts.extend((1..=25).map(|n| alert(&format!("{n:03}"), "KW-103", Level::High, n * 3600)));
-    let mut risks = Risks::new(100);
+    let mut risks = Risks::new(100, MUCH);
     for alert in alerts {
         risks.put(alert);
     }
@@ -105,7 +108,7 @@ fn an_incident_takes_alerts_for_a_day_and_no_longer() {
 
 #[test]
 fn principal_and_source_each_join_on_their_own() {
-    let mut risks = Risks::new(100);
+    let mut risks = Risks::new(100, MUCH);
     let source = |alert: AlertFacts| AlertFacts { source: Some("192.0.2.1".into()), ..alert };
     risks.put(AlertFacts { principal: None, ..source(alert("a", "KW-002", Level::Warning, 0)) });
     risks.put(source(alert("b", "KW-103", Level::High, 60)));
@@ -123,7 +126,7 @@ fn a_principal_and_an_address_of_one_name_are_two_entities() {
 
 #[test]
 fn only_touched_entities_are_named_and_each_once() {
-    let mut risks = Risks::new(100);
+    let mut risks = Risks::new(100, MUCH);
     let one = alert("a", "KW-002", Level::Warning, 0);
     risks.put(one.clone());
     risks.put(alert("b", "KW-002", Level::Warning, 5));
@@ -136,7 +139,7 @@ fn only_touched_entities_are_named_and_each_once() {
 
 #[test]
 fn alerts_are_bounded_and_old_ones_forgotten() {
-    let mut risks = Risks::new(50);
+    let mut risks = Risks::new(50, MUCH);
     for n in 0..500 {
         risks.put(alert(&n.to_string(), "KW-002", Level::Warning, n));
     }
@@ -148,8 +151,20 @@ fn alerts_are_bounded_and_old_ones_forgotten() {
 }
 
 #[test]
+fn large_alerts_are_bounded_by_what_they_take() {
+    let mut risks = Risks::new(1_000, 10_000);
+    for n in 0..500 {
+        let bytes = if n % 2 == 0 { 10 } else { 990 };
+        risks.put(AlertFacts { bytes, ..alert(&n.to_string(), "KW-002", Level::Warning, n) });
+    }
+    assert_eq!((risks.len(), risks.evicted()), (20, 480));
+    risks.put(AlertFacts { bytes: 20_000, ..alert("huge", "KW-002", Level::Warning, 600) });
+    assert_eq!(risks.len(), 0, "what is larger than all that may be held is not held");
+}
+
+#[test]
 fn one_entity_is_bounded_too() {
-    let mut risks = Risks::new(usize::MAX);
+    let mut risks = Risks::new(usize::MAX, MUCH);
     for n in 0..1_500 {
         risks.put(alert(&n.to_string(), if n % 2 == 0 { "A" } else { "B" }, Level::High, n));
     }
@@ -177,9 +192,9 @@ proptest! {
         }).prop_flat_map(|alerts| (Just(alerts.clone()), Just(alerts).prop_shuffle())),
         passing in prop::collection::vec(any_alert(), 0..12),
     ) {
-        let mut straight = Risks::new(100);
+        let mut straight = Risks::new(100, MUCH);
         alerts.iter().cloned().for_each(|alert| straight.put(alert));
-        let mut winding = Risks::new(100);
+        let mut winding = Risks::new(100, MUCH);
         passing.iter().cloned().for_each(|alert| winding.put(alert));
         for alert in &passing {
             winding.remove(&alert.id);

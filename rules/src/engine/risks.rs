@@ -3,6 +3,8 @@
 use super::incident::alert_id;
 use super::risk::{AlertFacts, Entity, RiskIncident, Risks};
 use super::verdicts::Verdicts;
+use super::weight::bytes_of;
+use super::words::hashed;
 use super::{Engine, Gauges, State};
 use crate::rule::{Kind, Risk, RiskBy, Rule};
 use crate::surroundings::List;
@@ -13,8 +15,13 @@ use keywatch_event::{
 };
 use std::sync::Arc;
 
-/// Most standing alerts that can be joined. One is about 3 kB with its evidence.
+/// Most standing alerts that can be joined, and most bytes of them: one with a single event takes a
+/// kilobyte, one that shows twenty events and a hundred secrets twenty. The earliest opened goes first.
 const ALERTS_MAX: usize = 20_000;
+const BYTES_MAX: usize = 16 << 20;
+/// What the facts of one take: themselves, three times its id, the names of two entities and a place
+/// for it with each, and as much again for room in tables.
+const FACTS_BYTES: usize = 700;
 /// How many that were let go may still lie there: they are looked for when there are so many.
 const SPARE: usize = ALERTS_MAX / 10;
 /// Seconds after its opening for which an alert can still be joined to others: the longest a
@@ -28,7 +35,8 @@ const KNOWN: &str = "known_networks";
 #[derive(Debug)]
 pub(crate) struct RiskState {
     risks: Risks,
-    standing: HashMap<AlertId, Arc<Alert>>,
+    /// Of each what a joined alert shows of it.
+    standing: HashMap<AlertId, Box<Alert>>,
     /// What was told of each entity: incident, its level, its rules and its alerts.
     told: HashMap<Entity, Vec<Told>>,
 }
@@ -44,7 +52,7 @@ struct Told {
 
 impl Default for RiskState {
     fn default() -> Self {
-        Self { risks: Risks::new(ALERTS_MAX), standing: HashMap::new(), told: HashMap::new() }
+        Self { risks: Risks::new(ALERTS_MAX, BYTES_MAX), standing: HashMap::new(), told: HashMap::new() }
     }
 }
 
@@ -91,6 +99,7 @@ impl RiskState {
         let source = alert.source.as_ref().filter(|source| source.kind == SourceKind::Addr);
         let address = source.and_then(|source| source.ip);
         let address = address.filter(|ip| !known.is_some_and(|known| known.spans(*ip)));
+        let shown = Box::new(shown(alert));
         self.risks.put(AlertFacts {
             id: alert.id.clone(),
             rule: Arc::from(&*alert.rule),
@@ -98,10 +107,11 @@ impl RiskState {
             opened_at_secs: alert.opened_at.secs(),
             principal: alert.principal.as_ref().filter(|p| is_somebody(p)).map(|p| Arc::from(&*p.id)),
             source: address.map(|ip| Arc::from(ip.to_string())),
-            evidence: alert.evidence.iter().map(|row| Arc::from(&*row.event)).collect(),
+            evidence: alert.evidence.iter().map(|row| hashed(&row.event)).collect(),
             events: alert.events,
+            bytes: bytes_of(&shown) + FACTS_BYTES + 8 * alert.evidence.len(),
         });
-        self.standing.insert(alert.id.clone(), Arc::new(alert.clone()));
+        self.standing.insert(alert.id.clone(), shown);
     }
 
     fn remove(&mut self, id: &AlertId) {
@@ -143,8 +153,8 @@ impl RiskState {
     }
 
     fn alert(&self, rule: &Rule, entity: &Entity, incident: &RiskIncident) -> Option<(Alert, Told)> {
-        let joined: Vec<&Arc<Alert>> =
-            incident.alerts.iter().filter_map(|facts| self.standing.get(&facts.id)).collect();
+        let joined = incident.alerts.iter().filter_map(|facts| self.standing.get(&facts.id));
+        let joined: Vec<&Alert> = joined.map(Box::as_ref).collect();
         let first = joined.first()?;
         let id = alert_id(&rule.id, &entity.key(), &incident.completed_by.id.0);
         let mut evidence: Vec<Evidence> = joined.iter().flat_map(|alert| alert.evidence.clone()).collect();
@@ -153,7 +163,7 @@ impl RiskState {
         let events = distinct(&joined, evidence.len());
         evidence.truncate(EVIDENCE_MAX);
         let rules = incident.rules.join(", ");
-        let completed = self.standing.get(&incident.completed_by.id).unwrap_or(first);
+        let completed = self.standing.get(&incident.completed_by.id).map_or(*first, Box::as_ref);
         let same = |of: fn(&Alert) -> Option<String>| {
             of(first).filter(|one| joined.iter().all(|a| of(a).as_ref() == Some(one)))
         };
@@ -189,7 +199,7 @@ impl RiskState {
 /// How many events the alerts hold together, of which they name so many: an event that several rules
 /// raised for is one. Of what an alert holds beyond its evidence it is not known whether others hold it too;
 /// it is taken that they do.
-fn distinct(joined: &[&Arc<Alert>], named: usize) -> u64 {
+fn distinct(joined: &[&Alert], named: usize) -> u64 {
     let beyond = joined.iter().map(|alert| alert.events.saturating_sub(alert.evidence.len() as u64));
     named as u64 + beyond.max().unwrap_or(0)
 }
@@ -215,9 +225,34 @@ fn is_its_own(entity: &Entity, incident: &RiskIncident, risk: &Risk) -> bool {
 /// Whether one critical alert cites everything the others do.
 fn is_one_finding(alerts: &[Arc<AlertFacts>]) -> bool {
     let covers = |whole: &AlertFacts| {
-        alerts.iter().flat_map(|alert| &alert.evidence).all(|event| whole.evidence.contains(event))
+        alerts.iter().flat_map(|alert| &*alert.evidence).all(|event| whole.evidence.contains(event))
     };
     alerts.iter().any(|alert| alert.level >= Level::Critical && covers(alert))
+}
+
+/// What a joined alert shows of it.
+fn shown(alert: &Alert) -> Alert {
+    Alert {
+        id: alert.id.clone(),
+        rule: String::new(),
+        title: alert.title.clone(),
+        level: alert.level,
+        action: String::new(),
+        opened_at: alert.opened_at,
+        first_event_at: alert.first_event_at,
+        last_event_at: alert.last_event_at,
+        late_secs: None,
+        principal: alert.principal.clone(),
+        source: alert.source.clone(),
+        secrets: alert.secrets.clone(),
+        provider: alert.provider,
+        account: alert.account.clone(),
+        store: alert.store.clone(),
+        events: alert.events,
+        evidence: alert.evidence.clone(),
+        why: Why { text: String::new(), observed: 0.0, threshold: 0.0, baseline: None },
+        tags: Vec::new(),
+    }
 }
 
 /// Whether a principal is somebody: alerts about nobody in particular are not joined.
@@ -238,7 +273,7 @@ fn change(alert: &Alert, told: &Told, before: &mut Vec<Told>) -> Option<AlertCha
     (old != *told).then(|| AlertChange::Updated { alert: alert.clone(), was: old.id, news })
 }
 
-fn secrets(joined: &[&Arc<Alert>]) -> Vec<SecretRef<'static>> {
+fn secrets(joined: &[&Alert]) -> Vec<SecretRef<'static>> {
     let mut secrets: Vec<SecretRef<'static>> = Vec::new();
     for secret in joined.iter().flat_map(|alert| &alert.secrets) {
         if secrets.len() < SECRETS_MAX && !secrets.iter().any(|known| known.id == secret.id) {
@@ -249,7 +284,7 @@ fn secrets(joined: &[&Arc<Alert>]) -> Vec<SecretRef<'static>> {
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a handful of rules")]
-fn why(incident: &RiskIncident, joined: &[&Arc<Alert>]) -> Why {
+fn why(incident: &RiskIncident, joined: &[&Alert]) -> Why {
     let titles: Vec<&str> = joined.iter().take(10).map(|alert| &*alert.title).collect();
     Why {
         text: format!("{} rules spoke: {}", incident.rules.len(), titles.join("; ")),
@@ -278,8 +313,9 @@ mod tests {
             opened_at_secs: 0,
             principal: None,
             source: None,
-            evidence: events.iter().map(|event| Arc::from(*event)).collect(),
+            evidence: events.iter().map(|event| hashed(event)).collect(),
             events: 1,
+            bytes: 1,
         })
     }
 

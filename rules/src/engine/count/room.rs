@@ -10,10 +10,10 @@ const LIGHT: usize = 3;
 /// How many entries of the backlog take that. One takes about 60, but where each is by somebody else
 /// the briefs are what fills memory.
 const USUAL: usize = 3;
-/// How many entries take the memory of an incident with the keys it is found by, 1.2 kB. The events it
-/// keeps by name count as an entry each too: when no window reaches one any more, all that is
+/// How many entries take the memory of an incident with its group and the keys it is found by, 1.8 kB. The
+/// events it keeps by name count as an entry each too: when no window reaches one any more, all that is
 /// remembered of it stays because of the incident.
-const INCIDENT: usize = 2;
+const INCIDENT: usize = 3;
 
 impl CountState {
     /// What is held, in entries of groups that are awake.
