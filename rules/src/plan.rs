@@ -15,6 +15,7 @@ mod cells;
 mod cover;
 mod expr;
 mod fast;
+mod jump;
 mod sieve;
 mod walk;
 

@@ -4,6 +4,7 @@
 //! an object has none, any that differs only in ASCII case. An object at the end of a path is
 //! its own JSON text. `null` is absent, and so is everything in bytes that are no JSON object.
 
+use hashbrown::HashMap;
 use keywatch_event::json::{Extractor, Fields, as_text, elements};
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
@@ -16,8 +17,8 @@ use std::sync::Arc;
 #[derive(Clone, Debug)]
 pub struct Scope {
     nodes: Vec<Node>,
-    /// Where each path's values are found, ordered by path.
-    slots: Vec<(Box<str>, usize)>,
+    /// Where each path's values are found.
+    slots: HashMap<Box<str>, usize>,
     /// For records that spell every key as asked, which is nearly all; `None` when two paths
     /// differ in case alone.
     literal: Option<Arc<Extractor>>,
@@ -54,7 +55,7 @@ impl Scope {
     /// Compiles paths: keys joined by dots. A path given twice is read once.
     #[must_use]
     pub fn of<'p>(paths: impl IntoIterator<Item = &'p str>) -> Self {
-        let mut scope = Self { nodes: vec![Node::default()], slots: Vec::new(), literal: None };
+        let mut scope = Self { nodes: vec![Node::default()], slots: HashMap::new(), literal: None };
         let mut paths: Vec<&str> = paths.into_iter().collect();
         paths.sort_unstable();
         paths.dedup();
@@ -64,7 +65,7 @@ impl Scope {
             if let Some(node) = scope.nodes.get_mut(end) {
                 node.slot = Some(slot);
             }
-            scope.slots.push((path.into(), slot));
+            scope.slots.insert(path.into(), slot);
         }
         for node in &mut scope.nodes {
             node.children.sort_by_key(|(key, _)| key.len());
@@ -85,8 +86,7 @@ impl Scope {
 
     /// Where the values of `path` are found; `None` when it is not among the scope's.
     pub(crate) fn slot(&self, path: &str) -> Option<usize> {
-        let found = self.slots.binary_search_by(|(known, _)| (**known).cmp(path)).ok()?;
-        self.slots.get(found).map(|(_, slot)| *slot)
+        self.slots.get(path).copied()
     }
 
     /// Reads every path of one record.

@@ -4,8 +4,9 @@
 //! wrong passwords beside whatever else the account does. The usual must be kept, since the rare may
 //! come late; but a group in which nothing else happened needs no place of its own. Its entries lie in
 //! one list, in order of arrival, and each knows the one before it whose group falls into the same
-//! cell of a table. To add one takes no search. When something else happens in a group its entries
-//! are taken out.
+//! cell of a table. To add one takes no search, and the table is told of many at once: each of its cells
+//! lies in far memory, and many that do not wait for each other are as fast as a few that do. When
+//! something else happens in a group its entries are taken out.
 //!
 //! Knows no rule.
 
@@ -15,6 +16,8 @@ use std::collections::VecDeque;
 
 /// Entries of a block: 48 kB, given back at once.
 const BLOCK: usize = 1024;
+/// Entries of which the table is told at once.
+const AT_ONCE: u64 = 256;
 /// Fewest cells of the table.
 const CELLS_MIN: usize = 256;
 
@@ -28,6 +31,8 @@ pub(crate) struct Backlog {
     first: u64,
     /// By group: the number of the latest place and one; 0 when there is none.
     cells: Vec<u64>,
+    /// Number of the first place of which the table knows nothing.
+    untold: u64,
     len: usize,
 }
 
@@ -64,15 +69,34 @@ impl Backlog {
         if is_full(&self.blocks) {
             self.blocks.push_back(Block::default());
         }
-        if self.len >= self.cells.len() {
-            self.resize();
-        }
-        let number = self.end();
-        let before = self.cell(group).map_or(0, |cell| std::mem::replace(cell, number + 1));
         if let Some(block) = self.blocks.back_mut() {
-            block.push(Place { group, light: Some(light), before });
+            block.push(Place { group, light: Some(light), before: 0 });
             self.len += 1;
         }
+        if self.end() - self.untold >= AT_ONCE {
+            self.tell();
+        }
+    }
+
+    /// Tells the table of every place it does not know.
+    fn tell(&mut self) {
+        if self.len > self.cells.len() {
+            return self.resize();
+        }
+        let Some(mask) = self.cells.len().checked_sub(1) else { return };
+        let mut number = self.untold;
+        let known = usize::try_from(number - self.first).unwrap_or(0);
+        let mut known_of_block = known % BLOCK;
+        for block in self.blocks.iter_mut().skip(known / BLOCK) {
+            for place in block.places.iter_mut().skip(known_of_block) {
+                number += 1;
+                if let Some(cell) = self.cells.get_mut(cell_of(place.group, mask)) {
+                    place.before = std::mem::replace(cell, number);
+                }
+            }
+            known_of_block = 0;
+        }
+        self.untold = number;
     }
 
     /// Takes the entries of a group out, in order of arrival.
@@ -81,6 +105,7 @@ impl Backlog {
         if self.len == 0 {
             return taken;
         }
+        self.tell();
         let mut next = self.cell(group).map_or(0, |cell| *cell);
         while let Some((block, at)) = next.checked_sub(1).and_then(|number| self.find(number)) {
             let Some(place) = block.places.get(at) else { break };
@@ -125,6 +150,7 @@ impl Backlog {
     fn drop_oldest_block(&mut self) {
         if let Some(block) = self.blocks.pop_front() {
             self.first += block.places.len() as u64;
+            self.untold = self.untold.max(self.first);
             self.len -= block.len;
         }
     }
@@ -153,9 +179,8 @@ impl Backlog {
 
     /// The cell of a group, unless there is no table yet.
     fn cell(&mut self, group: u64) -> Option<&mut u64> {
-        // A power of two; names are hashed already.
         let mask = self.cells.len().checked_sub(1)?;
-        self.cells.get_mut(usize::try_from(group & mask as u64).unwrap_or(0))
+        self.cells.get_mut(cell_of(group, mask))
     }
 
     fn shrink(&mut self) {
@@ -170,14 +195,14 @@ impl Backlog {
         self.cells.clear();
         self.cells.resize(cells, 0);
         self.cells.shrink_to_fit();
-        let mask = cells as u64 - 1;
-        let places = self.blocks.iter_mut().flat_map(|block| &mut block.places);
-        for (number, place) in (self.first + 1..).zip(places) {
-            if let Some(cell) = self.cells.get_mut(usize::try_from(place.group & mask).unwrap_or(0)) {
-                place.before = std::mem::replace(cell, number);
-            }
-        }
+        self.untold = self.first;
+        self.tell();
     }
+}
+
+/// The cell of a group: their number is a power of two, and names are hashed already.
+fn cell_of(group: u64, mask: usize) -> usize {
+    usize::try_from(group & mask as u64).unwrap_or(0)
 }
 
 impl Block {

@@ -5,19 +5,26 @@
 
 use crate::rule::Hold;
 use hashbrown::{HashMap, HashSet};
+use std::ops::Deref;
 
 /// Explanations of one rule. Keys are hashes of the values that must agree.
 #[derive(Debug, Default)]
 pub(crate) struct Explanations {
-    /// By key: sorted, disjoint, closed intervals of event seconds within which a waiting event
-    /// is explained.
-    explained: HashMap<u64, Vec<(i64, i64)>>,
+    /// By key: intervals of event seconds within which a waiting event is explained.
+    explained: HashMap<u64, Spans>,
     /// By key: the waiting events and the groups they are in.
     waiting: HashMap<u64, Waiting>,
     /// How many intervals there are.
     intervals: usize,
     /// How many events wait.
     waits: usize,
+}
+
+/// Sorted, disjoint, closed intervals. Most keys have one, which lies in place: no look into far memory.
+#[derive(Debug)]
+enum Spans {
+    One((i64, i64)),
+    Several(Vec<(i64, i64)>),
 }
 
 #[derive(Debug, Default)]
@@ -31,9 +38,9 @@ impl Explanations {
     /// Takes an event that explains others; names the groups that must be looked at again.
     pub(crate) fn explain(&mut self, hold: &Hold, key: u64, at: i64) -> Vec<String> {
         let until = if hold.before_too { at + hold.secs } else { at };
-        let intervals = self.explained.entry(key).or_insert_with(|| Vec::with_capacity(1));
+        let intervals = self.explained.entry(key).or_default();
         self.intervals -= intervals.len();
-        merge(intervals, at - hold.secs, until);
+        intervals.add(at - hold.secs, until);
         self.intervals += intervals.len();
         let near = |secs: &i64| (at - hold.secs..=until).contains(secs);
         match self.waiting.get(&key) {
@@ -77,14 +84,14 @@ impl Explanations {
     /// Forgets what lies before `secs`.
     pub(crate) fn forget_before(&mut self, secs: i64) {
         self.explained.retain(|_, intervals| {
-            intervals.retain(|(_, end)| *end >= secs);
+            intervals.forget_before(secs);
             !intervals.is_empty()
         });
         self.waiting.retain(|_, waiting| {
             waiting.events.retain(|(at, _)| *at >= secs);
             !waiting.events.is_empty()
         });
-        self.intervals = self.explained.values().map(Vec::len).sum();
+        self.intervals = self.explained.values().map(|intervals| intervals.len()).sum();
         self.waits = self.waiting.values().map(|waiting| waiting.events.len()).sum();
     }
 
@@ -92,7 +99,7 @@ impl Explanations {
     /// last to go; how many went.
     pub(crate) fn shed(&mut self, target: usize) -> usize {
         let before = self.len();
-        let ends = self.explained.values().flatten().map(|(_, end)| *end);
+        let ends = self.explained.values().flat_map(|intervals| intervals.iter()).map(|(_, end)| *end);
         let waits = self.waiting.values().flat_map(|waiting| &waiting.events).map(|(at, _)| *at);
         let mut times: Vec<i64> = ends.chain(waits).collect();
         let Some(last) = before.saturating_sub(target).checked_sub(1) else { return 0 };
@@ -105,6 +112,55 @@ impl Explanations {
     /// How many intervals and waiting events are kept.
     pub(crate) fn len(&self) -> usize {
         self.intervals + self.waits
+    }
+}
+
+impl Default for Spans {
+    fn default() -> Self {
+        Self::Several(Vec::new())
+    }
+}
+
+impl Deref for Spans {
+    type Target = [(i64, i64)];
+
+    fn deref(&self) -> &Self::Target {
+        match self {
+            Self::One(one) => std::slice::from_ref(one),
+            Self::Several(several) => several,
+        }
+    }
+}
+
+impl Spans {
+    /// Adds an interval.
+    fn add(&mut self, start: i64, end: i64) {
+        match self {
+            Self::One((from, to)) if *from <= end && start <= *to => {
+                (*from, *to) = (start.min(*from), end.max(*to));
+            }
+            Self::One(known) => {
+                let mut several = vec![*known];
+                merge(&mut several, start, end);
+                *self = Self::Several(several);
+            }
+            Self::Several(several) if several.is_empty() => *self = Self::One((start, end)),
+            Self::Several(several) => {
+                merge(several, start, end);
+                if let [one] = several.as_slice() {
+                    *self = Self::One(*one);
+                }
+            }
+        }
+    }
+
+    /// Forgets intervals that end before `secs`.
+    fn forget_before(&mut self, secs: i64) {
+        match self {
+            Self::One((_, end)) if *end >= secs => {}
+            Self::One(_) => *self = Self::default(),
+            Self::Several(several) => several.retain(|(_, end)| *end >= secs),
+        }
     }
 }
 
@@ -131,7 +187,7 @@ mod tests {
     fn the_oldest_explanations_go_first() {
         let mut kept = Explanations::default();
         for at in 0_i64..10 {
-            merge(kept.explained.entry(at.unsigned_abs()).or_default(), at, at);
+            kept.explained.entry(at.unsigned_abs()).or_default().add(at, at);
         }
         // Counts them, and forgets none.
         kept.forget_before(0);
@@ -145,9 +201,9 @@ mod tests {
             added in proptest::collection::vec((0_i64..200, 0_i64..20), 0..30),
             at in 0_i64..230,
         ) {
-            let mut intervals = Vec::new();
+            let mut intervals = Spans::default();
             for (start, length) in &added {
-                merge(&mut intervals, *start, start + length);
+                intervals.add(*start, start + length);
             }
             let wanted = added.iter().any(|(start, length)| (*start..=start + length).contains(&at));
             prop_assert_eq!(covers(&intervals, at), wanted);

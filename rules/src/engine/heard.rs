@@ -18,10 +18,19 @@ const SETS_MAX: usize = 1_000;
 pub(super) struct Heard {
     /// Rules that listen, in order.
     pub(super) rules: Vec<Hearing>,
+    /// Tells it from every other.
+    pub(super) number: u64,
     /// Baselines that listen, in order.
     pub(super) baselines: Vec<usize>,
-    /// The words they ask for.
+    /// Whether one of them is to learn nothing of the event's values.
+    pub(super) taints: bool,
+    /// What baselines learn of, and for whom, each once; and for whom alone.
+    pub(super) learned: Vec<Combination>,
+    pub(super) about: Vec<Combination>,
+    /// The words that rules and baselines ask for.
     pub(super) words: Vec<Combination>,
+    /// How many rules say something of the event, whatever is new about it.
+    pub(super) says: usize,
     /// Whether the event enters a window, whatever is new about it. What is remembered of an event
     /// costs more than to judge it, and is else made when a rule keeps it.
     pub(super) enters: bool,
@@ -33,6 +42,8 @@ pub(super) struct Hearing {
     pub(super) rule: usize,
     /// Whether the rule listens to novelty.
     pub(super) is_novel: bool,
+    /// Whether the event means nothing to it unless it brings something new.
+    pub(super) is_only_novel: bool,
     /// Hits that are met: bit n for hit n.
     pub(super) hits: u64,
     /// Hits that are met when the event brings something new.
@@ -45,19 +56,24 @@ pub(super) struct Hearing {
 
 /// Sets of matchers, with what follows from each.
 #[derive(Debug, Default)]
-pub(super) struct Audiences(HashMap<Box<[MatcherId]>, Arc<Heard>>);
+pub(super) struct Audiences {
+    known: HashMap<Box<[MatcherId]>, Arc<Heard>>,
+    /// How many were ever made.
+    made: u64,
+}
 
 impl Audiences {
     /// Who hears of what matched `found`.
     pub(super) fn of(&mut self, dispatch: &Dispatch, rules: &RuleSet, found: &Found) -> Arc<Heard> {
-        if let Some(heard) = self.0.get(found.ids.as_slice()) {
+        if let Some(heard) = self.known.get(found.ids.as_slice()) {
             return Arc::clone(heard);
         }
-        if self.0.len() >= SETS_MAX {
-            self.0.clear();
+        if self.known.len() >= SETS_MAX {
+            self.known.clear();
         }
-        let heard = Arc::new(Heard::of(dispatch, rules, found));
-        self.0.insert(found.ids.as_slice().into(), Arc::clone(&heard));
+        self.made += 1;
+        let heard = Arc::new(Heard { number: self.made, ..Heard::of(dispatch, rules, found) });
+        self.known.insert(found.ids.as_slice().into(), Arc::clone(&heard));
         heard
     }
 }
@@ -80,16 +96,31 @@ impl Heard {
                 asks.each(count, found, &mut make);
             }
         }
+        let (mut learned, mut about) = (Vec::new(), Vec::new());
         for (per, of) in baselines.iter().filter_map(|at| dispatch.sights.get(*at)) {
-            [Some(*per), *of].into_iter().flatten().for_each(&mut make);
+            about.push(*per);
+            learned.extend([Some(*per), *of].into_iter().flatten());
         }
+        for which in [&mut about, &mut learned] {
+            which.sort_unstable();
+            which.dedup();
+        }
+        learned.iter().copied().for_each(&mut make);
+        let taints = |at: &usize| rules.baselines.get(*at)?.taints.filter(|taints| found.has(*taints));
+        let taints = baselines.iter().any(|at| taints(at).is_some());
         let heard = |at: &usize| Some(Hearing::of(*at, &rules.rules.get(*at)?.kind, dispatch, found));
         let hearings: Vec<Hearing> = listening.iter().filter_map(heard).collect();
         let enters = |hearing: &Hearing| {
             let kind = rules.rules.get(hearing.rule).map(|rule| &rule.kind);
             hearing.hits != 0 && matches!(kind, Some(Kind::Count(_)))
         };
-        Self { enters: hearings.iter().any(enters), rules: hearings, baselines, words }
+        let enters = hearings.iter().any(enters);
+        let says = |hearing: &&Hearing| {
+            let kind = rules.rules.get(hearing.rule).map(|rule| &rule.kind);
+            hearing.hits != 0 && matches!(kind, Some(Kind::Classify(_)))
+        };
+        let says = hearings.iter().filter(says).count();
+        Self { number: 0, rules: hearings, baselines, taints, learned, about, words, says, enters }
     }
 }
 
@@ -109,13 +140,17 @@ impl Hearing {
             Kind::Count(count) => Some(count.as_ref()),
             Kind::Classify(_) | Kind::Silence(_) | Kind::Risk(_) | Kind::Observed(_) => None,
         };
+        let is_novel = dispatch.novel.get(rule).copied().unwrap_or(false);
+        let (hits, witnessed_secs) = (met(false), count.and_then(|count| count.witnessed_secs(found)));
+        let attached = count.is_some_and(|count| count.attach.iter().any(|one| found.has(one.matcher)));
         Self {
             rule,
-            is_novel: dispatch.novel.get(rule).copied().unwrap_or(false),
-            hits: met(false),
+            is_novel,
+            is_only_novel: is_novel && hits == 0 && witnessed_secs.is_none() && !attached,
+            hits,
             novel_hits: met(true),
             adds: count.map_or(0, |count| count.adds(found)),
-            witnessed_secs: count.and_then(|count| count.witnessed_secs(found)),
+            witnessed_secs,
         }
     }
 }

@@ -1,11 +1,13 @@
 //! How one event is judged by every rule to whom it means something.
 
+mod learning;
+
 use super::alerts;
 use super::asleep::stays_met;
-use super::baseline::{Judgement, Looked, Of, Print, Raised, Sight, Value};
+use super::baseline::{Judgement, Raised};
 use super::brief::Brief;
 use super::count::{CountState, Counting, Effect};
-use super::entry::{Part, Plays, blanks_combined};
+use super::entry::{Part, Plays};
 use super::group::Change;
 use super::heard::{Heard, Hearing};
 use super::verdicts::Verdicts;
@@ -14,12 +16,7 @@ use crate::Seen;
 use crate::rule::{Baseline, Count, Hit, Incident, Kind, Rule, RuleSet};
 use crate::view::View;
 use keywatch_event::{AlertChange, Level};
-use std::net::IpAddr;
 use std::sync::Arc;
-
-/// How long a baseline is kept whatever happens after something was raised about it: the longest
-/// an incident lives unless its rule says otherwise.
-const HOLD_SECS: i64 = 86_400;
 
 /// What was said of an event when it was stored: ids of rules. `None` for an event that is new.
 type Said<'s> = Option<&'s [String]>;
@@ -29,6 +26,11 @@ type Said<'s> = Option<&'s [String]>;
 pub(super) struct Novelties(Vec<(usize, Judgement)>);
 
 impl Novelties {
+    /// Whether anything is new.
+    fn any(&self) -> bool {
+        self.0.iter().any(|(_, judgement)| judgement.news().is_some())
+    }
+
     /// What is new for a baseline, in words.
     fn of(&self, baseline: usize) -> impl Iterator<Item = &str> {
         self.0.iter().filter(move |(of, _)| *of == baseline).filter_map(|(_, judgement)| judgement.news())
@@ -155,6 +157,7 @@ impl Case<'_, '_> {
     fn run(&mut self, set: &RuleSet, heard: &Heard) {
         let mut raising = Raising::default();
         let nothing = Novelties::default();
+        self.verdicts.expect(self.at, heard.says);
         for hearing in heard.rules.iter().filter(|hearing| !hearing.is_novel) {
             let Some(rule) = set.rules.get(hearing.rule) else { continue };
             let level = self.apply(hearing, rule, &nothing);
@@ -168,10 +171,14 @@ impl Case<'_, '_> {
         // In memory that is used again: most events bring nothing new.
         let mut novelties = std::mem::take(&mut self.novelties);
         novelties.0.clear();
-        if self.said.is_none() {
+        let mark = self.said.is_none().then(|| self.engine.familiar.mark(heard, self.context)).flatten();
+        let is_familiar = mark.is_some_and(|mark| self.is_familiar(mark, heard));
+        if self.said.is_none() && !is_familiar {
             self.judge_novelty(&set.baselines, baselines, &mut novelties);
         }
-        for hearing in heard.rules.iter().filter(|hearing| hearing.is_novel) {
+        let news = self.said.is_some() || novelties.any();
+        let listens = |hearing: &&Hearing| hearing.is_novel && (news || !hearing.is_only_novel);
+        for hearing in heard.rules.iter().filter(listens) {
             let Some(rule) = set.rules.get(hearing.rule) else { continue };
             let level = self.apply(hearing, rule, &novelties);
             if rule.kind.is_for_novelty_alone() {
@@ -180,8 +187,14 @@ impl Case<'_, '_> {
                 raising.many = raising.many.max(level);
             }
         }
-        if self.said.is_none() {
+        if self.said.is_none() && !(is_familiar && raising.raised() == Raised::Nothing) {
+            if is_familiar {
+                self.judge_novelty(&set.baselines, baselines, &mut novelties);
+            }
             self.learn(&set.baselines, baselines, &novelties, raising);
+            if let Some(mark) = mark.filter(|_| raising.raised() == Raised::Nothing) {
+                self.note_familiar(mark, &set.baselines, heard);
+            }
         }
         self.novelties = novelties;
     }
@@ -204,10 +217,11 @@ impl Case<'_, '_> {
             // its follower is told again too.
             Kind::Silence(silence) if self.said.is_some() && silence.followed_by.is_some() => None,
             Kind::Silence(silence) => {
-                let brief = self.brief();
-                if let Some(State::Silence(quiet)) = self.engine.states.get_mut(hearing.rule) {
-                    quiet.take(silence, self.context, &brief);
-                }
+                self.with_brief(|case, brief| {
+                    if let Some(State::Silence(quiet)) = case.engine.states.get_mut(hearing.rule) {
+                        quiet.take(silence, case.context, brief);
+                    }
+                });
                 None
             }
             Kind::Risk(_) | Kind::Observed(_) => None,
@@ -233,11 +247,13 @@ impl Case<'_, '_> {
         let hits = hearing.hits | self.novel_hits(hearing, count, novelties);
         let plays = CountState::plays(count, self.context, hits)?;
         let part = Part { hits, plays, note: novelties.note(count), adds: hearing.adds };
-        let brief = self.brief();
-        let engine = &mut *self.engine;
-        let counting = Counting::of(&engine.rules, self.dispatch, hearing.rule, &engine.stages)?;
-        let Some(State::Count(state)) = engine.states.get_mut(hearing.rule) else { return None };
-        let Effect { entered, raised, beyond } = state.take(counting, self.context, &part, &brief);
+        let effect = self.with_brief(|case, brief| {
+            let engine = &mut *case.engine;
+            let counting = Counting::of(&engine.rules, case.dispatch, hearing.rule, &engine.stages)?;
+            let Some(State::Count(state)) = engine.states.get_mut(hearing.rule) else { return None };
+            Some(state.take(counting, case.context, &part, brief))
+        });
+        let Effect { entered, raised, beyond } = effect?;
         self.engine.late_entries += u64::from(beyond);
         if entered {
             self.verdicts.matters(self.at, count.matters_secs(raised.is_some()));
@@ -255,22 +271,21 @@ impl Case<'_, '_> {
             return;
         }
         let part = Part { hits, plays: Plays::Hit, note: novelties.note(count), adds: hearing.adds };
-        let brief = self.brief();
-        let met = self.engine.take_stage(hearing.rule, self.context, &part, &brief);
+        let met =
+            self.with_brief(|case, brief| case.engine.take_stage(hearing.rule, case.context, &part, brief));
         self.verdicts.matters(self.at, count.timespan_secs + count.feeds_secs.unwrap_or(0));
         if met && !count.raises {
             self.verdicts.say(self.at, rule, rule.level);
         }
     }
 
-    /// What is remembered of the event, made when the first rule keeps it.
-    fn brief(&mut self) -> Arc<Brief> {
-        if let Some(brief) = &self.brief {
-            return Arc::clone(brief);
-        }
-        let brief = self.engine.brief(self.context.seen(), self.at);
-        self.brief = Some(Arc::clone(&brief));
-        brief
+    /// Does something with what is remembered of the event, which is made when the first rule keeps it.
+    fn with_brief<T>(&mut self, work: impl FnOnce(&mut Self, &Arc<Brief>) -> T) -> T {
+        let made = self.brief.take();
+        let brief = made.unwrap_or_else(|| self.engine.brief(self.context.seen(), self.at));
+        let done = work(self, &brief);
+        self.brief = Some(brief);
+        done
     }
 
     /// Hits that are met because the event brings something new.
@@ -291,80 +306,6 @@ impl Case<'_, '_> {
             (None, _) => false,
             (Some(_), Some(said)) => said.iter().any(|rule| **rule == *hit.rule),
             (Some(baseline), None) => novelties.of(baseline.0).next().is_some(),
-        }
-    }
-
-    fn judge_novelty(&self, specs: &[Baseline], baselines: &[usize], novelties: &mut Novelties) {
-        let mut looked = Looked::default();
-        let known = &self.engine.baselines;
-        for at in baselines {
-            let Some(spec) = specs.get(*at) else { continue };
-            if self.context.found.has(spec.events) {
-                let of = Of { at: *at, spec };
-                let sights = Sights { context: self.context, dispatch: self.dispatch, of };
-                sights.each(&mut |sight| {
-                    novelties.0.push((*at, known.judge(of, sight, &mut looked)));
-                });
-            }
-        }
-    }
-
-    fn learn(&mut self, specs: &[Baseline], baselines: &[usize], novelties: &Novelties, raising: Raising) {
-        let raised = raising.raised();
-        if raised == Raised::High {
-            self.doubt(specs, baselines);
-        }
-        let mut rest = novelties.0.as_slice();
-        for at in baselines {
-            let here = rest.iter().take_while(|(of, _)| of == at).count();
-            let (judged, later) = rest.split_at(here);
-            rest = later;
-            let Some(spec) = specs.get(*at) else { continue };
-            let taints = spec.taints.is_some_and(|taints| self.context.found.has(taints));
-            if raised == Raised::Nothing
-                && !taints
-                && judged.iter().all(|(_, judgement)| judgement.is_noted())
-            {
-                continue;
-            }
-            let (context, dispatch) = (self.context, self.dispatch);
-            let of = Of { at: *at, spec };
-            let sights = Sights { context, dispatch, of };
-            let known = &mut self.engine.baselines;
-            let mut judged = judged.iter();
-            if context.found.has(spec.events) {
-                sights.each(&mut |sight| {
-                    if let Some((_, judgement)) = judged.next() {
-                        known.learn(of, sight, judgement, raising.for_baseline(spec));
-                    }
-                    if raised > Raised::Nothing {
-                        let now = sight.now_secs;
-                        known.hold(*at, sight.per, (now, now.saturating_add(HOLD_SECS)));
-                    }
-                });
-            }
-            if taints {
-                sights.each(&mut |sight| known.taint(*at, sight));
-            }
-        }
-    }
-
-    /// Something high was raised: baselines that do not judge this event doubt what waits to be
-    /// accepted for whom it is about.
-    fn doubt(&mut self, specs: &[Baseline], judging: &[usize]) {
-        let known = &mut self.engine.baselines;
-        for (at, (spec, (per, _))) in specs.iter().zip(&self.dispatch.sights).enumerate() {
-            // Few baselines have anything that waits, and few kinds of `per` are not made already.
-            if spec.accept_days == 0 || !known.may_wait(at) || judging.contains(&at) {
-                continue;
-            }
-            if let Some(words) = self.context.words.of(*per) {
-                words.for_each(|said| known.raised_high(at, said.name));
-                continue;
-            }
-            for per in blanks_combined(&spec.per, self.context.view) {
-                known.raised_high(at, (&*per).into());
-            }
         }
     }
 }
@@ -399,44 +340,6 @@ impl Raising {
             Raised::Nothing
         }
     }
-}
-
-/// What a baseline may learn from the event.
-struct Sights<'s, 'v> {
-    context: &'s Context<'s, 'v>,
-    dispatch: &'s Dispatch,
-    of: Of<'s>,
-}
-
-impl Sights<'_, '_> {
-    /// Calls `visit` with each: one per combination of for whom and of what. Who is not told is
-    /// nobody, one and the same; what is not told is never new, but the event still counts for
-    /// how well its `per` is known.
-    fn each(&self, visit: &mut dyn FnMut(&Sight<'_>)) {
-        let Self { context, dispatch, of: Of { at, spec } } = self;
-        let now_secs = context.seen().event.time.secs();
-        let exempt = spec.unless.is_some_and(|unless| context.found.has(unless));
-        let Some((per, of)) = dispatch.sights.get(*at) else { return };
-        for per in context.words.of(*per).into_iter().flatten() {
-            let per = per.name;
-            let Some(of) = of else {
-                if let Some(ip) = context.seen().event.source.ip {
-                    let value = Value::Address { ip, asn: autonomous_system(context, ip) };
-                    visit(&Sight { per, value, now_secs, exempt });
-                }
-                continue;
-            };
-            let exempt = exempt || !context.words.is_whole(*of);
-            for value in context.words.of(*of).into_iter().flatten() {
-                let print = value.print.unwrap_or_else(|| Print::of_text(value.name.text));
-                visit(&Sight { per, value: Value::Text(value.name.text, print), now_secs, exempt });
-            }
-        }
-    }
-}
-
-fn autonomous_system(context: &Context<'_, '_>, ip: IpAddr) -> Option<u32> {
-    context.view.around().asn.as_ref()?.asn(ip)?.parse().ok()
 }
 
 impl Verdicts {

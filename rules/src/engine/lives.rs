@@ -3,17 +3,16 @@
 //! Answers one question, exactly and in any order of arrival: did this principal make this
 //! secret a moment before, and did nobody else read it since?
 
+use super::words::hashed;
 use hashbrown::HashMap;
-use std::hash::BuildHasher;
 
-/// Most secrets remembered; the longest untouched go first. One is about 150 bytes.
+/// Most secrets remembered; the longest untouched go first. One is about 130 bytes.
 const SECRETS_MAX: usize = 100_000;
 
-/// What is known of each secret. Principals are kept as hashes keyed per engine.
+/// What is known of each secret. Secrets and principals are kept as the hashes by which names are known.
 #[derive(Debug, Default)]
 pub(crate) struct Lives {
-    secrets: HashMap<Box<str>, Life>,
-    hashing: hashbrown::DefaultHashBuilder,
+    secrets: HashMap<u64, Life>,
 }
 
 #[derive(Debug, Default)]
@@ -34,10 +33,11 @@ pub(crate) type Again = Vec<(Box<str>, i64)>;
 
 impl Lives {
     fn life(&mut self, secret: &str, at: i64) -> &mut Life {
-        if self.secrets.len() >= SECRETS_MAX && !self.secrets.contains_key(secret) {
+        let secret = hashed(secret);
+        if self.secrets.len() >= SECRETS_MAX && !self.secrets.contains_key(&secret) {
             self.forget_older_half();
         }
-        let life = self.secrets.entry_ref(secret).or_default();
+        let life = self.secrets.entry(secret).or_default();
         life.touched = life.touched.max(at);
         life
     }
@@ -52,7 +52,7 @@ impl Lives {
 
     /// A secret was made; names the groups to look at again.
     pub(crate) fn created(&mut self, secret: &str, by: &str, at: i64) -> Again {
-        let by = self.hashing.hash_one(by);
+        let by = hashed(by);
         let life = self.life(secret, at);
         let before = life.own();
         if life.created.is_none_or(|before| before < (at, by)) {
@@ -63,7 +63,7 @@ impl Lives {
 
     /// A secret was read; names the groups to look at again.
     pub(crate) fn read(&mut self, secret: &str, by: &str, at: i64) -> Again {
-        let by = self.hashing.hash_one(by);
+        let by = hashed(by);
         let life = self.life(secret, at);
         let before = life.own();
         life.readers = match life.readers {
@@ -95,10 +95,8 @@ impl Lives {
     /// Whether `by`, deleting `secret` at `at`, made it within `within` seconds before and
     /// nobody else read it since.
     pub(crate) fn is_own_and_fresh(&self, secret: &str, by: &str, at: i64, within: i64) -> bool {
-        let own = self.secrets.get(secret).and_then(Life::own);
-        own.is_some_and(|(created, maker)| {
-            (0..=within).contains(&(at - created)) && maker == self.hashing.hash_one(by)
-        })
+        let own = self.secrets.get(&hashed(secret)).and_then(Life::own);
+        own.is_some_and(|(created, maker)| (0..=within).contains(&(at - created)) && maker == hashed(by))
     }
 }
 

@@ -16,6 +16,7 @@ mod chain;
 mod count;
 mod entry;
 mod explain;
+mod familiar;
 mod few;
 mod group;
 mod heard;
@@ -50,6 +51,7 @@ use brief::Shared;
 use chain::Chains;
 use count::CountState;
 use entry::{Asks, Digests};
+use familiar::Familiar;
 use heard::Audiences;
 pub use incident::alert_id;
 use judge::Novelties;
@@ -137,6 +139,7 @@ pub struct Engine {
     /// Which alerts other alerts hold.
     parts: Parts,
     baselines: Baselines,
+    familiar: Familiar,
     shared: Shared,
     digests: RefCell<Digests>,
     scratch: Scratch,
@@ -280,6 +283,7 @@ impl Engine {
             stages: (0..dispatch.chains.len()).map(|_| Stage::default()).collect(),
             parts: Parts::new(&rules),
             baselines: Baselines::new(rules.baselines.len(), baseline_bytes, settings.writes_learned),
+            familiar: Familiar::default(),
             dispatch,
             audiences: Audiences::default(),
             rules,
@@ -311,6 +315,7 @@ impl Engine {
             self.restore_learned(learned);
         }
         self.baselines.restored();
+        self.familiar.forget();
         let mut verdicts = Verdicts::new(signals.len());
         self.batch += 1;
         for (at, signal) in signals.iter().enumerate() {
@@ -404,6 +409,13 @@ impl Engine {
     /// because of the limit. Rules that forgot nobody are left out.
     pub fn forgotten(&self) -> impl Iterator<Item = (&str, u64)> {
         bounds::forgotten(&self.rules, &self.baselines, &self.states)
+    }
+
+    /// The same, in which baselines are asked about every event.
+    #[cfg(test)]
+    fn strange(mut self) -> Self {
+        self.familiar = Familiar::never();
+        self
     }
 
     /// The same, in which every group is awake.

@@ -19,6 +19,13 @@ impl Verdicts {
         Self { classified: vec![nothing; events], changes: Vec::new(), kept: Vec::new() }
     }
 
+    /// So many rules will say something of the event at `at`.
+    pub(crate) fn expect(&mut self, at: usize, rules: usize) {
+        if let Some(said) = self.classified.get_mut(at) {
+            said.rules.reserve(rules);
+        }
+    }
+
     /// A rule says something of the event at `at`.
     pub(crate) fn say(&mut self, at: usize, rule: &Rule, level: Level) {
         let Some(said) = self.classified.get_mut(at) else { return };

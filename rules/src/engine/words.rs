@@ -40,7 +40,7 @@ impl<'n> From<&'n str> for Name<'n> {
 }
 
 /// Number of a combination of fields.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Combination(usize);
 
 /// How the values of several fields become one text.

@@ -11,11 +11,28 @@ use crate::matcher::{Item, Test};
 use crate::view::View;
 use hashbrown::HashMap;
 use keywatch_event::{AuditEvent, SecretRef};
+use std::hash::Hasher;
 use std::net::IpAddr;
+
+/// Aspects that may be passed in one step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Row {
+    Call,
+    Caller,
+    Target,
+    Record,
+}
 
 /// Number of an aspect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) struct AspectId(usize);
+
+#[cfg(test)]
+impl AspectId {
+    pub(super) const fn of_number(number: usize) -> Self {
+        Self(number)
+    }
+}
 
 /// The part of an event.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -46,6 +63,8 @@ enum Basis {
 struct Aspect {
     basis: Basis,
     sieve: Option<Sieve>,
+    /// The fields of the record its tests compare, where those alone decide.
+    compared: Vec<Field>,
 }
 
 /// Where a test is decided.
@@ -93,7 +112,7 @@ impl Aspects {
             let mut number = |basis: Basis| {
                 let id = *numbers.entry(basis.clone()).or_insert(AspectId(aspects.all.len()));
                 if id.0 == aspects.all.len() {
-                    aspects.all.push(Aspect { basis, sieve: None });
+                    aspects.all.push(Aspect { basis, sieve: None, compared: Vec::new() });
                     asked.push(Vec::new());
                 }
                 asked.get_mut(id.0).into_iter().for_each(|asked| asked.push(test));
@@ -114,6 +133,12 @@ impl Aspects {
         for (aspect, asked) in aspects.all.iter_mut().zip(asked) {
             let field = aspect.basis.field().filter(|_| asked.len() >= sieve_min);
             aspect.sieve = field.map(|field| Sieve::new(&field, &asked, tests));
+            if let (Basis::Own(test), Some(item)) =
+                (&aspect.basis, asked.first().and_then(|at| tests.item(*at)))
+            {
+                debug_assert!(asked == [*test], "an aspect of its own has one test");
+                aspect.compared = compared(item);
+            }
         }
         aspects
     }
@@ -151,14 +176,32 @@ impl Aspects {
     /// What a look at an aspect costs, compared with others: a record is not read when a field of
     /// the event decides.
     pub(super) fn cost(&self, id: AspectId) -> u32 {
-        match self.all.get(id.0).map(|aspect| &aspect.basis) {
-            Some(Basis::Text(Normal::Operation)) => 0,
-            Some(Basis::Text(Normal::Service)) => 1,
-            Some(Basis::Text(_) | Basis::SecretsCount | Basis::Misdated | Basis::Scrubbed) => 2,
-            Some(Basis::Address | Basis::Secrets(_) | Basis::Hour | Basis::Planned) => 3,
-            Some(Basis::Raw(_)) => 100,
-            Some(Basis::Own(_)) | None => 200,
-            Some(Basis::Grantees) => 300,
+        match self.all.get(id.0).map(|aspect| (&aspect.basis, aspect.compared.is_empty())) {
+            Some((Basis::Text(Normal::Operation), _)) => 0,
+            Some((Basis::Text(Normal::Service), _)) => 1,
+            Some((
+                Basis::Text(_) | Basis::Address | Basis::SecretsCount | Basis::Misdated | Basis::Scrubbed,
+                _,
+            )) => 2,
+            Some((Basis::Secrets(_) | Basis::Hour, _)) => 3,
+            Some((Basis::Planned, _)) => 4,
+            Some((Basis::Raw(_), _)) => 100,
+            Some((Basis::Own(_), false)) => 150,
+            Some((Basis::Own(_), true)) | None => 200,
+            Some((Basis::Grantees, _)) => 300,
+        }
+    }
+
+    /// Aspects that stand in one row may be passed in one step: what is called, who calls from where,
+    /// what is touched and when, what the record says besides. They vary together, or not at all.
+    /// `None`: no bytes say what its tests would.
+    pub(super) fn row(&self, id: AspectId) -> Option<Row> {
+        match self.cost(id) {
+            0 | 1 => Some(Row::Call),
+            2 => Some(Row::Caller),
+            3 => Some(Row::Target),
+            100 | 150 => Some(Row::Record),
+            _ => None,
         }
     }
 
@@ -166,9 +209,47 @@ impl Aspects {
         self.all.get(id.0).map_or(Key::Several, |aspect| aspect.basis.key(view, room))
     }
 
+    /// Tells `hash` all that an aspect's tests depend on; `false` when it cannot be told.
+    pub(super) fn mark(&self, id: AspectId, view: &View<'_>, hash: &mut impl Hasher) -> bool {
+        let Some(aspect) = self.all.get(id.0) else { return false };
+        if !aspect.compared.is_empty() {
+            return aspect.compared.iter().all(|field| mark(of_record(field, view), hash));
+        }
+        match (&aspect.basis, view.event().secrets.as_slice()) {
+            (Basis::Secrets(normal), secrets @ [_, _, ..]) => {
+                hash.write_usize(secrets.len());
+                secrets.iter().all(|secret| mark(Key::Bytes(part_of(secret, *normal)), hash))
+            }
+            (basis, _) => mark(basis.key(view, &mut Room::default()), hash),
+        }
+    }
+
     /// What names the tests worth making.
     pub(super) fn sieve(&self, id: AspectId) -> Option<&Sieve> {
         self.all.get(id.0)?.sieve.as_ref()
+    }
+}
+
+/// Tells a hash a key, apart from every other.
+fn mark(key: Key<'_>, hash: &mut impl Hasher) -> bool {
+    match key {
+        Key::Absent => hash.write_usize(usize::MAX),
+        Key::Bytes(bytes) => {
+            hash.write_usize(bytes.len());
+            hash.write(bytes);
+        }
+        Key::Several => return false,
+    }
+    true
+}
+
+/// The fields a test compares with one another, when they stand in the record and nowhere else.
+fn compared(item: &Item) -> Vec<Field> {
+    let is_of_record = |field: &&Field| matches!(field, Field::Raw(raw) if raw.twin.is_none());
+    if item.field().is_some() && item.read_fields().all(|field| is_of_record(&field)) {
+        item.read_fields().cloned().collect()
+    } else {
+        Vec::new()
     }
 }
 
@@ -286,10 +367,13 @@ fn address(ip: IpAddr, room: &mut Room) -> &[u8] {
 fn of_secret<'r>(event: &'r AuditEvent<'_>, normal: Normal) -> Key<'r> {
     match event.secrets.as_slice() {
         [] => Key::Absent,
-        [SecretRef { name, .. }] if normal == Normal::SecretsName => Key::Bytes(name.as_bytes()),
-        [SecretRef { id, .. }] => Key::Bytes(id.as_bytes()),
+        [secret] => Key::Bytes(part_of(secret, normal)),
         _ => Key::Several,
     }
+}
+
+fn part_of<'r>(secret: &'r SecretRef<'_>, normal: Normal) -> &'r [u8] {
+    if normal == Normal::SecretsName { secret.name.as_bytes() } else { secret.id.as_bytes() }
 }
 
 /// The text of the record at the one path where there is something.

@@ -21,7 +21,7 @@ static AROUND: LazyLock<Surroundings> = LazyLock::new(|| {
     Surroundings { lists: Lists::new(BTreeMap::from(lists)), ..Surroundings::default() }
 });
 
-fn matcher(rule: &str) -> Matcher {
+pub(super) fn matcher(rule: &str) -> Matcher {
     let problems = Problems::new("r");
     let document = &parse("r", rule).unwrap_or_else(|problem| panic!("{problem}\n{rule}"))[0];
     let word = |key: &str| document.get("logsource").and_then(|source| source.get(key)?.text());

@@ -4,13 +4,15 @@
 //! of the others what must still be found out. From a state one aspect is looked at next, and what
 //! its tests say leads to another state, until nothing is open. What a value of that aspect led to
 //! is remembered, so that an event like one before costs one look-up for each aspect that tells
-//! events apart. Events that differ in what nobody asks take the same way.
+//! events apart. Events that differ in what nobody asks take the same way. Looks that follow each other
+//! at what varies together, such as who calls from where, are taken in one step (`jump`).
 //!
 //! Invariant: what is remembered follows from the plan and what the operator supplied alone. A
 //! walk serves one plan and one set of surroundings.
 
 use super::aspect::{AspectId, Key, Room, Unsaid};
 use super::expr::{Expr, Known};
+use super::jump::{JUMPS_MAX, Jump};
 use super::{Found, MatcherId, Plan};
 use crate::view::View;
 use hashbrown::{HashMap, HashTable};
@@ -22,7 +24,7 @@ use std::sync::Arc;
 const SIZE_MAX: usize = 200_000;
 /// Most values remembered in one state. A value takes about 100 bytes; one that is longer than
 /// [`VALUE_BYTES_MAX`] is not remembered.
-const VALUES_MAX: usize = 4_096;
+const VALUES_MAX: usize = 1_024;
 /// Most values remembered in all: 3 MB.
 const ALL_VALUES_MAX: usize = 32_768;
 const VALUE_BYTES_MAX: usize = 512;
@@ -39,6 +41,10 @@ pub(crate) struct Walk {
     size: usize,
     size_max: usize,
     values: usize,
+    /// Jumps remembered in all states.
+    jumps: usize,
+    /// What was looked at in the row under way.
+    passed: Vec<AspectId>,
     /// By test: what is known of it of every event, and while a state is made what is known there.
     tests: Vec<Option<bool>>,
 }
@@ -78,6 +84,8 @@ struct Look {
     found: u32,
     /// Whether values are so many that remembering them is in vain.
     is_varied: bool,
+    /// Where this look and those after it led.
+    jump: Jump,
 }
 
 /// What the tests of one look said.
@@ -127,6 +135,8 @@ impl Walk {
             size: 0,
             size_max,
             values: 0,
+            jumps: 0,
+            passed: Vec::new(),
             tests: Vec::new(),
         }
     }
@@ -139,6 +149,9 @@ impl Walk {
         if self.values > ALL_VALUES_MAX {
             self.forget_values();
         }
+        if self.jumps > JUMPS_MAX {
+            self.forget_jumps();
+        }
         let mut at = match self.roots.get(&cells) {
             Some(root) => *root,
             None => self.root(plan, view, cells),
@@ -150,11 +163,38 @@ impl Walk {
                 Some(Next::End(found)) => return Arc::clone(found),
                 None => return Arc::default(),
             };
+            let mark = look.jump.mark(&plan.aspects, view, &self.hashing);
+            at = match mark.and_then(|mark| look.jump.to(mark)) {
+                Some(next) => next,
+                None => self.pass(at, plan, view),
+            };
+        }
+    }
+
+    /// Takes the looks of a row one by one; where they lead.
+    fn pass(&mut self, from: usize, plan: &Plan, view: &View<'_>) -> usize {
+        let (mut at, mut row) = (from, None);
+        let mut passed = std::mem::take(&mut self.passed);
+        passed.clear();
+        while let Some(State { next: Next::Look(look), .. }) = self.states.get_mut(at) {
+            let here = plan.aspects.row(look.at);
+            if !passed.is_empty() && (here.is_none() || here != row) {
+                break;
+            }
+            row = here;
+            passed.push(look.at);
             at = match look.known(plan, view) {
                 Some(next) => next,
                 None => self.learn(at, plan, view),
             };
         }
+        if let (Some(_), Some(State { next: Next::Look(look), .. })) = (row, self.states.get_mut(from)) {
+            let before = look.jump.len();
+            look.jump.note(&passed, at, |jump| jump.mark(&plan.aspects, view, &self.hashing));
+            self.jumps = self.jumps + look.jump.len() - before;
+        }
+        self.passed = passed;
+        at
     }
 
     fn root(&mut self, plan: &Plan, view: &View<'_>, cells: u64) -> usize {
@@ -244,6 +284,25 @@ impl Walk {
         }
     }
 
+    fn forget_jumps(&mut self) {
+        self.jumps = 0;
+        for state in &mut self.states {
+            if let Next::Look(look) = &mut state.next {
+                look.jump.forget();
+            }
+        }
+    }
+
+    /// How many jumps are remembered, and how many were taken.
+    #[cfg(test)]
+    pub(super) fn jumps(&self) -> (usize, usize) {
+        let looks = self.states.iter().filter_map(|state| match &state.next {
+            Next::Look(look) => Some(look.jump.taken()),
+            Next::End(_) => None,
+        });
+        (self.jumps, looks.sum())
+    }
+
     /// How many states there are, and values remembered.
     #[cfg(test)]
     pub(super) fn held(&self) -> (usize, usize) {
@@ -299,6 +358,7 @@ impl Look {
             sought: 0,
             found: 0,
             is_varied: false,
+            jump: Jump::default(),
         })
     }
 

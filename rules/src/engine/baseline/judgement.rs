@@ -51,6 +51,32 @@ pub(crate) enum Judgement {
     },
 }
 
+/// When a sight is known and teaches nothing: seconds, of which the first is meant and the last not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Noted {
+    pub(crate) from: u32,
+    pub(crate) until: u32,
+}
+
+impl Default for Noted {
+    /// Always.
+    fn default() -> Self {
+        Self { from: 0, until: u32::MAX }
+    }
+}
+
+impl Noted {
+    /// When both are.
+    pub(crate) fn and(self, other: Self) -> Self {
+        Self { from: self.from.max(other.from), until: self.until.min(other.until) }
+    }
+
+    /// Whether it is at that second.
+    pub(crate) fn holds_at(self, secs: i64) -> bool {
+        i64::from(self.from) <= secs && secs < i64::from(self.until)
+    }
+}
+
 impl Judgement {
     /// Whether learning from it changes nothing, unless its event raised something.
     pub(crate) fn is_noted(&self) -> bool {

@@ -26,7 +26,15 @@ pub(crate) struct Ledger {
     pub(super) evicted: u64,
     /// By baseline.
     pub(super) evicted_of: Vec<u64>,
+    pub(super) losses: Losses,
 }
+
+/// How often names lost something that was known of them; it only grows. 32 kB: names whose hashes share a
+/// count seem to lose what the others do, and are asked about once too often, no more.
+#[derive(Debug)]
+pub(super) struct Losses(Box<[u64]>);
+
+const LOSSES: usize = 4_096;
 
 /// How many records an event is remembered to have asked for: baselines know people, secrets, networks
 /// and stores.
@@ -67,6 +75,7 @@ impl Ledger {
             gone: Vec::new(),
             evicted: 0,
             evicted_of: vec![0; baselines],
+            losses: Losses(vec![0; LOSSES].into()),
         }
     }
 
@@ -195,6 +204,24 @@ impl Ledger {
         self.bytes = self.bytes + after.bytes - before.bytes;
         self.settled_bytes = self.settled_bytes + after.settled() - before.settled();
         self.dirty.extend(lists);
+    }
+}
+
+impl Losses {
+    /// How often the name of this hash lost something.
+    pub(super) fn of(&self, hash: u64) -> u64 {
+        self.0.get(Self::place(hash)).copied().unwrap_or(0)
+    }
+
+    /// It lost something.
+    pub(super) fn add(&mut self, hash: u64) {
+        if let Some(losses) = self.0.get_mut(Self::place(hash)) {
+            *losses += 1;
+        }
+    }
+
+    fn place(hash: u64) -> usize {
+        usize::try_from(hash % LOSSES as u64).unwrap_or(0)
     }
 }
 

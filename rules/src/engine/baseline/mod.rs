@@ -22,7 +22,7 @@ mod values;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use judgement::{Judgement, Raised, Sight};
+pub(crate) use judgement::{Judgement, Noted, Raised, Sight};
 pub(crate) use ledger::Looked;
 pub(crate) use value::{Print, Value};
 
@@ -137,6 +137,25 @@ impl Baselines {
         judgement
     }
 
+    /// When a sight like this one is known and teaches nothing, as things stand; `None` when never.
+    pub(crate) fn noted<'b>(
+        &'b self,
+        of: Of<'_>,
+        sight: &Sight<'_>,
+        looked: &mut Looked<'b>,
+    ) -> Option<Noted> {
+        let start = self.start(of.at)?;
+        let noted = looked.part(&self.ledger, of.at, sight.per)?.noted(of.spec, sight)?;
+        // An event from before it would make history begin earlier.
+        Some(noted.and(Noted { from: stamp(start), until: u32::MAX }))
+    }
+
+    /// How often something was lost that was known of a name, or of others that share its count; it only
+    /// grows.
+    pub(crate) fn losses(&self, name: Name<'_>) -> u64 {
+        self.ledger.losses.of(name.hash)
+    }
+
     /// Learns from a sight that was judged, given what its event raised.
     pub(crate) fn learn(&mut self, of: Of<'_>, sight: &Sight<'_>, judgement: &Judgement, raised: Raised) {
         let Some(own) = self.own.get_mut(of.at) else { return };
@@ -146,15 +165,19 @@ impl Baselines {
         if *judgement == (Judgement::Known { noted: true }) && raised < Raised::High {
             return;
         }
-        let may_wait = &mut own.may_wait;
+        let (may_wait, mut loses) = (&mut own.may_wait, false);
         self.ledger.make(of.at, sight.per, stamp(sight.now_secs), |peer| {
             let changed = peer.learn(of.spec, sight, judgement, raised);
             if changed {
                 *may_wait |= peer.waits();
                 peer.settled |= peer.may_settle(of.spec);
+                loses = peer.take_loss();
             }
             changed
         });
+        if loses {
+            self.ledger.losses.add(sight.per.hash);
+        }
     }
 
     /// The value is not learned for a day, whatever is known of its `per`.

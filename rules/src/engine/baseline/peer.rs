@@ -9,7 +9,7 @@ use super::days::{DAY_SECS, Days, stamp};
 use super::packed;
 use super::value::{Print, Rung, Value};
 use super::values::{Sighted, Values};
-use super::{Judgement, Raised, Sight};
+use super::{Judgement, Noted, Raised, Sight};
 use crate::rule::{Baseline, Novel};
 use serde::{Deserialize, Serialize};
 
@@ -38,6 +38,9 @@ pub(crate) struct Peer {
     again: bool,
     /// Whether it has been here for a day and can be judged: newcomers cannot take its place.
     pub(crate) settled: bool,
+    /// Whether something that was known is known no more, until that is asked.
+    #[serde(skip)]
+    loses: bool,
 }
 
 /// What only few have: values in doubt, and an open incident.
@@ -104,6 +107,33 @@ impl Peer {
             doubts.held_until = until.saturating_add(3600);
         }
         longer
+    }
+
+    /// Whether something that was known is known no more since this was last asked.
+    pub(crate) fn take_loss(&mut self) -> bool {
+        std::mem::take(&mut self.loses)
+    }
+
+    /// When a sight like this one is judged as known, exempt or mobile and learning from it changes
+    /// nothing, as things stand. What comes to be known besides changes none of that; what is lost may.
+    pub(crate) fn noted(&self, spec: &Baseline, sight: &Sight<'_>) -> Option<Noted> {
+        if self.events < spec.mature.events.max(1) || !self.again {
+            return None;
+        }
+        let refresh = refresh_secs(spec);
+        let mut noted = Noted { from: self.first, until: self.last.saturating_add(refresh) };
+        if self.days.len() < spec.mature.days.min(Days::MAX) {
+            let now = stamp(sight.now_secs);
+            let day = now - now % DAY_SECS;
+            let today = Noted { from: day, until: day.saturating_add(DAY_SECS) };
+            noted = noted.and(self.days.contains(now).then_some(today)?);
+        }
+        // Who is too mobile has no values.
+        let Some(print) = Print::of(sight.value, self.rung) else { return Some(noted) };
+        let last = self.last_sight(print)?;
+        let old = spec.returns_after_secs.unwrap_or(spec.decay_secs).min(spec.decay_secs);
+        let fresh = last.saturating_add(refresh.min(stamp(old)));
+        Some(noted.and(Noted { from: 0, until: fresh }))
     }
 
     /// Says what a sight is, and learns nothing.
@@ -347,7 +377,9 @@ impl Peer {
         let many = self.values.len();
         let due = many < FEW || many.is_multiple_of((many.next_power_of_two() / 8).max(1));
         if spec.returns_after_secs.is_none() && due {
+            let before = self.values.len();
             self.values.retain(|known| i64::from(now.saturating_sub(known.last)) <= spec.decay_secs);
+            self.loses |= self.values.len() < before;
         }
     }
 
@@ -373,6 +405,7 @@ impl Peer {
         let goes = |known: &Sighted| (known.last, known.print) <= youngest;
         let rung = self.rung;
         self.values.retain(|known| is_aside(spec, rung, known.print) != aside || !goes(known));
+        self.loses = true;
     }
 
     /// Values that still count; of many, those that are kept.
@@ -399,6 +432,7 @@ impl Peer {
     fn climb(&mut self) {
         let knows_systems = self.values.iter().any(|known| known.print.is_system());
         let values = std::mem::take(&mut self.values);
+        self.loses = true;
         self.rung = match self.rung {
             Rung::Narrow => Rung::Wide,
             Rung::Wide if knows_systems => Rung::System,

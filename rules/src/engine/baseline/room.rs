@@ -73,6 +73,7 @@ impl Ledger {
 
     fn forget(&mut self, goes: impl Fn(&Record) -> bool) {
         for record in self.records.extract_if(|record| goes(record)) {
+            self.losses.add(record.hash);
             let bytes = record.bytes as usize;
             self.bytes -= bytes;
             self.settled_bytes -= if record.worth.settled { bytes } else { 0 };
