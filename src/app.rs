@@ -54,7 +54,7 @@ pub(crate) async fn run(
     stop: impl Future<Output = ()>,
     started: impl FnOnce(&Running),
 ) -> anyhow::Result<()> {
-    let book = rulebook::load(&config.supplied.rules)?.told(&config.supplied.surroundings());
+    let book = rulebook::in_force(&config.supplied)?;
     let rules = Arc::new(book.set);
     let (settings, shown) = (config.supplied.settings(), Shown::new(&rules));
     let limits = Limits::of(&settings);

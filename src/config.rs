@@ -24,6 +24,7 @@ pub(crate) mod testing;
 pub(crate) use describe::{Shown, reference, schema};
 pub(crate) use edited::{EditedReceiver, filled_in, settings_of};
 pub(crate) use layers::{Layers, Reading, environment};
+pub(crate) use lists::Lists;
 pub(crate) use supplied::Supplied;
 
 use crate::watch::Patience;

@@ -3,8 +3,10 @@
 //! Invariant: every mistake of every file is told at once, and rules are loaded all or none.
 
 mod files;
+mod lists;
 mod sources;
 
+use crate::config::Supplied;
 use files::RuleFile;
 use keywatch_rules::{Problem, Rule, RuleSet, Surroundings, builtin, compile};
 use sources::Origins;
@@ -49,6 +51,13 @@ pub(crate) fn load(paths: &[PathBuf]) -> Result<Rulebook, RuleError> {
     let is_copy = |file: &RuleFile| builtin().iter().any(|(_, shipped)| *shipped == file.text);
     own.files.retain(|file| !is_copy(file));
     Rulebook::of(shipped().chain(own.files).collect(), own.passed_over)
+}
+
+/// The rules a service runs with; what is odd about the names of lists goes to the log.
+pub(crate) fn in_force(supplied: &Supplied) -> Result<Rulebook, RuleError> {
+    let book = load(&supplied.rules)?.told(&supplied.surroundings());
+    book.list_notices(&supplied.lists).iter().for_each(|notice| tracing::warn!("{notice}"));
+    Ok(book)
 }
 
 /// The rules in `paths` alone, without the shipped ones.

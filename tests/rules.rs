@@ -134,6 +134,48 @@ fn scan_takes_lists_from_the_command_line_and_from_a_configuration() {
 }
 
 #[test]
+fn a_scan_without_any_rule_says_so_instead_of_finding_nothing() {
+    let line = vault_line(1, 0, "app", "read secret/data/bait", None);
+    let scanned = run_with_input(&["scan", "--no-shipped-rules", "-"], line.as_bytes());
+    let said = text(&scanned.stderr);
+    assert_eq!(scanned.status.code(), Some(3), "{said}");
+    assert!(said.contains("leaves no rule to judge by; name rule files or folders with --rules"), "{said}");
+}
+
+#[test]
+fn a_misspelt_list_is_noticed_wherever_lists_and_rules_meet() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let bait = "title: Bait\nname: MY-002\nlevel: critical\n\
+        detection:\n  bait:\n    secrets.name|expand: '%cannaries%'\n  condition: bait\n";
+    write(folder.path(), "bait.yml", bait);
+    write(folder.path(), "list.txt", "prod/bait\n");
+    let at = |name: &str| folder.path().join(name).display().to_string();
+    let asked = "asks for the list `cannaries`, which nothing supplies; did you mean `canaries`?";
+    let checked = run(&["rules", "check", &at("bait.yml")]);
+    assert_eq!(checked.status.code(), Some(0));
+    assert!(text(&checked.stderr).contains(asked), "{}", text(&checked.stderr));
+    let list = format!("canarys={}", at("list.txt"));
+    let scanned = run_with_input(&["scan", "--rules", &at("bait.yml"), "--list", &list, "-"], b"");
+    let said = text(&scanned.stderr);
+    assert!(said.contains(asked), "{said}");
+    assert!(said.contains("no rule asks for the list `canarys`; did you mean `canaries`?"), "{said}");
+    let config = format!("database: {}\nlists: {{automations: [role/terraform]}}\n", at("keywatch.db"));
+    write(folder.path(), "keywatch.yaml", &config);
+    let checked = run(&["config", "check", &at("keywatch.yaml")]);
+    let said = text(&checked.stderr);
+    assert_eq!(checked.status.code(), Some(0), "{said}");
+    assert!(said.contains("no rule asks for the list `automations`; did you mean `automation`?"), "{said}");
+}
+
+#[test]
+fn the_alerts_of_examples_are_shown_when_asked_for() {
+    let tested = run(&["rules", "test", "--alerts"]);
+    let said = text(&tested.stdout);
+    assert!(said.contains("\n      WARNING Failed authentication as user/ada\n"), "{said}");
+    assert!(!text(&run(&["rules", "test"]).stdout).contains("WARNING"));
+}
+
+#[test]
 fn sighup_takes_over_edited_rules_and_lists_and_a_mistake_changes_nothing() {
     let receiver = Receiver::start(false);
     let site = Site::new(&receiver);

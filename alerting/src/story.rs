@@ -7,7 +7,7 @@
 use crate::notification::{Notification, NotificationKind};
 use crate::render::RenderError;
 use crate::text::inert_cut;
-use crate::view::{AlertView, PrincipalView, SecretView, SourceView, highest};
+use crate::view::{AlertView, PrincipalView, SecretView, SessionView, SessionsView, SourceView, highest};
 use keywatch_event::{Level, lateness};
 
 /// Characters of a headline, a fact, a sentence, a link.
@@ -15,9 +15,10 @@ const TITLE_CHARS: usize = 150;
 const FACT_CHARS: usize = 300;
 const SENTENCE_CHARS: usize = 1000;
 const LINK_CHARS: usize = 1000;
-/// How many secrets, and how many grouped alerts, are named; the others are counted.
+/// How many secrets, grouped alerts and sessions are named; the others are counted.
 const SECRETS_NAMED: usize = 5;
 const ALERTS_NAMED: usize = 10;
+const SESSIONS_NAMED: usize = 3;
 
 /// What people are told.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -105,6 +106,7 @@ fn facts(alert: &AlertView) -> Vec<(&'static str, String)> {
     let found = [
         ("To do", Some(alert.action.clone())),
         ("Who", alert.principal.as_ref().map(who)),
+        ("Sessions", sessions(&alert.sessions)),
         ("From", alert.source.as_ref().and_then(origin)),
         ("Secrets", named(&alert.secrets)),
         ("Where", Some(place.join(" / "))),
@@ -124,6 +126,22 @@ fn who(principal: &PrincipalView) -> String {
         Some(name) if *name != principal.id => format!("{name} ({}, {})", principal.kind, principal.id),
         _ => format!("{} ({})", principal.id, principal.kind),
     }
+}
+
+/// The sessions behind who it was, each with the credential it used.
+fn sessions(sessions: &SessionsView) -> Option<String> {
+    let each = FACT_CHARS / SESSIONS_NAMED - 24;
+    let one = |session: &SessionView| match (&session.name, &session.access_key) {
+        (Some(name), Some(key)) => Some(inert_cut(&format!("{name} with {key}"), each)),
+        (Some(one), None) | (None, Some(one)) => Some(inert_cut(one, each)),
+        (None, None) => None,
+    };
+    let mut named: Vec<String> = sessions.first.iter().take(SESSIONS_NAMED).filter_map(one).collect();
+    let more = sessions.count.saturating_sub(named.len() as u64);
+    if more > 0 && !named.is_empty() {
+        named.push(format!("and {more} more"));
+    }
+    (!named.is_empty()).then(|| named.join(", "))
 }
 
 fn origin(source: &SourceView) -> Option<String> {

@@ -148,6 +148,7 @@ pub(crate) fn hostile() -> Notification {
         "id": long, "rule": long, "title": long, "level": "critical", "action": long, "opened_at": nasty,
         "first_event_at": nasty, "last_event_at": nasty,
         "principal": {"id": long, "kind": nasty, "name": long},
+        "sessions": {"count": u64::MAX, "first": vec![serde_json::json!({"name": long, "access_key": nasty}); 9]},
         "source": {"ip": nasty, "kind": "opaque", "raw": long},
         "secrets": secrets, "provider": nasty, "account": long, "store": long, "events": u64::MAX,
         "evidence": evidence, "why": {"text": long, "observed": 1e300, "threshold": -1.0},

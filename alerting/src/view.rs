@@ -21,6 +21,7 @@ pub(crate) struct AlertView {
     pub(crate) last_event_at: String,
     pub(crate) late_secs: Option<u64>,
     pub(crate) principal: Option<PrincipalView>,
+    pub(crate) sessions: SessionsView,
     pub(crate) source: Option<SourceView>,
     pub(crate) secrets: Vec<SecretView>,
     pub(crate) provider: String,
@@ -39,6 +40,22 @@ pub(crate) struct PrincipalView {
     pub(crate) id: String,
     pub(crate) kind: String,
     pub(crate) name: Option<String>,
+}
+
+/// Behind which sessions.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct SessionsView {
+    pub(crate) count: u64,
+    pub(crate) first: Vec<SessionView>,
+}
+
+/// One session.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct SessionView {
+    pub(crate) name: Option<String>,
+    pub(crate) access_key: Option<String>,
 }
 
 /// From where.

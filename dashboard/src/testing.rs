@@ -6,9 +6,9 @@ use axum::body::Body;
 use axum::http::{HeaderMap, Request, StatusCode, header};
 use chrono::{DateTime, TimeDelta, Utc};
 use keywatch_event::{
-    Alert, AlertChange, AlertId, AlertPrincipal, AlertSource, AuditEvent, Class, Classified, ErrorInfo,
-    Evaluation, EventTime, Evidence, Level, Outcome, Place, Principal, PrincipalKind, Provider, Reject,
-    RejectReason, SecretRef, Source, Why,
+    Alert, AlertChange, AlertId, AlertPrincipal, AlertSession, AlertSessions, AlertSource, AuditEvent, Class,
+    Classified, ErrorInfo, Evaluation, EventTime, Evidence, Level, Outcome, Place, Principal, PrincipalKind,
+    Provider, Reject, RejectReason, SecretRef, Source, Why,
 };
 use keywatch_store::{
     AttemptOutcome, AttemptRecord, Committed, Incoming, IncomingEvent, Judge, PositionChange, Store,
@@ -227,6 +227,12 @@ fn place(name: &str, line: u64) -> Place {
     Place { name: name.into(), line, record: 0 }
 }
 
+fn sessions(hostile: bool) -> AlertSessions {
+    let name = if hostile { HOSTILE } else { "jane.doe@example.com" };
+    let session = AlertSession { name: Some(name.to_owned()), access_key: Some("ASIAEXAMPLE".to_owned()) };
+    AlertSessions { count: 4, first: vec![session] }
+}
+
 fn alert(id: &str, title: &str, level: Level, minutes_ago: i64, event: &str) -> Alert {
     let who = if title == HOSTILE { HOSTILE } else { INTRUDER };
     let secret = if title == HOSTILE { HOSTILE } else { SECRET };
@@ -241,6 +247,7 @@ fn alert(id: &str, title: &str, level: Level, minutes_ago: i64, event: &str) -> 
         first_event_at: secs(minutes_ago),
         last_event_at: secs(minutes_ago - 2),
         late_secs: (id == "alert-1").then_some(7300),
+        sessions: sessions(title == HOSTILE),
         principal: Some(AlertPrincipal {
             id: who.to_owned(),
             kind: PrincipalKind::User,

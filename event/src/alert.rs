@@ -7,6 +7,8 @@ use std::net::IpAddr;
 
 /// Most evidence rows an alert carries; the count says how many events there were in all.
 pub const EVIDENCE_MAX: usize = 20;
+/// Most sessions an alert lists; the count says how many there were in all.
+pub const SESSIONS_MAX: usize = 5;
 /// Most secrets an alert lists.
 pub const SECRETS_MAX: usize = 100;
 
@@ -48,6 +50,9 @@ pub struct Alert {
     /// Who, when the incident is about one principal.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub principal: Option<AlertPrincipal>,
+    /// Behind which sessions and credentials, when the records tell.
+    #[serde(skip_serializing_if = "AlertSessions::is_empty")]
+    pub sessions: AlertSessions,
     /// From where, when the incident is about one source.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub source: Option<AlertSource>,
@@ -93,6 +98,37 @@ pub struct AlertPrincipal {
     /// Short readable name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
+}
+
+/// The sessions behind the principals of an alert: who took on a shared role, on whose behalf a
+/// service account acted.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct AlertSessions {
+    /// How many different ones there were among the events the alert knows by name (the first
+    /// thousand).
+    pub count: u64,
+    /// The first of them, at most [`SESSIONS_MAX`], by time and id of their first event.
+    pub first: Vec<AlertSession>,
+}
+
+impl AlertSessions {
+    /// Whether the records told of none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+}
+
+/// One session or credential.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct AlertSession {
+    /// Its name: the role session on AWS (behind single sign-on the person's own), who took on a
+    /// service account of Google's, the accessor of a Vault token as the log has it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// The access key, key of a service account, or application it was used through.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub access_key: Option<String>,
 }
 
 /// The source an alert is about.

@@ -16,8 +16,8 @@ pub mod scrubbed;
 mod time;
 
 pub use alert::{
-    Alert, AlertChange, AlertId, AlertPrincipal, AlertSource, EVIDENCE_MAX, Evidence, SECRETS_MAX, Why,
-    lateness,
+    Alert, AlertChange, AlertId, AlertPrincipal, AlertSession, AlertSessions, AlertSource, EVIDENCE_MAX,
+    Evidence, SECRETS_MAX, SESSIONS_MAX, Why, lateness,
 };
 pub use class::{Class, Outcome, Provider, UnknownName};
 pub use evaluation::{Classified, Evaluation, Kept, Learned};

@@ -9,10 +9,12 @@ mod derived;
 mod grantee;
 mod names;
 mod normal;
+mod noun;
 
 pub(crate) use derived::Derived;
 pub use grantee::Grantee;
 pub use normal::Normal;
+pub(crate) use noun::joint;
 
 use crate::log_source::{LogSource, Origin};
 use crate::view::View;

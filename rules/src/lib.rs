@@ -24,6 +24,7 @@ pub mod surroundings;
 mod testing;
 mod text;
 pub mod view;
+mod wording;
 pub mod yaml;
 
 pub use builtin::builtin;
@@ -38,7 +39,7 @@ pub use reach::{EventKind, Known, Leaning};
 pub use record::Scope;
 pub use rule::{MatcherId, Rule, RuleSet};
 pub use sketch::Sketch;
-pub use surroundings::{Lists, Planned, Surroundings};
+pub use surroundings::{Lists, Planned, Surroundings, USUAL_LISTS};
 pub use view::View;
 
 use keywatch_event::{AuditEvent, Place};

@@ -4,6 +4,7 @@
 //! [`crate::plan`] is held against. Values compare without regard to case unless `cased` is
 //! given, `*` and `?` are wildcards (Sigma specification 2.1, "Detection" and "Modifiers").
 
+mod aggregation;
 mod encode;
 mod item;
 mod test;
@@ -119,8 +120,13 @@ impl Selections {
         match parse_condition(&text) {
             Ok(parsed) => self.check_names(&parsed, condition, problems).then_some(parsed),
             Err(error) => {
-                let remedy = "combine selection names with and, or, not, `1 of x_*`, `all of them`";
-                problems.add(condition, format!("the condition cannot be read: {error}"), remedy);
+                let counts = aggregation::remedy(&text);
+                let message = match &counts {
+                    Some(_) => "a condition does not count".to_owned(),
+                    None => format!("the condition cannot be read: {error}"),
+                };
+                let usual = "combine selection names with and, or, not, `1 of x_*`, `all of them`";
+                problems.add(condition, message, counts.unwrap_or_else(|| usual.to_owned()));
                 None
             }
         }

@@ -1,8 +1,14 @@
 //! What a compiled rule is: plain data the engine runs on.
 
 mod hit;
+mod lists;
+mod mention;
+mod risk;
 
 pub use hit::{Hit, Through};
+pub(crate) use mention::BETWEEN;
+pub use mention::{Mention, News};
+pub use risk::{Risk, RiskBy};
 
 use crate::examples::Example;
 use crate::field::Field;
@@ -37,6 +43,8 @@ pub struct Rule {
     pub level: Level,
     /// What to do, in the core table's words.
     pub action: String,
+    /// Whether the principals of its events are who was tried, and need not be who acted.
+    pub tried: bool,
     /// What it means.
     pub description: String,
     /// What a responder does about it.
@@ -99,6 +107,8 @@ pub struct Count {
     pub lower: Option<Lower>,
     /// When an incident counts for more.
     pub escalate: Vec<Escalate>,
+    /// What its alerts name of their events beside who and which secret.
+    pub mention: Option<Mention>,
     /// Whether it raises; else it is only counted by other correlations.
     pub raises: bool,
     /// Seconds for which its events matter beyond its own window, to correlations that count it;
@@ -165,6 +175,8 @@ pub struct Step {
     pub at_least: u64,
     /// The field whose values are counted.
     pub of: Option<Field>,
+    /// What it is, in the words of its rule's title.
+    pub title: Arc<str>,
 }
 
 /// A truth over which hits occurred in a window.
@@ -359,30 +371,6 @@ pub struct Silence {
     pub followed_by: Option<Hit>,
 }
 
-/// Several rules that speak about one principal or address.
-#[derive(Clone, Debug)]
-pub struct Risk {
-    /// Rules (ids) that do not count here.
-    pub except: Vec<Arc<str>>,
-    /// Whether alerts are joined by principal, by source address, or both, each on its own.
-    pub by: Vec<RiskBy>,
-    /// Distinct rules needed.
-    pub rules_min: usize,
-    /// At least one of the alerts has this level.
-    pub level_min: Level,
-    /// Seconds within which the alerts open; both ends belong to it.
-    pub timespan_secs: i64,
-}
-
-/// What joins alerts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RiskBy {
-    /// The principal.
-    Principal,
-    /// The source address.
-    Source,
-}
-
 impl RuleSet {
     /// Fields whose values are asked for once a rule matched: what groups, counts and joins.
     #[must_use]
@@ -484,7 +472,8 @@ impl Count {
         let groups = self.hits.iter().flat_map(|hit| &hit.group_by);
         let joins = self.attach.iter().flat_map(|attach| &attach.on);
         let holds = self.hold.iter().flat_map(|hold| &hold.on);
-        let counted = self.measured().flat_map(Counted::fields);
+        let mentioned = self.mention.iter().flat_map(Mention::fields);
+        let counted = self.measured().flat_map(Counted::fields).chain(mentioned);
         groups.chain(self.incident.keys.iter().flatten()).chain(joins).chain(holds).chain(counted)
     }
 

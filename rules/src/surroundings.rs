@@ -15,6 +15,20 @@ const OWN_ACCOUNTS: &str = "own_accounts";
 /// List of domains that are the operator's own.
 const OWN_DOMAINS: &str = "own_domains";
 
+/// The lists that shipped rules ask for, and those that say what is the operator's own.
+pub const USUAL_LISTS: &[&str] = &[
+    "automation",
+    "aws_ranges",
+    "break_glass",
+    "canaries",
+    "known_networks",
+    "machine_networks",
+    OWN_ACCOUNTS,
+    OWN_DOMAINS,
+    "rotators",
+    "threat_networks",
+];
+
 /// Everything a rule may ask for that no event tells. The default supplies nothing.
 #[derive(Clone, Debug, Default)]
 pub struct Surroundings {

@@ -273,7 +273,7 @@ async fn prepare(current: &Config, store: Store) -> anyhow::Result<Ready> {
         Some(layers) => config::load(&layers.again())?,
         None => current.clone(),
     };
-    let book = rulebook::load(&config.supplied.rules)?.told(&config.supplied.surroundings());
+    let book = rulebook::in_force(&config.supplied)?;
     let egress = Egress::new(config.egress.clone());
     // Asked with empty hands: what an old value would hide has to be told.
     let asking = Outbound { egress: egress.clone(), secrets: config.secrets.clone() };

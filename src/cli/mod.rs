@@ -30,6 +30,11 @@ pub(crate) const CONFIG_ERROR: u8 = 3;
 /// Nothing of the input could be read.
 pub(crate) const NOTHING_READABLE: u8 = 4;
 
+/// A command line that asks for nothing that can be done.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct UsageError(pub(crate) String);
+
 /// Anything else: a full disk, a lost database.
 pub(crate) const OTHER_ERROR: u8 = 5;
 
@@ -97,7 +102,7 @@ pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
     say(&format!("keywatch: {error:#}"));
     if error.is::<RuleError>() {
         ExitCode::from(RULE_ERROR)
-    } else if error.is::<ConfigProblems>() || error.is::<SecretErrors>() {
+    } else if error.is::<ConfigProblems>() || error.is::<SecretErrors>() || error.is::<UsageError>() {
         ExitCode::from(CONFIG_ERROR)
     } else {
         ExitCode::from(OTHER_ERROR)

@@ -53,6 +53,14 @@ fn table(out: &mut impl Write, alerts: &[&Alert]) -> std::io::Result<()> {
         if let Some(principal) = &alert.principal {
             writeln!(out, "         who    {}", visible(&principal.id))?;
         }
+        for session in &alert.sessions.first {
+            let parts = [&session.name, &session.access_key].map(|part| part.as_deref().unwrap_or_default());
+            writeln!(out, "         as     {}", visible(parts.join("  ").trim()))?;
+        }
+        match alert.sessions.count.saturating_sub(alert.sessions.first.len() as u64) {
+            0 => {}
+            more => writeln!(out, "         as     {more} more sessions")?,
+        }
         if let Some(raw) = alert.source.as_ref().and_then(|source| source.raw.as_ref()) {
             writeln!(out, "         from   {}", visible(raw))?;
         }
@@ -60,7 +68,8 @@ fn table(out: &mut impl Write, alerts: &[&Alert]) -> std::io::Result<()> {
             write!(out, "         see    {}", visible(&first.place.to_string()))?;
             match alert.events.saturating_sub(1) {
                 0 => writeln!(out)?,
-                more => writeln!(out, " and {more} more event(s)")?,
+                1 => writeln!(out, " and 1 more event")?,
+                more => writeln!(out, " and {more} more events")?,
             }
         }
         if let Some(secs) = alert.late_secs {

@@ -36,11 +36,16 @@ pub(crate) enum Rules {
     Check {
         /// Rule files or folders; none: the shipped rules
         paths: Vec<PathBuf>,
+        #[command(flatten)]
+        given: Given,
     },
     /// Run the examples inside rules
     Test {
         /// Rule files or folders; none: the shipped rules
         paths: Vec<PathBuf>,
+        /// Print what the alerts of each example say
+        #[arg(long)]
+        alerts: bool,
     },
     /// Try a rule on the stored history, or on files, beside the rules in force
     Backtest(backtest::Backtest),
@@ -59,8 +64,8 @@ impl Rules {
     pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
         match self {
             Self::List { paths, given, format } => list(paths, &given, format),
-            Self::Check { paths } => check(&paths),
-            Self::Test { paths } => test(&paths),
+            Self::Check { paths, given } => check(paths, &given),
+            Self::Test { paths, alerts } => test(&paths, alerts),
             Self::Backtest(backtest) => backtest.run(),
         }
     }
@@ -148,10 +153,15 @@ impl Asked {
     }
 }
 
-fn check(paths: &[PathBuf]) -> anyhow::Result<ExitCode> {
-    let asked = Asked::read(paths)?;
+fn check(mut paths: Vec<PathBuf>, given: &Given) -> anyhow::Result<ExitCode> {
+    let supplied = given.supplied()?;
+    paths.extend(supplied.rules);
+    let asked = Asked::read(&paths)?;
     // As the service would load them, where a name may be taken.
-    rulebook::load(paths)?;
+    let book = rulebook::load(&paths)?;
+    for notice in book.list_notices(&supplied.lists) {
+        say(&format!("notice: {}", visible(&notice)));
+    }
     say(&format!("{} rule(s), no mistakes", asked.rules().count()));
     if asked.book.passed_over > 0 {
         say(&format!("{} other YAML file(s) hold no rule and were passed over", asked.book.passed_over));
@@ -169,19 +179,24 @@ fn check(paths: &[PathBuf]) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn test(paths: &[PathBuf]) -> anyhow::Result<ExitCode> {
+fn test(paths: &[PathBuf], alerts: bool) -> anyhow::Result<ExitCode> {
     let asked = Asked::read(paths)?;
     let mut outcomes = examples::run(&asked.book.set);
     outcomes.retain(|outcome| asked.has(&outcome.rule));
     let mut out = std::io::BufWriter::new(std::io::stdout().lock());
     let mut failed = 0;
     for outcome in &outcomes {
+        let shown = if alerts { outcome.alerts.as_slice() } else { &[] };
         match &outcome.failure {
             None => writeln!(out, "ok    {} {}", outcome.rule, outcome.example)?,
             Some(failure) => {
                 failed += 1;
                 writeln!(out, "FAIL  {} {}: {failure}", outcome.rule, outcome.example)?;
             }
+        }
+        for alert in shown {
+            writeln!(out, "      {} {}", alert.level.as_str().to_uppercase(), visible(&alert.title))?;
+            writeln!(out, "        {}", visible(&alert.why.text))?;
         }
     }
     out.flush()?;

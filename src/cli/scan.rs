@@ -2,10 +2,11 @@
 
 use super::given::Given;
 use super::output::{Format, alerts, level, visible};
-use super::{FINDINGS, NOTHING_READABLE, say};
+use super::{FINDINGS, NOTHING_READABLE, UsageError, say};
+use crate::clock;
 use crate::crew::Crew;
+use crate::rulebook::{self, Rulebook};
 use crate::scanner::Scanner;
-use crate::{clock, rulebook};
 use clap::Args;
 use indicatif::{HumanBytes, HumanCount, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use keywatch_event::{EventTime, Level, Reject};
@@ -54,7 +55,12 @@ impl Scan {
     pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
         let supplied = self.given.supplied()?;
         let load = if self.no_shipped_rules { rulebook::load_alone } else { rulebook::load };
-        let rules = Arc::new(load(&supplied.rules)?.set);
+        let book = load(&supplied.rules)?;
+        need_rules(&book)?;
+        for notice in book.list_notices(&supplied.lists) {
+            say(&format!("keywatch: {}", visible(&notice)));
+        }
+        let rules = Arc::new(book.set);
         let settings =
             Settings { tell_every: TELL_EVERY, writes_learned: false, ..supplied.settings_for_files() };
         let mut scanner = Scanner::new(Engine::new(Arc::clone(&rules), settings));
@@ -116,6 +122,18 @@ impl Scan {
             _ => ExitCode::SUCCESS,
         }
     }
+}
+
+/// Without a rule nothing would be found, and silence would read as if nothing were wrong.
+fn need_rules(book: &Rulebook) -> Result<(), UsageError> {
+    if !book.set.rules.is_empty() {
+        return Ok(());
+    }
+    Err(UsageError(
+        "--no-shipped-rules leaves no rule to judge by; name rule files or folders with --rules, or under \
+         `rules:` in a configuration that --config names"
+            .to_owned(),
+    ))
 }
 
 /// A bar over the bytes on disk, drawn only on a terminal and only when it takes a while.

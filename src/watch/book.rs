@@ -173,6 +173,7 @@ fn alert(rule: &Rule, about: About<'_>, statement: &Statement, (open, now): (&Op
         opened_at: EventTime::from_secs(open.opened_at),
         first_event_at: EventTime::from_secs(open.opened_at),
         last_event_at: EventTime::from_secs(now),
+        sessions: keywatch_event::AlertSessions::default(),
         late_secs: None,
         principal: None,
         source: Some(AlertSource { ip: None, kind: SourceKind::Service, raw: Some(about.source.to_owned()) }),

@@ -205,6 +205,7 @@ fn alert_about(
         opened_at: time,
         first_event_at: time,
         last_event_at: time,
+        sessions: keywatch_event::AlertSessions::default(),
         late_secs: None,
         principal: None,
         source: Some(source),

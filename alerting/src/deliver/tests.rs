@@ -39,6 +39,7 @@ pub(super) fn alert(number: usize, place: &Place) -> Alert {
         opened_at: time,
         first_event_at: time,
         last_event_at: time,
+        sessions: keywatch_event::AlertSessions::default(),
         late_secs: None,
         principal: None,
         source: None,

@@ -28,6 +28,7 @@ const RAW_BYTES_MAX: usize = 16 * 1024;
 pub(super) struct AlertJson {
     pub(super) action: Option<String>,
     pub(super) principal: Option<PrincipalJson>,
+    sessions: SessionsJson,
     source: Option<SourceJson>,
     secrets: Vec<SecretJson>,
     account: Option<String>,
@@ -42,6 +43,20 @@ pub(super) struct AlertJson {
 pub(super) struct PrincipalJson {
     kind: String,
     pub(super) name: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct SessionsJson {
+    count: u64,
+    first: Vec<SessionJson>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct SessionJson {
+    name: Option<String>,
+    access_key: Option<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -142,6 +157,8 @@ struct AlertPage {
     why: WhyJson,
     principal: Option<Value>,
     principal_kind: String,
+    sessions: Vec<SessionJson>,
+    sessions_more: u64,
     source: Option<Value>,
     source_kind: String,
     account: Option<Value>,
@@ -207,6 +224,8 @@ fn view(
         why: json.why,
         principal: row.principal.map(|id| Value::principal(&list, &id, who.name.as_deref())),
         principal_kind: who.kind,
+        sessions_more: json.sessions.count.saturating_sub(json.sessions.first.len() as u64),
+        sessions: json.sessions.first,
         source: source.map(|raw| Value::new(&list, "source", &raw)),
         source_kind: from.kind,
         account: json.account.map(|account| Value::new(&list, "account", &account)),

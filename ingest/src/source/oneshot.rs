@@ -10,6 +10,9 @@ pub(super) const PACKED_BYTES_MAX: u64 = 8 << 20;
 /// One such buffer is kept per thread.
 const EXPANDED_BYTES_MAX: usize = 32 << 20;
 
+/// What the buffer grows by at least: files of one trail differ in size by little.
+const GROWN_BY: usize = 1 << 20;
+
 #[expect(clippy::disallowed_types, reason = "the size is checked against a bound before")]
 type Decoder = libdeflater::Decompressor;
 
@@ -34,7 +37,9 @@ impl OneShot {
             return None;
         }
         if self.text.len() < size {
-            self.text.resize(size, 0);
+            // Neither doubled, as a growing vector would be, nor beside the old one.
+            self.text = Vec::new();
+            self.text = vec![0; size.next_multiple_of(GROWN_BY)];
         }
         let text = self.text.get_mut(..size)?;
         let written = self.decoder.deflate_decompress(deflated(body)?, text).ok()?;

@@ -159,6 +159,7 @@ fn open(path: &Path, bytes: Option<u64>) -> io::Result<Opened> {
         return Input::open(Cursor::new(head).chain(file)).map(Opened::Stream);
     }
     let most = PACKED_BYTES_MAX - head.len() as u64;
+    head.reserve_exact(usize::try_from(bytes.unwrap_or(0)).unwrap_or(0) + 1);
     Read::by_ref(&mut file).take(most).read_to_end(&mut head)?;
     if head.len() as u64 == PACKED_BYTES_MAX {
         return Input::open(Cursor::new(head).chain(file)).map(Opened::Stream);

@@ -72,6 +72,12 @@ impl Feed<'_> {
     fn is_correlation(&self) -> bool {
         matches!(self.document.shape, Shape::Correlation(_))
     }
+
+    /// What it finds, as its title says.
+    pub(super) fn title(&self) -> Arc<str> {
+        let title = self.document.node.get("title").and_then(Node::text);
+        title.map_or_else(|| Arc::clone(&self.document.id), Arc::from)
+    }
 }
 
 /// A name for fields that are called differently in different detections.
@@ -91,7 +97,10 @@ pub(super) fn rule<'s>(
     document.refuse(&["first_seen", "silence"], here, "move it to a detection this correlation uses");
     document.refuse(&["risk"], "a risk rule has no correlation", "give it a document of its own");
     let feeds = used.by.filter(|_| !used.generate);
-    refuse_counted(document, used.by, feeds);
+    match used.elsewhere {
+        Some(by) => refuse_shipped(document, by),
+        None => refuse_counted(document, used.by, feeds),
+    }
     let level = match feeds {
         Some(_) => document.level(false).map(|_| Level::Info).or(Some(Level::Info)),
         None => document.level(true),
@@ -110,6 +119,17 @@ pub(super) fn rule<'s>(
     document.frame(kind, level.map(|level| Standing { level, blind }))
 }
 
+/// Reports, where somebody counts it, that a shipped correlation cannot be counted.
+fn refuse_shipped(document: &Document<'_>, (by, at): (&Document<'_>, &Node)) {
+    let has = |key: &&str| document.extension().is_some_and(|extension| extension.get(key).is_some());
+    let Some(key) = ["lagged", "hold"].into_iter().find(has) else { return };
+    let counted = document.node.get("correlation").and_then(|correlation| correlation.get("rules"));
+    let counted: Vec<String> =
+        counted.map(Node::items).unwrap_or_default().iter().filter_map(Node::text).collect();
+    let message = format!("`{}` has `{key}` and cannot be counted by another rule", document.id);
+    by.problems.add(at, message, format!("count what it counts: {}", counted.join(", ")));
+}
+
 /// Reports what has no effect on a correlation that another one counts.
 fn refuse_counted(document: &Document<'_>, by: Option<&str>, feeds: Option<&str>) {
     if let Some(outer) = by {
@@ -120,7 +140,11 @@ fn refuse_counted(document: &Document<'_>, by: Option<&str>, feeds: Option<&str>
     if let Some(outer) = feeds {
         let why = format!("`{outer}` counts this correlation, which then raises nothing by itself");
         let remedy = "move it to that correlation, or write `generate: true` there";
-        document.refuse(&["incident", "attach", "lower", "escalate", "part_of"], &why, remedy);
+        document.refuse(
+            &["incident", "attach", "lower", "escalate", "part_of", "mention", "tried"],
+            &why,
+            remedy,
+        );
     }
 }
 
@@ -185,6 +209,7 @@ impl<'s> Correlation<'s> {
             hold: None,
             lower: None,
             escalate: Vec::new(),
+            mention: None,
             raises: true,
             feeds_secs: None,
         }

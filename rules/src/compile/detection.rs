@@ -15,7 +15,8 @@ use keywatch_event::Level;
 use std::sync::Arc;
 
 /// Extension keys that shape incidents: without effect on a rule that raises none.
-pub(super) const RAISING: &[&str] = &["incident", "attach", "any", "hold", "lower", "escalate", "part_of"];
+pub(super) const RAISING: &[&str] =
+    &["incident", "attach", "any", "hold", "lower", "escalate", "part_of", "mention", "tried"];
 
 /// One detection, ready for its own rule and for correlations.
 #[derive(Debug)]
@@ -85,7 +86,12 @@ impl<'s> Detected<'s> {
         let kind = if silent {
             silence::read(self, level, &library).map(|silence| Kind::Silence(Box::new(silence)))
         } else if level == Some(Level::Info) {
-            self.refuse_raising(feeds);
+            match used.elsewhere.filter(|_| feeds.is_some()) {
+                // Whoever counts it does without its alerts, and cannot edit it. What its extension says of
+                // them is read all the same: it uses selections.
+                Some(_) => drop(self.single(&library)),
+                None => self.refuse_raising(feeds),
+            }
             self.hit(Vec::new()).map(Kind::Classify)
         } else {
             self.single(&library).map(|count| Kind::Count(Box::new(count)))
@@ -122,6 +128,7 @@ impl<'s> Detected<'s> {
             hold: None,
             lower: None,
             escalate: Vec::new(),
+            mention: None,
             raises: true,
             feeds_secs: None,
         };

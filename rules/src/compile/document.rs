@@ -24,6 +24,8 @@ pub(super) const EXTENSION: &[&str] = &[
     "observed",
     "risk",
     "part_of",
+    "mention",
+    "tried",
     "examples",
 ];
 /// Top-level keys that change what a document does. Published rules carry keys of their own, so
@@ -31,6 +33,10 @@ pub(super) const EXTENSION: &[&str] = &[
 const DECISIVE: &[&str] = &["detection", "correlation", "logsource", "keywatch", "filter"];
 /// Sigma's levels.
 const LEVELS: &str = "write informational, low, medium, high or critical";
+
+/// Sigma leaves open what a rule without one is worth, and so whether it raises.
+const NO_LEVEL: &str = "there is no usual one: write informational or low to classify events and raise nothing, \
+    medium (a warning), high or critical to raise alerts";
 
 /// What a document does.
 #[derive(Clone, Copy, Debug)]
@@ -76,10 +82,14 @@ pub(super) struct Standing {
 impl<'s> Document<'s> {
     /// Whether to count the other would end alerts that are shipped, without a word of whoever writes this one.
     pub(super) fn would_end(&self, other: &Document<'_>) -> bool {
-        let is_shipped = |document: &Document<'_>| document.file.starts_with(SHIPPED);
         let level = other.node.get("level").and_then(Node::text);
         let raises = level.is_some_and(|level| matches!(&*level, "medium" | "high" | "critical"));
-        raises && is_shipped(other) && !is_shipped(self)
+        raises && other.is_shipped() && !self.is_shipped()
+    }
+
+    /// Whether it is one of the shipped rules, which people do not edit.
+    pub(super) fn is_shipped(&self) -> bool {
+        self.file.starts_with(SHIPPED)
     }
 
     pub(super) fn read(file: &'s str, node: &'s Node, problems: &'s Problems) -> Option<Self> {
@@ -135,7 +145,7 @@ impl<'s> Document<'s> {
     /// The level as written; a missing one is reported when it is `needed`.
     pub(super) fn level(&self, needed: bool) -> Option<Level> {
         let table = self.table();
-        let node = if needed { table.need("level", LEVELS) } else { table.get("level") }?;
+        let node = if needed { table.need("level", NO_LEVEL) } else { table.get("level") }?;
         level_at(node, self.problems)
     }
 
@@ -155,6 +165,7 @@ impl<'s> Document<'s> {
             id: Arc::clone(&self.id),
             title,
             level,
+            tried: extension.as_ref().and_then(|extension| extension.truth("tried")).unwrap_or(false),
             action: action.unwrap_or_else(|| usual_action(level).to_owned()),
             description: table.text("description").unwrap_or_default().trim().to_owned(),
             runbook: runbook.unwrap_or_default().trim().to_owned(),

@@ -6,7 +6,8 @@ use super::document::level_of;
 use super::fields::all_own;
 use crate::field::Field;
 use crate::rule::{
-    Attach, Condition, Count, Counted, Escalate, Hold, Incident, Lagged, LaggedBy, Lower, MatcherId, Op,
+    Attach, Condition, Count, Counted, Escalate, Hold, Incident, Lagged, LaggedBy, Lower, MatcherId, Mention,
+    Op,
 };
 use crate::yaml::{Data, Node, Problems, Table};
 use keywatch_event::Level;
@@ -41,6 +42,7 @@ impl<'e> Extension<'e, '_, '_> {
             any: self.table.list("any").iter().filter_map(|node| self.extra(node)).collect(),
             hold: hold.and_then(|table| self.hold(&table)),
             lower: lower.and_then(|table| self.lower(&table)),
+            mention: self.mention(),
             escalate: self.each("escalate").iter().filter_map(|node| self.escalate(node)).collect(),
             incident: match incident {
                 Some(table) => self.incident(&table, count.incident, &count.condition.of),
@@ -93,6 +95,16 @@ impl<'e> Extension<'e, '_, '_> {
                 .secs("max_duration")
                 .unwrap_or_else(|| usual.max_duration_secs.max(keep_alive_secs)),
         }
+    }
+
+    /// Fields whose values alerts name.
+    fn mention(&self) -> Option<Mention> {
+        let node = self.table.get("mention")?;
+        let fields = self.fields(&self.table, "mention");
+        if node.items().is_empty() {
+            self.problems().add(node, "`mention` names no field", "for example `mention: [operation]`");
+        }
+        (!fields.is_empty()).then_some(Mention::Fields(fields))
     }
 
     fn attach(&self, node: &Node) -> Option<Attach> {

@@ -14,6 +14,7 @@ mod extension;
 mod fields;
 mod filter;
 mod first_seen;
+mod news;
 mod observed;
 mod part_of;
 mod risk;
@@ -87,6 +88,7 @@ fn rules(files: &[File<'_>]) -> RuleSet {
     let whole = detected.iter().flatten().filter(|detected| detected.matcher.is_some());
     whole.for_each(|detected| detected.book.report_unused());
     let (matchers, baselines) = tables.into_parts();
+    news::tell(&mut rules, &baselines);
     RuleSet { rules, matchers, baselines }
 }
 

@@ -102,6 +102,8 @@ impl<'s> Scope<'s> {
 pub(super) struct Use<'s> {
     /// The id of a correlation that uses it, when one does.
     pub(super) by: Option<&'s str>,
+    /// Where a rule of somebody else's names it, when it is a shipped one.
+    pub(super) elsewhere: Option<(&'s Document<'s>, &'s Node)>,
     /// Whether it raises by itself all the same.
     pub(super) generate: bool,
 }
@@ -130,6 +132,9 @@ impl<'s> Uses<'s> {
                 }
                 if let Some(used) = uses.get_mut(at) {
                     used.by = used.by.or(Some(&document.id));
+                    if scope.documents.get(at).is_some_and(Document::is_shipped) && !document.is_shipped() {
+                        used.elsewhere = used.elsewhere.or(Some((document, rule)));
+                    }
                     used.generate |= ends || generate == Some(true);
                 }
             }

@@ -1,6 +1,6 @@
 //! Temporal correlations: which detections occurred together, and in which order.
 
-use super::correlation::Correlation;
+use super::correlation::{Correlation, Feed};
 use super::fields::own;
 use crate::field::Field;
 use crate::matcher::parse_condition;
@@ -222,8 +222,13 @@ fn holds_of_nothing(presence: &Presence) -> bool {
 fn steps(correlation: &Correlation<'_>) -> Option<Vec<Step>> {
     let problems = correlation.document.problems;
     let mask = |place| correlation.hits_of(place).fold(0, |hits, hit| hits | 1 << hit);
-    let ordinary = |place| Step { hits: mask(place), at_least: 1, of: None };
-    let mut steps: Vec<Step> = (0..correlation.feeds.len()).map(ordinary).collect();
+    let ordinary = |(place, feed): (usize, &Feed<'_>)| Step {
+        hits: mask(place),
+        at_least: 1,
+        of: None,
+        title: feed.title(),
+    };
+    let mut steps: Vec<Step> = correlation.feeds.iter().enumerate().map(ordinary).collect();
     let extension = correlation.document.extension();
     let Some(node) = extension.as_ref().and_then(|extension| extension.get("steps")) else {
         return Some(steps);
@@ -238,7 +243,7 @@ fn steps(correlation: &Correlation<'_>) -> Option<Vec<Step>> {
         let place = correlation.feeds.iter().position(|feed| feed.document.is_called(&name));
         if let Some(slot) = place.and_then(|place| steps.get_mut(place)) {
             if let Some((at_least, of)) = step(correlation, body) {
-                *slot = Step { hits: slot.hits, at_least, of };
+                (slot.at_least, slot.of) = (at_least, of);
             }
         } else if !known.contains(&name) {
             let known: Vec<&str> = known.iter().map(String::as_str).collect();

@@ -47,8 +47,8 @@ pub(crate) struct Who {
 /// By what the caller showed who they are, as far as the record tells.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Credential {
-    session: Option<Box<str>>,
-    access_key: Option<Box<str>>,
+    pub(crate) session: Option<Box<str>>,
+    pub(crate) access_key: Option<Box<str>>,
 }
 
 /// Values shared between briefs.

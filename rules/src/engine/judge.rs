@@ -14,7 +14,7 @@ use super::heard::{Heard, Hearing};
 use super::verdicts::Verdicts;
 use super::{Context, Dispatch, Engine, State};
 use crate::Seen;
-use crate::rule::{Baseline, Count, Hit, Incident, Kind, Rule, RuleSet};
+use crate::rule::{Baseline, Count, Hit, Incident, Kind, Mention, Rule, RuleSet};
 use keywatch_event::{AlertChange, Level};
 use std::sync::Arc;
 
@@ -226,7 +226,7 @@ impl Case<'_, '_> {
         }
         let hits = hearing.hits | self.novel_hits(hearing, count, novelties);
         let plays = CountState::plays(count, self.context, hits)?;
-        let part = Part { hits, plays, note: novelties.note(count), adds: hearing.adds };
+        let part = Part { hits, plays, note: self.note(count, novelties), adds: hearing.adds };
         let effect = self.with_brief(|case, brief| {
             let engine = &mut *case.engine;
             let counting = Counting::of(&engine.rules, case.dispatch, hearing.rule, &engine.stages)?;
@@ -250,12 +250,20 @@ impl Case<'_, '_> {
         if hits == 0 {
             return;
         }
-        let part = Part { hits, plays: Plays::Hit, note: novelties.note(count), adds: hearing.adds };
+        let part = Part { hits, plays: Plays::Hit, note: self.note(count, novelties), adds: hearing.adds };
         let met =
             self.with_brief(|case, brief| case.engine.take_stage(hearing.rule, case.context, &part, brief));
         self.verdicts.matters(self.at, count.timespan_secs + count.feeds_secs.unwrap_or(0));
         if met && !count.raises {
             self.verdicts.say(self.at, rule, rule.level);
+        }
+    }
+
+    /// What an alert of the rule names of the event.
+    fn note(&self, count: &Count, novelties: &Novelties) -> Option<Arc<str>> {
+        match &count.mention {
+            Some(Mention::Fields(fields)) => Mention::of(fields, self.context.view),
+            Some(Mention::News(_)) | None => novelties.note(count),
         }
     }
 

@@ -4,12 +4,12 @@
 //! each is remembered: what follows it then takes it out again, and the last takes the alert back.
 //! Alerts are stored with every change of theirs, so that a restart goes on with them.
 
-use super::alerts::spoken;
 use super::brief::Brief;
 use super::memo::{Memo, Row};
 use super::shelf::{decode, encode};
 use super::silence::pairs::{FOLLOWED_SECS_MAX, Unfollowed, follows};
 use crate::rule::Silence;
+use crate::wording::spoken;
 use hashbrown::HashMap;
 use keywatch_event::{AlertId, Learned, Provider};
 use serde::{Deserialize, Serialize};

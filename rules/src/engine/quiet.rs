@@ -1,17 +1,20 @@
 //! What a rule about silence remembers, and the alerts it makes.
 
-use super::alerts::spoken;
 use super::brief::Brief;
 use super::entry::blanks_combined;
 use super::incident::alert_id;
 use super::memo::{Memo, Row};
 use super::missing::{Incident, Missing, Told};
+use super::shelf::{decode, encode};
+use super::silence::gaps::{Filled, Gaps};
 use super::silence::pairs::Pairs;
 use super::silence::rhythm::{Rhythms, Silent};
 use super::{Context, Gauges};
 use crate::rule::{Hit, Rule, Silence};
+use crate::wording::{counted, spoken};
 use hashbrown::HashMap;
-use keywatch_event::{Alert, AlertChange, EVIDENCE_MAX, EventTime, Evidence, Learned, Why};
+use keywatch_event::{Alert, AlertChange, AlertSessions, EVIDENCE_MAX, EventTime, Evidence, Learned, Why};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// Most streams with a rhythm: one per provider and account, say.
@@ -22,13 +25,20 @@ const WAITING_MAX: usize = 100_000;
 /// Seconds the follower may arrive after it is due: what a log shipper takes.
 const FOLLOWER_LATENESS_SECS: i64 = 120;
 
+/// Between the rule and the stream in the key of its last event.
+const MARK: &str = "\u{1f}last ";
+
 /// What one rule about silence remembers.
 #[derive(Debug)]
 pub(crate) struct Quiet {
     rhythms: Rhythms,
     pairs: Pairs<Arc<Brief>>,
-    /// The last event of each stream.
+    /// The last event of each stream; those to be stored.
     last: HashMap<Box<str>, Arc<Brief>>,
+    unwritten: BTreeSet<Box<str>>,
+    writes: bool,
+    /// Silences that were told.
+    gaps: Gaps,
     missing: Missing,
 }
 
@@ -39,6 +49,9 @@ impl Quiet {
             rhythms: Rhythms::new(STREAMS_MAX),
             pairs: Pairs::new(WAITING_MAX, FOLLOWER_LATENESS_SECS, writes),
             last: HashMap::new(),
+            unwritten: BTreeSet::new(),
+            writes,
+            gaps: Gaps::new(writes),
             missing: Missing::new(writes),
         }
     }
@@ -62,19 +75,37 @@ impl Quiet {
                 self.pairs.expect(spec, &key, secs, Arc::clone(brief));
                 continue;
             }
-            self.rhythms.observe(spec, &key, secs);
-            if self.last.get(&*key).is_none_or(|last| last.time < brief.time) && self.last.len() < STREAMS_MAX
-            {
-                self.last.insert(key.into(), Arc::clone(brief));
+            let resumed = self.rhythms.observe(spec, &key, secs);
+            self.gaps.see(&key, secs, resumed.is_some());
+            self.keep_last(key, brief);
+        }
+    }
+
+    /// Keeps the latest event of a stream: the alert about its silence names it.
+    fn keep_last(&mut self, key: String, brief: &Arc<Brief>) {
+        let is_known = match self.last.get(&*key) {
+            Some(last) if last.time >= brief.time => return,
+            known => known.is_some(),
+        };
+        if is_known || self.last.len() < STREAMS_MAX {
+            let key = key.into_boxed_str();
+            if self.writes {
+                self.unwritten.insert(key.clone());
             }
+            self.last.insert(key, Arc::clone(brief));
         }
     }
 
     /// What has been silent too long by `now`.
     pub(crate) fn tick(&mut self, rule: &Rule, spec: &Silence, now: EventTime) -> Vec<AlertChange> {
         let silent = self.rhythms.tick(spec, now.secs());
-        let mut changes: Vec<AlertChange> =
-            silent.iter().filter_map(|silent| self.stopped(rule, silent)).collect();
+        let mut changes = Vec::new();
+        for silent in &silent {
+            let Some(alert) = self.stopped(rule, silent) else { continue };
+            self.gaps.told(&silent.key, (silent.last_secs, silent.limit_secs), &alert.id);
+            changes.push(AlertChange::Opened { alert, hold_secs: 0 });
+        }
+        self.gaps.forget_old(now.secs());
         for unfollowed in self.pairs.tick(spec, now.secs()) {
             self.missing.add(unfollowed, |key, event| alert_id(&rule.id, key, event));
         }
@@ -85,7 +116,8 @@ impl Quiet {
 
     /// What became of alerts about events nothing followed.
     pub(crate) fn changes(&mut self, rule: &Rule, spec: &Silence) -> Vec<AlertChange> {
-        let mut changes = Vec::new();
+        let filled = self.gaps.take_filled().into_iter();
+        let mut changes: Vec<AlertChange> = filled.map(|filled| withdrawn(&filled)).collect();
         self.missing.tell(spec, |told| {
             changes.push(match told {
                 Told::Opened(incident) => {
@@ -101,7 +133,7 @@ impl Quiet {
         changes
     }
 
-    fn stopped(&self, rule: &Rule, silent: &Silent) -> Option<AlertChange> {
+    fn stopped(&self, rule: &Rule, silent: &Silent) -> Option<Alert> {
         let last = self.last.get(&*silent.key)?;
         let mut alert = alert(rule, last, &silent.key);
         let stream = silent.key.trim();
@@ -118,9 +150,9 @@ impl Quiet {
             ),
             observed: number(silent.quiet_secs),
             threshold: number(silent.limit_secs),
-            baseline: Some(format!("silent at most {} before", spoken(silent.limit_secs))),
+            baseline: Some(format!("up to {} is usual for it", spoken(silent.limit_secs))),
         };
-        Some(AlertChange::Opened { alert, hold_secs: 0 })
+        Some(alert)
     }
 
     /// How much is held, and what had to go.
@@ -129,7 +161,10 @@ impl Quiet {
             principals: self.rhythms.len() + self.pairs.len(),
             principals_evicted: self.rhythms.evicted() + self.pairs.evicted(),
             beyond_memory: self.pairs.late(),
-            unreadable: self.rhythms.unreadable() + self.pairs.unreadable() + self.missing.unreadable(),
+            unreadable: self.rhythms.unreadable()
+                + self.pairs.unreadable()
+                + self.missing.unreadable()
+                + self.gaps.unreadable(),
             ..Gauges::default()
         }
     }
@@ -138,6 +173,11 @@ impl Quiet {
         let mut learned = self.rhythms.take_learned(rule);
         learned.extend(self.pairs.take_learned(rule, |brief| Memo::of(brief)));
         learned.extend(self.missing.take_learned(rule));
+        learned.extend(self.gaps.take_learned(rule));
+        for stream in std::mem::take(&mut self.unwritten) {
+            let Some(brief) = self.last.get(&stream) else { continue };
+            learned.push(Learned { key: format!("{rule}{MARK}{stream}"), state: encode(&Memo::of(brief)) });
+        }
         learned
     }
 
@@ -145,7 +185,21 @@ impl Quiet {
         self.rhythms.restore(rule, learned);
         self.pairs.restore(rule, learned, Memo::brief);
         self.missing.restore(rule, learned);
+        self.gaps.restore(rule, learned);
+        let rest = learned.key.strip_prefix(rule).and_then(|rest| rest.strip_prefix(MARK));
+        if let (Some(stream), Some(memo)) = (rest, decode::<Memo>(&learned.state)) {
+            self.last.insert(stream.into(), memo.brief());
+        }
     }
+}
+
+/// A silence that was none.
+fn withdrawn(filled: &Filled) -> AlertChange {
+    let reason = format!(
+        "records of that time came after all: it was not silent for longer than {}",
+        spoken(filled.limit_secs)
+    );
+    AlertChange::Withdrawn { id: filled.alert.clone(), reason }
 }
 
 fn keys(hit: &Hit, context: &Context<'_, '_>) -> Vec<String> {
@@ -166,10 +220,12 @@ fn unfollowed(rule: &Rule, spec: &Silence, incident: &Incident) -> Alert {
     alert.evidence = incident.rows().take(EVIDENCE_MAX).map(Row::evidence).collect();
     let but = match incident.followed() {
         0 => String::new(),
+        1 => "; 1 more was followed after all".to_owned(),
         count => format!("; {count} more were followed after all"),
     };
+    let what = counted(alert.events, "event was", "events were");
     alert.why = Why {
-        text: format!("{} event(s) were not followed within {}{but}", alert.events, spoken(spec.secs_min)),
+        text: format!("{what} not followed within {}{but}", spoken(spec.secs_min)),
         observed: number(i64::try_from(alert.events).unwrap_or(i64::MAX)),
         threshold: 1.0,
         baseline: None,
@@ -190,6 +246,8 @@ fn alert(rule: &Rule, brief: &Arc<Brief>, key: &str) -> Alert {
         first_event_at: brief.time,
         last_event_at: brief.time,
         principal: Some(who.principal.clone()),
+        // What is stored of a waiting event does not have them.
+        sessions: AlertSessions::default(),
         source: Some(who.source.clone()),
         secrets: brief.secrets.iter().map(|secret| (**secret).clone()).collect(),
         provider: who.provider,

@@ -10,8 +10,8 @@ use crate::rule::{Kind, Risk, RiskBy, Rule};
 use crate::surroundings::List;
 use hashbrown::HashMap;
 use keywatch_event::{
-    Alert, AlertChange, AlertId, AlertPrincipal, EVIDENCE_MAX, Evidence, Level, PrincipalKind, SECRETS_MAX,
-    SecretRef, SourceKind, Why,
+    Alert, AlertChange, AlertId, AlertPrincipal, AlertSession, AlertSessions, EVIDENCE_MAX, Evidence, Level,
+    PrincipalKind, SECRETS_MAX, SESSIONS_MAX, SecretRef, SourceKind, Why,
 };
 use std::sync::Arc;
 
@@ -180,6 +180,7 @@ impl RiskState {
                 .principal
                 .clone()
                 .filter(|p| joined.iter().all(|a| a.principal.as_ref() == Some(p))),
+            sessions: sessions(&joined),
             source: first.source.clone().filter(|s| joined.iter().all(|a| a.source.as_ref() == Some(s))),
             secrets: secrets(&joined),
             provider: first.provider,
@@ -243,6 +244,7 @@ fn shown(alert: &Alert) -> Alert {
         last_event_at: alert.last_event_at,
         late_secs: None,
         principal: alert.principal.clone(),
+        sessions: alert.sessions.clone(),
         source: alert.source.clone(),
         secrets: alert.secrets.clone(),
         provider: alert.provider,
@@ -271,6 +273,20 @@ fn change(alert: &Alert, told: &Told, before: &mut Vec<Told>) -> Option<AlertCha
     let old = before.remove(at);
     let news = told.rules > old.rules;
     (old != *told).then(|| AlertChange::Updated { alert: alert.clone(), was: old.id, news })
+}
+
+/// The sessions of all of them, as far as they name theirs.
+fn sessions(joined: &[&Alert]) -> AlertSessions {
+    let mut first: Vec<AlertSession> = Vec::new();
+    for session in joined.iter().flat_map(|alert| &alert.sessions.first) {
+        if !first.contains(session) {
+            first.push(session.clone());
+        }
+    }
+    let most = joined.iter().map(|alert| alert.sessions.count).max().unwrap_or(0);
+    let count = most.max(first.len() as u64);
+    first.truncate(SESSIONS_MAX);
+    AlertSessions { count, first }
 }
 
 fn secrets(joined: &[&Alert]) -> Vec<SecretRef<'static>> {

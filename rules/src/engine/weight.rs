@@ -1,6 +1,6 @@
 //! What an alert that is remembered takes of memory.
 
-use keywatch_event::{Alert, Evidence, SecretRef};
+use keywatch_event::{Alert, AlertSession, Evidence, SecretRef};
 
 /// Bytes of one block of the allocator, with what it takes for itself.
 fn block(bytes: usize) -> usize {
@@ -31,6 +31,11 @@ pub(crate) fn bytes_of(alert: &Alert) -> usize {
     let secrets: usize = alert.secrets.iter().map(secret).sum();
     let row = |row: &Evidence| size_of::<Evidence>() + block(row.event.len());
     let evidence: usize = alert.evidence.iter().map(row).sum();
+    let session = |session: &AlertSession| {
+        let parts = [&session.name, &session.access_key].into_iter().flatten();
+        size_of::<AlertSession>() + parts.map(|part| block(part.len())).sum::<usize>()
+    };
+    let sessions: usize = alert.sessions.first.iter().map(session).sum();
     // A list has a block of its own.
-    block(size_of::<Alert>()) + texts + tags + secrets + evidence + 3 * 16
+    block(size_of::<Alert>()) + texts + tags + secrets + evidence + sessions + 4 * 16
 }

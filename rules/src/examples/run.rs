@@ -20,6 +20,8 @@ pub struct Outcomes {
     pub failure: Option<String>,
     /// Whose events the rule spoke about: each provider once.
     pub spoke_of: Vec<Provider>,
+    /// The rule's alerts that stand at the end.
+    pub alerts: Vec<Alert>,
 }
 
 /// How long after the last event of an example its silences are judged, in seconds: a day, so
@@ -84,7 +86,8 @@ fn run_one(set: &Arc<RuleSet>, plan: &Arc<Plan>, rule: &Rule, example: &Example)
     let last = example.events.iter().map(|example| example.event.time).max();
     let last = last.unwrap_or_else(|| EventTime::from_secs(START));
     apply(&mut standing, engine.tick(last.plus_secs(AFTERWARDS_SECS)).changes);
-    let own: Vec<&Alert> = standing.values().filter(|alert| *alert.rule == *rule.id).collect();
+    let own = standing.into_values().filter(|alert| *alert.rule == *rule.id);
+    let own: Vec<Alert> = own.collect();
     let highest = own.iter().map(|alert| alert.level).max();
     let raises = match &rule.kind {
         Kind::Classify(_) => false,
@@ -97,7 +100,7 @@ fn run_one(set: &Arc<RuleSet>, plan: &Arc<Plan>, rule: &Rule, example: &Example)
     }
     spoke_of.sort_unstable();
     spoke_of.dedup();
-    Outcomes { rule: Arc::clone(&rule.id), example: example.name.clone(), failure, spoke_of }
+    Outcomes { rule: Arc::clone(&rule.id), example: example.name.clone(), failure, spoke_of, alerts: own }
 }
 
 fn failure(example: &Example, got: Option<Level>, alerts: usize) -> Option<String> {

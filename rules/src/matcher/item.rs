@@ -5,14 +5,45 @@ use super::time::Part;
 use super::{Selection, value};
 use crate::field::{Field, Normal};
 use crate::log_source::LogSource;
+use crate::problem::suggest;
 use crate::surroundings::{Lists, Surroundings};
 use crate::view::View;
 use crate::yaml::{Data, Node, Problems};
-use rsigma_parser::{Modifier, parse_field_spec};
+use rsigma_parser::{Modifier, SigmaParserError, parse_field_spec};
 
-const MODIFIERS: &str = "modifiers: contains, startswith, endswith, all, re, i, m, s, cidr, cased, exists, \
-    fieldref, gt, gte, lt, lte, neq, base64, base64offset, wide, utf16, utf16le, utf16be, windash, expand, \
-    minute, hour, day, week, month, year";
+const MODIFIERS: &[&str] = &[
+    "contains",
+    "startswith",
+    "endswith",
+    "all",
+    "re",
+    "i",
+    "m",
+    "s",
+    "cidr",
+    "cased",
+    "exists",
+    "fieldref",
+    "gt",
+    "gte",
+    "lt",
+    "lte",
+    "neq",
+    "base64",
+    "base64offset",
+    "wide",
+    "utf16",
+    "utf16le",
+    "utf16be",
+    "windash",
+    "expand",
+    "minute",
+    "hour",
+    "day",
+    "week",
+    "month",
+    "year",
+];
 
 /// A field and the tests its values must pass.
 #[derive(Clone, Debug)]
@@ -146,7 +177,7 @@ impl Reader<'_> {
         let spec = match parse_field_spec(&name) {
             Ok(spec) => spec,
             Err(error) => {
-                self.problems.add(key, format!("`{name}`: {error}"), MODIFIERS);
+                self.refuse(key, &name, &error);
                 return None;
             }
         };
@@ -161,6 +192,19 @@ impl Reader<'_> {
             },
         };
         self.of(subject, &spec.modifiers, value)
+    }
+
+    /// Says which modifier is none.
+    fn refuse(&self, key: &Node, name: &str, error: &SigmaParserError) {
+        let mut written = name.split('|').skip(1);
+        let Some(unknown) = written.find(|word| !MODIFIERS.contains(word)) else {
+            return self.problems.add(key, format!("`{name}`: {error}"), "write `field|modifier: value`");
+        };
+        let message = match unknown {
+            "" => format!("`{name}` has a `|` and no modifier behind it"),
+            _ => format!("`{unknown}` in `{name}` is no modifier"),
+        };
+        self.problems.add(key, message, suggest(unknown, MODIFIERS));
     }
 
     fn of(&self, subject: Subject, modifiers: &[Modifier], value: &Node) -> Option<Item> {

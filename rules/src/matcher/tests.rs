@@ -233,7 +233,10 @@ fn a_slip_is_named_with_its_place_and_remedy() {
         "`secret.raed` can never match here; did you mean `secret.read`?",
     );
     check_problem("s: {planned: yes!}\ncondition: s\n", "`yes!` can never match here");
-    check_problem("s: {class|contians: x}\ncondition: s\n", "modifiers: contains");
+    check_problem(
+        "s: {class|contians: x}\ncondition: s\n",
+        "`contians` in `class|contians` is no modifier; did you mean `contains`?",
+    );
     check_problem("s: {class|re: '('}\ncondition: s\n", "the regular expression cannot be used");
     check_problem("s: {source.ip|cidr: nowhere}\ncondition: s\n", "write it as 192.0.2.0/24");
     check_problem("s: {class|gt: many}\ncondition: s\n", "comparisons take a number");
@@ -247,6 +250,6 @@ fn a_slip_is_named_with_its_place_and_remedy() {
     check_problem("s: {class: {a: b}}\ncondition: s\n", "not a mapping");
     check_problem("s: {class: auth.ok}\ncondition: t\n", "did you mean `s`?");
     check_problem("s: {class: auth.ok}\ncondition: 1 of x_*\n", "no selection matches `x_*`");
-    check_problem("s: {class: auth.ok}\ncondition: s | count() > 3\n", "the condition cannot be read");
+    check_problem("s: {class: auth.ok}\ncondition: s | count() > 3\n", "a condition does not count");
     check_problem("s: {class: auth.ok}\ncondition: {a: b}\n", "`condition` must be text");
 }

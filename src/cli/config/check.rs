@@ -80,6 +80,9 @@ async fn look(config: &Config) -> anyhow::Result<Vec<Finding>> {
     let rules = rulebook::load(&config.supplied.rules)?;
     let lists = config.supplied.lists.len();
     let told = format!("{} rules, {lists} lists", rules.set.rules.len());
+    for notice in rules.list_notices(&config.supplied.lists) {
+        say(&visible(&notice));
+    }
     let mut findings = vec![Finding { what: "rules".to_owned(), said: Ok(told) }];
     findings.push(Finding { what: "database".to_owned(), said: database(&config.database).await });
     findings.push(Finding { what: "disk".to_owned(), said: disk(&config.database) });

@@ -168,7 +168,7 @@ async fn an_alert_about_several_requests_stands_until_the_last_of_them_is_answer
     assert_eq!(stage.unanswered().await, (vec![2, 3], 1));
     let alert = &stage.alerts().await[0];
     assert!(
-        alert.json.contains("2 event(s) were not followed within 2 min; 1 more were followed"),
+        alert.json.contains("2 events were not followed within 2 min; 1 more was followed"),
         "{}",
         alert.json
     );

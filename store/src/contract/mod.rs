@@ -241,6 +241,7 @@ fn alert(id: &str, evidence: &[&str]) -> Alert {
         opened_at: time,
         first_event_at: time,
         last_event_at: time.plus_secs(60),
+        sessions: keywatch_event::AlertSessions::default(),
         late_secs: None,
         principal: Some(AlertPrincipal { id: "role/app".to_owned(), kind: PrincipalKind::Role, name: None }),
         source: None,

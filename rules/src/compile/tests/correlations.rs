@@ -160,7 +160,7 @@ fn the_keys_of_a_correlation_are_checked() {
     refused(
         &correlation("type: event_count, rules: [], timespan: 1h, condition: {gte: 2}, group_by: [x]", ""),
         &[
-            "a.yml:1:1: `level` is missing; write informational, low, medium, high or critical",
+            "a.yml:1:1: `level` is missing; there is no usual one: write informational or low to classify events and raise nothing, medium (a warning), high or critical to raise alerts",
             "a.yml:12:41: `rules` names no detection; name what is counted, as `rules: [failed_read]`",
             "a.yml:12:80: unknown key `group_by`; did you mean `group-by`?",
         ],

@@ -1,6 +1,6 @@
 //! Detections alone, and baselines.
 
-use super::{compiled, counted, detection, last, refused};
+use super::{compiled, counted, detection, last, problems, refused};
 use crate::rule::{Kind, Mature, Novel};
 use keywatch_event::Level;
 
@@ -9,7 +9,7 @@ fn the_frame_of_a_rule_is_checked() {
     refused(
         "detection: {sel: {class: secret.read}, condition: sel}\n",
         &[
-            "a.yml:1:1: `level` is missing; write informational, low, medium, high or critical",
+            "a.yml:1:1: `level` is missing; there is no usual one: write informational or low to classify events and raise nothing, medium (a warning), high or critical to raise alerts",
             "a.yml:1:1: `title` is missing; add `title:`, one line",
         ],
     );
@@ -42,6 +42,47 @@ fn selections_are_there_not_empty_and_used() {
         "title: T\nlevel: low\ndetection:\n  _sel: {class: secret.read}\n",
         &["a.yml:4:3: `condition` is missing; add `condition:` with the names of the selections"],
     );
+}
+
+#[test]
+fn a_misspelt_modifier_is_named_with_the_one_that_was_meant() {
+    let rule =
+        |item: &str| format!("title: T\nlevel: low\ndetection:\n  sel:\n    {item}: x\n  condition: sel\n");
+    refused(
+        &rule("operation|contians"),
+        &["a.yml:5:5: `contians` in `operation|contians` is no modifier; did you mean `contains`?"],
+    );
+    refused(
+        &rule("operation|startswith|al"),
+        &["a.yml:5:5: `al` in `operation|startswith|al` is no modifier; did you mean `all`?"],
+    );
+    let far = problems(&[&rule("operation|telepathy")]);
+    assert!(far[0].contains("known here: contains, startswith"), "{far:?}");
+}
+
+#[test]
+fn a_condition_that_counts_is_told_as_the_correlation_to_write() {
+    let rule = |condition: &str| {
+        format!("title: T\nlevel: low\ndetection:\n  s: {{class: secret.read}}\n  condition: {condition}\n")
+    };
+    let remedy = |correlation: &str| {
+        format!(
+            "a.yml:5:14: a condition does not count; Sigma counts in a correlation of its own: leave the condition \
+             before the `|`, give this rule a `name`, and add a document with `correlation: {correlation}`"
+        )
+    };
+    refused(
+        &rule("s | count() > 10"),
+        &[&remedy("{type: event_count, rules: [<name>], timespan: 10m, condition: {gt: 10}}")],
+    );
+    refused(
+        &rule("s | count(secrets.id) by principal.id >= 3"),
+        &[&remedy(
+            "{type: value_count, rules: [<name>], group-by: [principal.id], timespan: 10m, condition: {field: secrets.id, gte: 3}}",
+        )],
+    );
+    let near = problems(&[&rule("s | near other")]);
+    assert!(near[0].contains("the condition cannot be read"), "{near:?}");
 }
 
 #[test]

@@ -106,3 +106,33 @@ fn every_key_of_the_extension_is_documented() {
         assert!(text.contains(&format!("`{key}`")), "`{key}` is not in rules/README.md");
     }
 }
+
+/// A rule of somebody's own that counts a shipped one, beside all shipped rules.
+fn beside_the_shipped(correlation: &str) -> Result<crate::RuleSet, Vec<String>> {
+    let own = format!(
+        "title: Own\nname: own\nlevel: high\ncorrelation: {{{correlation}, timespan: 1h, condition: {{gte: 3}}}}\n"
+    );
+    let all = crate::builtin().iter().copied().chain([("own.yml", own.as_str())]);
+    compile(all).map_err(|problems| problems.iter().map(ToString::to_string).collect())
+}
+
+#[test]
+fn who_does_without_the_alerts_of_a_shipped_rule_may_count_it() {
+    let set = beside_the_shipped("type: event_count, generate: false, rules: [KW-003]").unwrap();
+    let rule = set.rules.iter().find(|rule| &*rule.id == "KW-003").unwrap();
+    assert!(matches!(rule.kind, Kind::Classify(_)), "{:?}", rule.kind);
+    let ending = beside_the_shipped("type: event_count, rules: [KW-003]").unwrap_err();
+    assert_eq!(ending.len(), 1, "{ending:#?}");
+    assert!(ending[0].starts_with("own.yml:4:") && ending[0].contains("which this would end"), "{ending:?}");
+}
+
+#[test]
+fn a_shipped_rule_that_cannot_be_counted_is_told_where_it_is_named() {
+    let found = beside_the_shipped("type: event_count, generate: false, rules: [KW-110]").unwrap_err();
+    assert_eq!(
+        found,
+        [
+            "own.yml:4:59: `KW-110` has `hold` and cannot be counted by another rule; count what it counts: kw110_denied, kw110_read"
+        ]
+    );
+}

@@ -4,6 +4,7 @@
 //! Neither looks at a clock: `now` is an argument, and whoever gives it decides how far events
 //! are known to have arrived.
 
+pub(crate) mod gaps;
 pub(crate) mod pairs;
 pub(crate) mod rhythm;
 mod timed;

@@ -4,7 +4,8 @@
 //! silence to be told; it is silent when nothing came for longer than the rule's least silence
 //! and a multiple of the 99th percentile of its own gaps. Gaps are measured between moments, not
 //! events: a burst is one moment, else a hundred events in five minutes would make a day's pause
-//! look like silence. Late events change nothing: they neither make a gap nor end a silence.
+//! look like silence. Late events change nothing here: they neither make a gap nor end a silence. Whether
+//! they fill one that was told is a matter of `gaps`.
 
 use crate::engine::shelf::Shelf;
 use crate::rule::Silence;

@@ -1,4 +1,4 @@
-//! AWS: resource policies in request parameters, grants, replicas and sharing.
+//! AWS: resource policies in request parameters, grants, keys of other accounts and sharing.
 //!
 //! A statement that allows everybody under a condition naming accounts opens to those accounts
 //! (<https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html>).
@@ -52,14 +52,19 @@ pub(super) fn read(raw: &[u8], found: &mut Found<'_>) {
         }
         let direct = DIRECT.iter().filter_map(|name| member(&parameters, name));
         direct.flat_map(texts).for_each(|id| principal(id, found));
-        replicas(&parameters, found);
+        keys(&parameters, found);
     }
 }
 
-/// A secret replicated under a key of another account can be read there.
-fn replicas(parameters: &Value, found: &mut Found<'_>) {
+/// A secret or parameter encrypted, or replicated, under a key of another account is in that account's
+/// hands: it can be read there, and taken from its owner by closing the key. `keyId` is what
+/// `PutParameter` calls it; elsewhere that names what the call is about.
+fn keys(parameters: &Value, found: &mut Found<'_>) {
     let regions = member(parameters, "addReplicaRegions").map(items).unwrap_or_default();
-    for key in regions.iter().filter_map(|region| member(region, "kmsKeyId")?.as_str()) {
+    let name = if found.event.operation == "PutParameter" { "keyId" } else { "kmsKeyId" };
+    let each = std::iter::once(member(parameters, name))
+        .chain(regions.iter().map(|region| member(region, "kmsKeyId")));
+    for key in each.flatten().filter_map(Value::as_str) {
         if let Some(account) = account_of(key) {
             let scope = found.by_account(account);
             found.add(account, "account", scope);
@@ -130,6 +135,11 @@ fn bound(statement: &Value) -> Bound<'_> {
 fn principal(id: &str, found: &mut Found<'_>) {
     if id == "*" || id.eq_ignore_ascii_case("all") {
         return found.public();
+    }
+    if id.contains(":organizations::") {
+        // Resources are shared with one's own organisation or its units only
+        // (https://docs.aws.amazon.com/ram/latest/userguide/getting-started-sharing.html).
+        return found.add(id, "domain", "own");
     }
     if let Some(account) = account_of(id) {
         let scope = found.by_account(account);

@@ -1,0 +1,78 @@
+//! What an alert names of its events beside who and which secret, as its rule asks.
+
+use crate::engine::incident::Member;
+use crate::rule::{BETWEEN, Mention, News};
+use crate::wording::listed;
+
+/// Most values a title names.
+const TITLE_MAX: usize = 3;
+/// Most characters of them, unless one alone is longer.
+const TITLE_CHARS_MAX: usize = 48;
+/// Most values the reasons name.
+const REASONS_MAX: usize = 20;
+
+/// The values, each once, in the order they came, and how they are told.
+pub(super) struct Notes<'n> {
+    how: Option<&'n Mention>,
+    values: Vec<&'n str>,
+}
+
+impl<'n> Notes<'n> {
+    pub(super) fn of(how: Option<&'n Mention>, members: &[&'n Member]) -> Self {
+        let mut values: Vec<&str> = Vec::new();
+        let notes = members.iter().filter_map(|member| member.note.as_deref());
+        for value in notes.flat_map(|note| note.split(BETWEEN)) {
+            if !values.contains(&value) {
+                values.push(value);
+            }
+        }
+        Self { how, values }
+    }
+
+    /// The values as a title has them, in parentheses.
+    pub(super) fn in_title(&self) -> String {
+        let (one, many) = match self.how {
+            _ if self.values.is_empty() => return String::new(),
+            Some(Mention::Fields(_)) => return format!(" ({})", self.few()),
+            Some(Mention::News(News { noun: Some((one, many)), .. })) => (one, many),
+            Some(Mention::News(News { noun: None, .. })) | None => return String::new(),
+        };
+        match self.values.len() {
+            1 => format!(" (new {one} {})", self.few()),
+            count if count <= TITLE_MAX => format!(" (new {many} {})", self.few()),
+            count => format!(" ({count} new {many})"),
+        }
+    }
+
+    /// The first values and how many more there are.
+    fn few(&self) -> String {
+        let mut chars = 0;
+        let fits = |value: &&&str| {
+            chars += value.chars().count();
+            chars <= TITLE_CHARS_MAX || chars == value.chars().count()
+        };
+        let shown = self.values.iter().take(TITLE_MAX).take_while(fits);
+        let mut shown: Vec<String> = shown.map(|&value| value.trim().to_owned()).collect();
+        match self.values.len().saturating_sub(shown.len()) {
+            0 => {}
+            more => shown.push(format!("{more} more")),
+        }
+        listed(&shown)
+    }
+
+    /// The values as the reasons have them, behind a semicolon.
+    pub(super) fn in_reasons(&self) -> String {
+        let shown: Vec<&str> = self.values.iter().take(REASONS_MAX).copied().map(str::trim).collect();
+        let shown = shown.join(", ");
+        match self.how {
+            _ if self.values.is_empty() => String::new(),
+            Some(Mention::Fields(fields)) => {
+                let nouns: Vec<String> = fields.iter().map(|field| field.noun().0).collect();
+                format!("; {}: {shown}", listed(&nouns))
+            }
+            Some(Mention::News(news)) if news.has_values => format!("; {}: {shown}", news.lead),
+            Some(Mention::News(news)) => format!("; {}", news.lead),
+            None => String::new(),
+        }
+    }
+}

@@ -1,0 +1,84 @@
+//! Who is behind an alert: its principals, and behind a role or an account that several share, the
+//! sessions and credentials that were used.
+//!
+//! Invariant: what is said is a function of the events an incident names, whatever their order of
+//! arrival: sessions stand in the order of their first event, by time and id.
+
+use crate::engine::brief::Brief;
+use crate::engine::incident::Member;
+use keywatch_event::{AlertPrincipal, AlertSession, AlertSessions, Provider, SESSIONS_MAX};
+
+/// Who acted in the events of an incident.
+pub(super) struct Acted<'m> {
+    /// In the order of their first event, each once.
+    principals: Vec<&'m AlertPrincipal>,
+    /// The same of sessions.
+    sessions: Vec<(Option<&'m str>, Option<&'m str>)>,
+    provider: Option<Provider>,
+}
+
+impl<'m> Acted<'m> {
+    pub(super) fn of(members: &[&'m Member]) -> Self {
+        let mut events: Vec<&Brief> = members.iter().map(|member| &*member.brief).collect();
+        events.sort_by(|one, other| one.order().cmp(&other.order()));
+        let mut acted = Self {
+            principals: Vec::new(),
+            sessions: Vec::new(),
+            provider: events.first().map(|brief| brief.who.provider),
+        };
+        for brief in events {
+            let principal = &brief.who.principal;
+            if !acted.principals.iter().any(|known| known.id == principal.id) {
+                acted.principals.push(principal);
+            }
+            let session = (brief.credential.session.as_deref(), brief.credential.access_key.as_deref());
+            if session != (None, None) && !acted.sessions.contains(&session) {
+                acted.sessions.push(session);
+            }
+        }
+        acted
+    }
+
+    /// Who it was, as a title says it: one, two by name, or several.
+    pub(super) fn in_title(&self) -> Option<String> {
+        match self.principals.as_slice() {
+            [] => None,
+            [one] => Some(format!("{}{}", named(one), self.session().unwrap_or_default())),
+            [one, other] => Some(format!("{} and {}", named(one), named(other))),
+            _ => Some("several principals".to_owned()),
+        }
+    }
+
+    /// The one session of a principal that is shared, where its name may say who it is. Vault's is
+    /// the hash of an accessor, which tells a reader nothing.
+    fn session(&self) -> Option<String> {
+        let mut names = self.sessions.iter().filter_map(|(name, _)| *name);
+        let first = names.next().filter(|_| self.provider != Some(Provider::Vault))?;
+        if names.any(|name| name != first) {
+            return None;
+        }
+        let word = if self.provider == Some(Provider::Gcp) { "on behalf of" } else { "session" };
+        Some(format!(", {word} {first}"))
+    }
+
+    /// The sessions as an alert has them.
+    pub(super) fn into_sessions(self) -> AlertSessions {
+        let text = |text: Option<&str>| text.map(str::to_owned);
+        let session =
+            |(name, access_key): &(_, _)| AlertSession { name: text(*name), access_key: text(*access_key) };
+        AlertSessions {
+            count: self.sessions.len() as u64,
+            first: self.sessions.iter().take(SESSIONS_MAX).map(session).collect(),
+        }
+    }
+}
+
+/// The readable name of a principal. Who is known by an address alone has none.
+fn named(principal: &AlertPrincipal) -> String {
+    let name = principal.name.as_deref().unwrap_or(&principal.id);
+    match (name.strip_prefix("anon@"), name.strip_prefix("withheld@")) {
+        (Some(place), _) => format!("an unknown caller at {place}"),
+        (_, Some(place)) => format!("a caller at {place} whom Google withholds"),
+        (None, None) => name.to_owned(),
+    }
+}
