@@ -408,6 +408,12 @@ impl Asleep {
         before.take(needed).count() + after.take(needed).count()
     }
 
+    /// Looks at what the next event will touch first: a number of no meaning.
+    pub(crate) fn look(&self) -> u64 {
+        let latest = self.entries.last().map_or(0, |light| u64::from(light.hits));
+        self.seen.first().map_or(latest, |(key, _)| latest ^ key)
+    }
+
     /// How many entries there are.
     pub(crate) fn len(&self) -> usize {
         self.entries.len()

@@ -81,11 +81,10 @@ impl<T> Default for Pool<T> {
 }
 
 impl<T> Pool<T> {
-    /// The value of this hash for which `is` holds, made when there is none. The hash is a random
-    /// one of every part: `is` compares no texts, which would cost a look into far memory for each,
-    /// but their lengths.
-    fn shared(&mut self, hash: u64, is: impl Fn(&T) -> bool, make: impl FnOnce() -> T) -> Arc<T> {
-        if let Some((_, found)) = self.known.find(hash, |(known, value)| *known == hash && is(value)) {
+    /// The value of this hash, made when there is none. The hash is a random one of every part, and says
+    /// alone what it is of, as with names: to compare would cost a look into far memory for each part.
+    fn shared(&mut self, hash: u64, make: impl FnOnce() -> T) -> Arc<T> {
+        if let Some((_, found)) = self.known.find(hash, |(known, _)| *known == hash) {
             return Arc::clone(found);
         }
         if self.known.len() >= self.sweep_at {
@@ -118,27 +117,20 @@ impl Shared {
         let mut hasher = self.hasher.build_hasher();
         (&event.principal.id, &event.principal.name, &event.account, &event.store).hash(&mut hasher);
         (event.source.ip, &event.source.raw, &event.user_agent).hash(&mut hasher);
-        self.whos.shared(hasher.finish(), |who| who.may_be(seen), || Who::of(seen))
+        let kinds = [event.provider as u8, event.principal.kind as u8, event.source.kind as u8];
+        kinds.hash(&mut hasher);
+        self.whos.shared(hasher.finish(), || Who::of(seen))
     }
 
     fn credential(&mut self, principal: &Principal<'_>) -> Arc<Credential> {
         let (session, access_key) = (principal.session.as_deref(), principal.access_key.as_deref());
-        let is = |known: &Credential| {
-            len(known.session.as_deref()) == len(session)
-                && len(known.access_key.as_deref()) == len(access_key)
-        };
         let make = || Credential { session: session.map(Box::from), access_key: access_key.map(Box::from) };
-        self.credentials.shared(self.hasher.hash_one((session, access_key)), is, make)
+        self.credentials.shared(self.hasher.hash_one((session, access_key)), make)
     }
 
     fn secret(&mut self, secret: &SecretRef<'_>) -> Arc<SecretRef<'static>> {
         let hash = self.hasher.hash_one((&*secret.id, &*secret.name, secret.version.as_deref()));
-        let is = |known: &SecretRef<'_>| {
-            known.id.len() == secret.id.len()
-                && known.name.len() == secret.name.len()
-                && len(known.version.as_deref()) == len(secret.version.as_deref())
-        };
-        self.secrets.shared(hash, is, || secret.clone().into_owned())
+        self.secrets.shared(hash, || secret.clone().into_owned())
     }
 }
 
@@ -221,26 +213,6 @@ impl Who {
             family: event.user_agent.as_deref().map(|agent| agent_family(agent).into()),
         }
     }
-
-    /// Whether [`Self::of`] may make the same of the event, as far as it can be told without
-    /// comparing texts.
-    fn may_be(&self, seen: &Seen<'_>) -> bool {
-        let (event, who) = (seen.event, self);
-        who.provider == event.provider
-            && who.source.ip == event.source.ip
-            && who.source.kind == event.source.kind
-            && who.principal.kind == event.principal.kind
-            && who.principal.id.len() == event.principal.id.len()
-            && len(who.principal.name.as_deref()) == len(event.principal.name.as_deref())
-            && len(who.account.as_deref()) == len(event.account.as_deref())
-            && len(who.store.as_deref()) == len(event.store.as_deref())
-            && len(who.source.raw.as_deref()) == len(event.source.raw.as_deref())
-            && len(who.agent.as_deref()) == len(event.user_agent.as_deref())
-    }
-}
-
-fn len(text: Option<&str>) -> Option<usize> {
-    text.map(str::len)
 }
 
 #[cfg(test)]
@@ -252,7 +224,7 @@ mod tests {
         let mut pool = Pool::<usize>::default();
         let take = |pool: &mut Pool<usize>, n: usize| {
             let hash = (n as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-            pool.shared(hash, |known| *known == n, || n)
+            pool.shared(hash, || n)
         };
         let used: Vec<Arc<usize>> = (0..=SHARED_MAX).map(|n| take(&mut pool, n)).collect();
         assert_eq!(pool.sweep_at, 2 * SHARED_MAX);

@@ -129,6 +129,15 @@ impl CountState {
         self.wakes = None;
     }
 
+    /// Looks at what an event of that group will touch first: a number of no meaning.
+    pub(crate) fn look(&self, group: u64) -> u64 {
+        match self.groups.get(&group) {
+            Some(Slot::Asleep(group)) => group.look(),
+            Some(Slot::Awake(group)) => group.look(),
+            None => 0,
+        }
+    }
+
     /// Takes what an event explains or changes in the life of a secret; no entry comes of it.
     pub(crate) fn witness(&mut self, counting: Counting<'_>, context: &Context<'_, '_>) {
         self.take_explanation(counting, context);

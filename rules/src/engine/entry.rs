@@ -19,6 +19,8 @@ use std::sync::Arc;
 #[derive(Clone, Debug)]
 pub(crate) struct Entry {
     pub(crate) brief: Arc<Brief>,
+    /// The brief's time: a window asks for it more often than for all the rest, which lies further away.
+    pub(crate) time: EventTime,
     /// Which of the rule's hits it matched: bit n for hit n.
     pub(crate) hits: u64,
     /// Which of them count, when it was last swept: all, but for those that come through a rule whose
@@ -138,6 +140,7 @@ impl Entry {
                 .map(|(at, of)| gauge.fact(at, of))
                 .collect(),
             shares: attach.map(|(at, attach)| gauge.shared(at, &attach.on)).collect(),
+            time: brief.time,
             brief,
             hits: part.hits,
             live: part.hits,
@@ -161,6 +164,7 @@ impl Entry {
             keys: Few::None,
             facts: measured.map(|(at, of)| gauge.fact(at, of)).collect(),
             shares: Few::None,
+            time: brief.time,
             brief,
             hits: part.hits,
             live: part.hits,

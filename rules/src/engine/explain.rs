@@ -5,7 +5,6 @@
 
 use crate::rule::Hold;
 use hashbrown::{HashMap, HashSet};
-use std::ops::Deref;
 
 /// Explanations of one rule. Keys are hashes of the values that must agree.
 #[derive(Debug, Default)]
@@ -20,11 +19,13 @@ pub(crate) struct Explanations {
     waits: usize,
 }
 
-/// Sorted, disjoint, closed intervals. Most keys have one, which lies in place: no look into far memory.
-#[derive(Debug)]
-enum Spans {
-    One((i64, i64)),
-    Several(Vec<(i64, i64)>),
+/// Sorted, disjoint, closed intervals. The latest, which nearly every explanation lengthens or comes after, lies
+/// in place: no look into far memory.
+#[derive(Debug, Default)]
+struct Spans {
+    last: Option<(i64, i64)>,
+    /// Those before it.
+    older: Vec<(i64, i64)>,
 }
 
 #[derive(Debug, Default)]
@@ -69,7 +70,7 @@ impl Explanations {
 
     /// Whether the waiting event at `at` is explained.
     pub(crate) fn explains(&self, hold: &Hold, key: u64, at: i64) -> bool {
-        let covered = self.explained.get(&key).is_some_and(|intervals| covers(intervals, at));
+        let covered = self.explained.get(&key).is_some_and(|intervals| intervals.hold(at));
         covered && self.waiting_near(key, at, hold.secs) < hold.unless_count
     }
 
@@ -85,13 +86,13 @@ impl Explanations {
     pub(crate) fn forget_before(&mut self, secs: i64) {
         self.explained.retain(|_, intervals| {
             intervals.forget_before(secs);
-            !intervals.is_empty()
+            intervals.last.is_some()
         });
         self.waiting.retain(|_, waiting| {
             waiting.events.retain(|(at, _)| *at >= secs);
             !waiting.events.is_empty()
         });
-        self.intervals = self.explained.values().map(|intervals| intervals.len()).sum();
+        self.intervals = self.explained.values().map(Spans::len).sum();
         self.waits = self.waiting.values().map(|waiting| waiting.events.len()).sum();
     }
 
@@ -99,7 +100,7 @@ impl Explanations {
     /// last to go; how many went.
     pub(crate) fn shed(&mut self, target: usize) -> usize {
         let before = self.len();
-        let ends = self.explained.values().flat_map(|intervals| intervals.iter()).map(|(_, end)| *end);
+        let ends = self.explained.values().flat_map(Spans::iter).map(|(_, end)| *end);
         let waits = self.waiting.values().flat_map(|waiting| &waiting.events).map(|(at, _)| *at);
         let mut times: Vec<i64> = ends.chain(waits).collect();
         let Some(last) = before.saturating_sub(target).checked_sub(1) else { return 0 };
@@ -115,52 +116,37 @@ impl Explanations {
     }
 }
 
-impl Default for Spans {
-    fn default() -> Self {
-        Self::Several(Vec::new())
-    }
-}
-
-impl Deref for Spans {
-    type Target = [(i64, i64)];
-
-    fn deref(&self) -> &Self::Target {
-        match self {
-            Self::One(one) => std::slice::from_ref(one),
-            Self::Several(several) => several,
-        }
-    }
-}
-
 impl Spans {
+    fn len(&self) -> usize {
+        self.older.len() + usize::from(self.last.is_some())
+    }
+
+    fn iter(&self) -> impl Iterator<Item = &(i64, i64)> {
+        self.older.iter().chain(&self.last)
+    }
+
     /// Adds an interval.
     fn add(&mut self, start: i64, end: i64) {
-        match self {
-            Self::One((from, to)) if *from <= end && start <= *to => {
-                (*from, *to) = (start.min(*from), end.max(*to));
-            }
-            Self::One(known) => {
-                let mut several = vec![*known];
-                merge(&mut several, start, end);
-                *self = Self::Several(several);
-            }
-            Self::Several(several) if several.is_empty() => *self = Self::One((start, end)),
-            Self::Several(several) => {
-                merge(several, start, end);
-                if let [one] = several.as_slice() {
-                    *self = Self::One(*one);
-                }
+        match &mut self.last {
+            Some((from, to)) if *from <= start && start <= *to => *to = end.max(*to),
+            Some((_, to)) if *to < start => self.older.extend(self.last.replace((start, end))),
+            _ => {
+                self.older.extend(self.last.take());
+                merge(&mut self.older, start, end);
+                self.last = self.older.pop();
             }
         }
+    }
+
+    /// Whether one of them holds that second.
+    fn hold(&self, at: i64) -> bool {
+        self.last.is_some_and(|(start, end)| (start..=end).contains(&at)) || covers(&self.older, at)
     }
 
     /// Forgets intervals that end before `secs`.
     fn forget_before(&mut self, secs: i64) {
-        match self {
-            Self::One((_, end)) if *end >= secs => {}
-            Self::One(_) => *self = Self::default(),
-            Self::Several(several) => several.retain(|(_, end)| *end >= secs),
-        }
+        self.older.retain(|(_, end)| *end >= secs);
+        self.last = self.last.filter(|(_, end)| *end >= secs);
     }
 }
 
@@ -206,8 +192,13 @@ mod tests {
                 intervals.add(*start, start + length);
             }
             let wanted = added.iter().any(|(start, length)| (*start..=start + length).contains(&at));
-            prop_assert_eq!(covers(&intervals, at), wanted);
-            prop_assert!(intervals.windows(2).all(|pair| pair[0].1 < pair[1].0));
+            prop_assert_eq!(intervals.hold(at), wanted);
+            let all: Vec<_> = intervals.iter().collect();
+            prop_assert_eq!(all.len(), intervals.len());
+            prop_assert!(all.windows(2).all(|pair| pair[0].1 < pair[1].0));
+            let kept = added.iter().any(|(start, length)| (at..=start + length).contains(&(start + length)));
+            intervals.forget_before(at);
+            prop_assert_eq!(intervals.last.is_some(), kept);
         }
     }
 }

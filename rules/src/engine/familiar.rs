@@ -8,10 +8,10 @@
 //! whom the event is about loses anything that was known. Events are told apart by a hash of 64 bits of
 //! all that baselines ask of them, under a random key, as names are everywhere in the engine.
 
-use super::Context;
 use super::baseline::{Baselines, Noted};
 use super::heard::Heard;
 use super::words::{Words, hasher};
+use crate::view::View;
 use hashbrown::HashTable;
 use std::hash::Hasher;
 
@@ -41,7 +41,7 @@ struct Known {
 impl Familiar {
     /// What all baselines together ask of an event, as one number; `None` when nothing is remembered
     /// of it.
-    pub(super) fn mark(&mut self, heard: &Heard, context: &Context<'_, '_>) -> Option<u64> {
+    pub(super) fn mark(&mut self, heard: &Heard, view: &View<'_>, words: &Words) -> Option<u64> {
         if heard.baselines.is_empty() || heard.taints {
             return None;
         }
@@ -51,18 +51,23 @@ impl Familiar {
         }
         let mut hash = hasher();
         hash.write_u64(heard.number);
-        match context.seen().event.source.ip {
+        match view.event().source.ip {
             Some(std::net::IpAddr::V4(ip)) => hash.write_u32(ip.to_bits()),
             Some(std::net::IpAddr::V6(ip)) => hash.write_u128(ip.to_bits()),
             None => hash.write_u8(0),
         }
         for which in &heard.learned {
-            hash.write_u8(u8::from(context.words.is_whole(*which)));
-            for said in context.words.of(*which)? {
+            hash.write_u8(u8::from(words.is_whole(*which)));
+            for said in words.of(*which)? {
                 hash.write_u64(said.name.hash);
             }
         }
         Some(hash.finish())
+    }
+
+    /// Whether an event with this mark came before.
+    pub(super) fn knows(&self, mark: u64) -> bool {
+        self.known.find(mark, |one| one.mark == mark).is_some()
     }
 
     /// Whether an event with this mark teaches nothing.

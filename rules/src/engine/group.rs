@@ -110,7 +110,8 @@ impl Group {
     /// Takes an entry in.
     pub(crate) fn insert(&mut self, entry: Entry, sweep: &Sweep<'_>) -> Arrival {
         // Nearly every entry is the latest.
-        let is_last = self.entries.last().is_none_or(|last| last.order() < entry.order());
+        let is_before = |last: &Entry| last.time < entry.time || last.order() < entry.order();
+        let is_last = self.entries.last().is_none_or(|last| is_before(last));
         let at = if is_last { self.entries.len() } else { self.place_of(&entry) };
         if self.entries.get(at).is_some_and(|known| known.order() == entry.order()) {
             return Arrival::Known;
@@ -214,6 +215,12 @@ impl Group {
     /// From where on entries are swept again when the one at `at` comes or changes.
     fn since(&self, at: usize, time: EventTime, count: &Count) -> usize {
         at - instant::again(self.entries.get(self.sealed..at).unwrap_or_default(), time, count)
+    }
+
+    /// Looks at what the next event will touch first: a number of no meaning.
+    pub(crate) fn look(&self) -> u64 {
+        let oldest = self.entries.get(self.window.first).map_or(0, |entry| entry.hits);
+        self.entries.last().map_or(oldest, |entry| oldest ^ entry.hits)
     }
 
     /// How many entries are kept.

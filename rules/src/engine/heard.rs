@@ -27,6 +27,8 @@ pub(super) struct Heard {
     /// What baselines learn of, and for whom, each once; and for whom alone.
     pub(super) learned: Vec<Combination>,
     pub(super) about: Vec<Combination>,
+    /// Rules with a group for each event that means something to them, and what groups it.
+    pub(super) groups: Vec<(usize, Combination)>,
     /// The words that rules and baselines ask for.
     pub(super) words: Vec<Combination>,
     /// How many rules say something of the event, whatever is new about it.
@@ -120,7 +122,14 @@ impl Heard {
             hearing.hits != 0 && matches!(kind, Some(Kind::Classify(_)))
         };
         let says = hearings.iter().filter(says).count();
-        Self { number: 0, rules: hearings, baselines, taints, learned, about, words, says, enters }
+        let groups = |hearing: &Hearing| {
+            let Kind::Count(count) = &rules.rules.get(hearing.rule)?.kind else { return None };
+            let has_many = matches!(count.condition.of, Counted::Events | Counted::Distinct(_));
+            let which = dispatch.asks(hearing.rule)?.group(hearing.hits)?;
+            (hearing.hits != 0 && has_many).then_some((hearing.rule, which))
+        };
+        let groups = hearings.iter().filter_map(groups).collect();
+        Self { number: 0, rules: hearings, baselines, taints, learned, about, groups, words, says, enters }
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod learning;
 
+use super::ahead::Ready;
 use super::alerts;
 use super::asleep::stays_met;
 use super::baseline::{Judgement, Raised};
@@ -11,15 +12,14 @@ use super::entry::{Part, Plays};
 use super::group::Change;
 use super::heard::{Heard, Hearing};
 use super::verdicts::Verdicts;
-use super::{Context, Dispatch, Engine, Found, Scratch, State};
+use super::{Context, Dispatch, Engine, State};
 use crate::Seen;
 use crate::rule::{Baseline, Count, Hit, Incident, Kind, Mention, Rule, RuleSet};
-use crate::view::View;
 use keywatch_event::{AlertChange, Level};
 use std::sync::Arc;
 
 /// What was said of an event when it was stored: ids of rules. `None` for an event that is new.
-type Said<'s> = Option<&'s [String]>;
+pub(super) type Said<'s> = Option<&'s [String]>;
 
 /// What baselines make of one event: judgements by baseline, in the order of its values.
 #[derive(Debug, Default)]
@@ -58,51 +58,31 @@ struct Raising {
 }
 
 impl Engine {
-    /// Judges one event.
-    pub(super) fn judge(&mut self, at: usize, seen: &Seen<'_>, said: Said<'_>, verdicts: &mut Verdicts) {
-        let around = Arc::clone(&self.settings.surroundings);
-        let dispatch = Arc::clone(&self.dispatch);
-        let mut scratch = std::mem::take(&mut self.scratch);
-        let spare = std::mem::take(&mut scratch.spare);
-        let view = View::new(seen, &around, dispatch.plan.scope(seen.event.provider)).with(spare);
-        let found = dispatch.plan.matching(&view, &mut self.walk);
-        if !found.ids.is_empty() {
-            self.hear((&dispatch, &found), &mut scratch, (at, &view, said), verdicts);
-        }
-        scratch.spare = view.into_spare();
-        self.scratch = scratch;
-    }
-
     /// Gives an event to those who listen.
-    fn hear(
+    pub(super) fn hear(
         &mut self,
-        (dispatch, found): (&Dispatch, &Arc<Found>),
-        scratch: &mut Scratch,
-        (at, view, said): (usize, &View<'_>, Said<'_>),
+        ready: Ready<'_>,
+        dispatch: &Dispatch,
+        said: Said<'_>,
         verdicts: &mut Verdicts,
     ) {
+        let Ready { at, view, found, heard, words, brief, mark } = ready;
         let rules = Arc::clone(&self.rules);
-        let heard = self.audiences.of(dispatch, &rules, found);
-        let brief = heard.enters.then(|| {
-            let brief = self.brief(view.seen(), at);
-            brief.who.tell(view);
-            brief
-        });
-        scratch.words.begin(&dispatch.combinations);
-        heard.words.iter().for_each(|which| scratch.words.make(*which, &dispatch.combinations, view));
         let digests = std::mem::take(&mut self.digests);
-        let context = Context { view, found, words: &scratch.words, digests: &digests };
-        let novelties = std::mem::take(&mut scratch.novelties);
+        let context = Context { view: &view, found: &found, words: &words, digests: &digests };
+        let novelties = std::mem::take(&mut self.scratch.novelties);
         let mut case =
             Case { engine: self, dispatch, at, said, context: &context, brief, novelties, verdicts };
-        case.run(&rules, &heard);
+        case.run(&rules, &heard, mark);
         let novelties = case.novelties;
         self.digests = digests;
-        scratch.novelties = novelties;
+        self.scratch.novelties = novelties;
+        self.scratch.words.push(words);
+        self.scratch.spares.push(view.into_spare());
     }
 
     /// What is remembered of the event at `at` of the batch.
-    fn brief(&mut self, seen: &Seen<'_>, at: usize) -> Arc<Brief> {
+    pub(super) fn brief(&mut self, seen: &Seen<'_>, at: usize) -> Arc<Brief> {
         self.shared.brief(seen, (self.batch, u32::try_from(at).unwrap_or(u32::MAX)))
     }
 
@@ -154,7 +134,7 @@ struct Case<'c, 'v> {
 }
 
 impl Case<'_, '_> {
-    fn run(&mut self, set: &RuleSet, heard: &Heard) {
+    fn run(&mut self, set: &RuleSet, heard: &Heard, mark: Option<u64>) {
         let mut raising = Raising::default();
         let nothing = Novelties::default();
         self.verdicts.expect(self.at, heard.says);
@@ -171,7 +151,7 @@ impl Case<'_, '_> {
         // In memory that is used again: most events bring nothing new.
         let mut novelties = std::mem::take(&mut self.novelties);
         novelties.0.clear();
-        let mark = self.said.is_none().then(|| self.engine.familiar.mark(heard, self.context)).flatten();
+        let mark = mark.filter(|_| self.said.is_none());
         let is_familiar = mark.is_some_and(|mark| self.is_familiar(mark, heard));
         if self.said.is_none() && !is_familiar {
             self.judge_novelty(&set.baselines, baselines, &mut novelties);

@@ -6,6 +6,7 @@
 //! it in; baselines learn from it, unless it raised something. The engine never reads a clock:
 //! the time of an event is its own.
 
+mod ahead;
 mod alerts;
 mod asleep;
 mod backlog;
@@ -185,8 +186,8 @@ struct Dispatch {
 /// Room used again for every event.
 #[derive(Debug, Default)]
 struct Scratch {
-    words: Words,
-    spare: Spare,
+    words: Vec<Words>,
+    spares: Vec<Spare>,
     novelties: Novelties,
 }
 
@@ -331,10 +332,8 @@ impl Engine {
         if let Some(first) = events.first().filter(|_| self.newest.is_none()) {
             self.baselines.began(first.event.time.secs());
         }
-        for (at, seen) in events.iter().enumerate() {
-            self.newest = self.newest.max(Some(seen.event.time));
-            self.judge(at, seen, None, &mut verdicts);
-        }
+        self.newest = self.newest.max(events.iter().map(|seen| seen.event.time).max());
+        self.judge_all(events, &mut verdicts);
         self.untold += events.len();
         // What is told of must be told before it is forgotten.
         if self.untold >= self.settings.tell_every || self.is_full() {

@@ -197,9 +197,15 @@ impl<T: Default + Serialize + DeserializeOwned> Shelf<T> {
 
 /// A state as it is stored.
 pub(crate) fn encode<S: Serialize>(state: &S) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(128);
-    bytes.push(VERSION);
-    postcard::to_extend(state, bytes).unwrap_or_default()
+    // Nearly all are small: written in place, and copied once into as many bytes as they take.
+    let mut room = [0; 512];
+    let (version, rest) = room.split_at_mut(1);
+    version.copy_from_slice(&[VERSION]);
+    if let Ok(used) = postcard::to_slice(state, rest) {
+        let len = used.len();
+        return room.get(..=len).unwrap_or_default().to_vec();
+    }
+    postcard::to_extend(state, vec![VERSION]).unwrap_or_default()
 }
 
 /// A stored state; `None` when another version wrote it or it is damaged.

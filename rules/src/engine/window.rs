@@ -119,8 +119,8 @@ impl Window {
     /// Takes the entry at `at` in and lets go what is too old for it.
     pub(crate) fn forward(&mut self, entries: &[Box<Entry>], at: usize, timespan_secs: i64) {
         let Some(entry) = entries.get(at) else { return };
-        let since = entry.brief.time.plus_secs(-timespan_secs);
-        while let Some(oldest) = entries.get(self.first).filter(|old| old.brief.time < since) {
+        let since = entry.time.plus_secs(-timespan_secs);
+        while let Some(oldest) = entries.get(self.first).filter(|old| old.time < since) {
             self.remove(oldest);
             self.first += 1;
         }
@@ -140,10 +140,10 @@ impl Window {
             self.remove(entry);
         }
         let before = entries.get(..at).unwrap_or_default().iter().rfind(|entry| entry.counted);
-        let since = before.map(|entry| entry.brief.time.plus_secs(-timespan_secs));
+        let since = before.map(|entry| entry.time.plus_secs(-timespan_secs));
         while let Some(place) = self.first.checked_sub(1)
             && let Some(entry) = entries.get(place)
-            && since.is_none_or(|since| entry.brief.time >= since)
+            && since.is_none_or(|since| entry.time >= since)
         {
             self.add(entry);
             self.first = place;
@@ -154,9 +154,9 @@ impl Window {
     pub(crate) fn before(count: &Count, entries: &[Box<Entry>], at: usize) -> Self {
         let mut window = Self::new(count);
         let Some(entry) = entries.get(at) else { return window };
-        let since = entry.brief.time.plus_secs(-count.timespan_secs);
+        let since = entry.time.plus_secs(-count.timespan_secs);
         let earlier = entries.get(..at).unwrap_or_default();
-        window.first = earlier.partition_point(|entry| entry.brief.time < since);
+        window.first = earlier.partition_point(|entry| entry.time < since);
         earlier.iter().skip(window.first).for_each(|entry| window.add(entry));
         window
     }
@@ -171,9 +171,9 @@ impl Window {
         let later = entries.iter().take(swept).skip((at + 1).max(window.first));
         later.for_each(|later| window.remove(later));
         window.first = window.first.min(at);
-        let since = entry.brief.time.plus_secs(-count.timespan_secs);
+        let since = entry.time.plus_secs(-count.timespan_secs);
         while let Some(place) = window.first.checked_sub(1)
-            && let Some(earlier) = entries.get(place).filter(|earlier| earlier.brief.time >= since)
+            && let Some(earlier) = entries.get(place).filter(|earlier| earlier.time >= since)
         {
             window.add(earlier);
             window.first = place;
@@ -183,7 +183,7 @@ impl Window {
 
     /// Makes room for a late entry, when the latest that counts has the event time `latest`.
     pub(crate) fn slip_in(&mut self, entry: &Entry, latest: EventTime, timespan_secs: i64) {
-        if entry.brief.time < latest.plus_secs(-timespan_secs) {
+        if entry.time < latest.plus_secs(-timespan_secs) {
             self.first += 1;
         } else {
             self.add(entry);
@@ -309,8 +309,8 @@ fn ordered(steps: &[Step], window: &[Box<Entry>]) -> bool {
     for step in steps {
         let Some(at) = complete(step, window.iter().enumerate().skip(from), &used) else { return false };
         used.push(at);
-        let Some(time) = window.get(at).map(|entry| entry.brief.time) else { return false };
-        from = window.partition_point(|entry| entry.brief.time < time);
+        let Some(time) = window.get(at).map(|entry| entry.time) else { return false };
+        from = window.partition_point(|entry| entry.time < time);
     }
     true
 }

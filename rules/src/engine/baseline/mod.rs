@@ -156,6 +156,13 @@ impl Baselines {
         self.ledger.losses.of(name.hash)
     }
 
+    /// Looks at what is known of a name, before it is asked for: a number of no meaning.
+    pub(crate) fn look(&self, name: Name<'_>) -> u64 {
+        let parts = self.ledger.find(name).map_or(&[][..], |record| &record.parts);
+        let ends = [parts.first(), parts.get(parts.len() / 2), parts.last()];
+        ends.into_iter().flatten().fold(0, |all, part| all ^ u64::from(part.of))
+    }
+
     /// Learns from a sight that was judged, given what its event raised.
     pub(crate) fn learn(&mut self, of: Of<'_>, sight: &Sight<'_>, judgement: &Judgement, raised: Raised) {
         let Some(own) = self.own.get_mut(of.at) else { return };
