@@ -1,6 +1,5 @@
 //! What alerts say, read as whoever is woken by them does: one alert of every shipped rule, made from
 //! its own examples.
-#![expect(clippy::indexing_slicing, reason = "a test that indexes out of its own bounds should fail")]
 
 use keywatch_event::{Alert, Level};
 use keywatch_rules::rule::Kind;
@@ -97,7 +96,7 @@ fn deletions(events: &str) -> Vec<Alert> {
         "title: Deleted\nname: deleted\nlevel: high\ndetection:\n  deleted: {{class: secret.delete}}\n  \
          condition: deleted\nkeywatch:\n  examples:\n    - name: deletions\n      expect: high\n      events:\n{events}"
     );
-    let set = compile([("a.yml", text.as_str())]).unwrap_or_else(|problems| panic!("{problems:?}"));
+    let set = compile([("a.yml", text.as_str())]).expect("the rule compiles");
     let outcome = examples::run(&set).pop().expect("one example");
     assert_eq!(outcome.failure, None);
     outcome.alerts
