@@ -233,7 +233,7 @@ impl Dispatch {
             let heard = [Some(baseline.events), baseline.taints];
             heard.into_iter().flatten().for_each(|matcher| listen(&mut dispatch.baselines, matcher, at));
             let of = match &baseline.of {
-                Novel::Values(fields) => Some(dispatch.combinations.printed(fields)),
+                Novel::Values(fields) => Some(dispatch.combinations.of(fields, Joint::Blank)),
                 Novel::Network { .. } => None,
             };
             let per = dispatch.combinations.of(&baseline.per, Joint::Blank);

@@ -9,6 +9,7 @@ use super::baseline::Print;
 use super::entry::{blanks_combined, combined};
 use crate::field::Field;
 use crate::view::View;
+use std::cell::Cell;
 use std::hash::BuildHasher;
 use std::sync::LazyLock;
 
@@ -60,8 +61,6 @@ pub(crate) struct Combinations(Vec<Asked>);
 struct Asked {
     fields: Vec<Field>,
     joint: Joint,
-    /// Whether a baseline learns its texts.
-    printed: bool,
 }
 
 impl Combinations {
@@ -69,18 +68,9 @@ impl Combinations {
     pub(crate) fn of(&mut self, fields: &[Field], joint: Joint) -> Combination {
         let known = self.0.iter().position(|asked| asked.joint == joint && asked.fields == fields);
         Combination(known.unwrap_or_else(|| {
-            self.0.push(Asked { fields: fields.to_vec(), joint, printed: false });
+            self.0.push(Asked { fields: fields.to_vec(), joint });
             self.0.len() - 1
         }))
-    }
-
-    /// The same for texts that a baseline learns.
-    pub(crate) fn printed(&mut self, fields: &[Field]) -> Combination {
-        let combination = self.of(fields, Joint::Blank);
-        if let Some(asked) = self.0.get_mut(combination.0) {
-            asked.printed = true;
-        }
-        combination
     }
 }
 
@@ -105,12 +95,13 @@ struct Made {
     whole: bool,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct Word {
     from: usize,
     to: usize,
     hash: u64,
-    print: Option<Print>,
+    /// Made when a baseline asks: most events are familiar to all of them.
+    print: Cell<Option<Print>>,
 }
 
 /// What there is of a combination of several fields.
@@ -127,8 +118,16 @@ enum One {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Said<'w> {
     pub(crate) name: Name<'w>,
-    /// What a baseline remembers of it, where one asked.
-    pub(crate) print: Option<Print>,
+    print: &'w Cell<Option<Print>>,
+}
+
+impl Said<'_> {
+    /// What a baseline remembers of it.
+    pub(crate) fn print(&self) -> Print {
+        let print = self.print.get().unwrap_or_else(|| Print::of_text(self.name.text));
+        self.print.set(Some(print));
+        print
+    }
 }
 
 impl Words {
@@ -160,7 +159,7 @@ impl Words {
         let words = self.all.get(made.from..made.to)?;
         Some(words.iter().map(|word| {
             let text = self.text.get(word.from..word.to).unwrap_or_default();
-            Said { name: Name { text, hash: word.hash }, print: word.print }
+            Said { name: Name { text, hash: word.hash }, print: &word.print }
         }))
     }
 
@@ -190,7 +189,7 @@ impl Words {
         for text in texts {
             let from = self.text.len();
             self.text.push_str(&text);
-            self.note(from, asked);
+            self.note(from);
         }
         asked.fields.iter().all(|field| field.any(view, &mut |_| true))
     }
@@ -204,12 +203,12 @@ impl Words {
             if asked.joint == Joint::Whole {
                 self.text.push('\u{1f}');
             }
-            self.note(from, asked);
+            self.note(from);
             false
         });
         let whole = self.all.len() > before;
         if !whole && asked.joint == Joint::Blank {
-            self.note(self.text.len(), asked);
+            self.note(self.text.len());
         }
         whole
     }
@@ -241,15 +240,14 @@ impl Words {
             self.text.truncate(from);
             return One::None;
         }
-        self.note(from, asked);
+        self.note(from);
         One::Made { whole }
     }
 
     /// Notes the text from `from` on as a word.
-    fn note(&mut self, from: usize, asked: &Asked) {
+    fn note(&mut self, from: usize) {
         let text = self.text.get(from..).unwrap_or_default();
-        let print = asked.printed.then(|| Print::of_text(text));
-        self.all.push(Word { from, to: self.text.len(), hash: hashed(text), print });
+        self.all.push(Word { from, to: self.text.len(), hash: hashed(text), print: Cell::new(None) });
     }
 }
 

@@ -163,15 +163,17 @@ impl Ledger {
         self.changed((before, after), None);
     }
 
-    /// Parts that changed since the last call, with their baselines, in no order; an empty state is one
-    /// to delete.
-    pub(super) fn take(&mut self, key: impl Fn(usize, &str) -> String) -> Vec<(usize, Learned)> {
+    /// Parts that changed since the last call: those to delete, with an empty state, by baseline and name,
+    /// then the others in the order in which their records changed.
+    pub(super) fn take(&mut self, key: impl Fn(usize, &str) -> String) -> Vec<Learned> {
         let mut learned = Vec::new();
+        // They went in the order of a table, which is another in each process.
+        self.gone.sort_unstable();
         for (of, name) in std::mem::take(&mut self.gone) {
             let of = usize::from(of);
             let known = self.find(Name::from(&*name)).and_then(|record| record.peer(of));
             if known.is_none() {
-                learned.push((of, Learned { key: key(of, &name), state: Vec::new() }));
+                learned.push(Learned { key: key(of, &name), state: Vec::new() });
             }
         }
         for hash in std::mem::take(&mut self.dirty) {
@@ -180,7 +182,7 @@ impl Ledger {
             for part in record.parts.iter_mut().filter(|part| part.dirty) {
                 (part.dirty, part.stored) = (false, true);
                 let of = usize::from(part.of);
-                learned.push((of, Learned { key: key(of, &record.name), state: encode(&part.peer) }));
+                learned.push(Learned { key: key(of, &record.name), state: encode(&part.peer) });
             }
         }
         learned

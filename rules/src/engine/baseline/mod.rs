@@ -205,22 +205,19 @@ impl Baselines {
         self.ledger.hold(at, per, (stamp(now_secs), stamp(until_secs)));
     }
 
-    /// State that changed since the last call, to be committed, ordered by baseline and key; an empty
-    /// state is one to delete.
+    /// State that changed since the last call, to be committed; an empty state is one to delete. The same
+    /// sights give it in the same order; whoever stores it puts it in the order that suits the store.
     pub(crate) fn take_learned(&mut self, specs: &[Baseline]) -> Vec<Learned> {
         let mut learned = self.ledger.take(|at, per| {
             let rule = specs.get(at).map_or("", |spec| &*spec.rule);
             [rule, " ", per].concat()
         });
-        for (at, (own, spec)) in self.own.iter_mut().zip(specs).enumerate() {
+        for (own, spec) in self.own.iter_mut().zip(specs) {
             if let Some(start) = own.start.filter(|_| std::mem::take(&mut own.start_dirty)) {
-                learned.push((at, Learned { key: spec.rule.to_string(), state: encode(&start) }));
+                learned.push(Learned { key: spec.rule.to_string(), state: encode(&start) });
             }
         }
-        learned.sort_unstable_by(|(one, first), (other, second)| {
-            one.cmp(other).then_with(|| first.key.cmp(&second.key))
-        });
-        learned.into_iter().map(|(_, learned)| learned).collect()
+        learned
     }
 
     /// Takes back what [`Self::take_learned`] gave, in any order; state of other rules is ignored, and

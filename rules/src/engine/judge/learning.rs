@@ -3,7 +3,7 @@
 //! Asked is nobody whom the event can teach nothing (`familiar`). It never says what the event raised.
 
 use super::{Case, Novelties, Raising};
-use crate::engine::baseline::{Looked, Noted, Of, Print, Raised, Sight, Value};
+use crate::engine::baseline::{Looked, Noted, Of, Raised, Sight, Value};
 use crate::engine::entry::blanks_combined;
 use crate::engine::heard::Heard;
 use crate::engine::{Context, Dispatch, Engine};
@@ -151,8 +151,7 @@ impl Sights<'_, '_> {
             };
             let exempt = exempt || !context.words.is_whole(*of);
             for value in context.words.of(*of).into_iter().flatten() {
-                let print = value.print.unwrap_or_else(|| Print::of_text(value.name.text));
-                visit(&Sight { per, value: Value::Text(value.name.text, print), now_secs, exempt });
+                visit(&Sight { per, value: Value::Text(value.name.text, value.print()), now_secs, exempt });
             }
         }
     }
