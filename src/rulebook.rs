@@ -84,12 +84,18 @@ impl Rulebook {
     /// Every mistake in the files, or that their rules make beside the others.
     pub(crate) fn with(&self, paths: &[PathBuf]) -> Result<(Self, BTreeSet<String>), RuleError> {
         let new = files::read(paths)?;
-        let names: BTreeSet<String> = new.files.iter().flat_map(|file| files::names(&file.text)).collect();
+        let mut names: BTreeSet<String> =
+            new.files.iter().flat_map(|file| files::names(&file.text)).collect();
+        let own: BTreeSet<String> = new.files.iter().map(|file| file.name.clone()).collect();
         let kept = self
             .files
             .iter()
             .map(|file| RuleFile { name: file.name.clone(), text: files::without(&file.text, &names) });
-        Ok((Self::of(kept.chain(new.files).collect(), new.passed_over)?, names))
+        let book = Self::of(kept.chain(new.files).collect(), new.passed_over)?;
+        // A rule without a name goes by its title.
+        let rules = book.set.rules.iter().filter(|rule| own.contains(&rule.file));
+        names.extend(rules.map(|rule| rule.id.to_string()));
+        Ok((book, names))
     }
 
     /// The same rules without the one called `id`; `None` when there is none.

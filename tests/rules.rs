@@ -168,6 +168,22 @@ fn a_misspelt_list_is_noticed_wherever_lists_and_rules_meet() {
 }
 
 #[test]
+fn a_rule_without_a_name_is_checked_and_a_file_without_a_rule_is_told() {
+    let folder = tempfile::tempdir().expect("a folder");
+    write(
+        folder.path(),
+        "named.yml",
+        "title: Windows only\nlevel: high\nlogsource: {product: windows}\ndetection:\n  s: {a: b}\n  condition: s\n",
+    );
+    write(folder.path(), "empty.yml", "# nothing yet\n");
+    let check =
+        |name: &str| text(&run(&["rules", "check", &folder.path().join(name).display().to_string()]).stderr);
+    let said = check("named.yml");
+    assert!(said.contains("1 rule(s), no mistakes") && said.contains("1 windows"), "{said}");
+    assert!(check("empty.yml").contains("no rule found"), "{}", check("empty.yml"));
+}
+
+#[test]
 fn the_alerts_of_examples_are_shown_when_asked_for() {
     let tested = run(&["rules", "test", "--alerts"]);
     let said = text(&tested.stdout);

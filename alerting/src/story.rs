@@ -208,6 +208,27 @@ mod tests {
     }
 
     #[test]
+    fn the_sessions_behind_a_role_are_told_with_what_they_used() {
+        let told = |sessions: serde_json::Value| {
+            let mut alert: serde_json::Value = serde_json::from_str(&telling().alerts[0]).unwrap();
+            alert["sessions"] = sessions;
+            let story = Story::of(&Notification { alerts: vec![alert.to_string()], ..telling() }).unwrap();
+            story.facts.into_iter().find(|(label, _)| *label == "Sessions").map(|(_, value)| value)
+        };
+        let session = |name: &str| serde_json::json!({"name": name, "access_key": "ASIA1"});
+        assert_eq!(
+            told(serde_json::json!({"count": 1, "first": [session("greta@example.com")]})).as_deref(),
+            Some("greta@example.com with ASIA1")
+        );
+        let many = ["a", "b", "c", "d"].map(session);
+        assert_eq!(
+            told(serde_json::json!({"count": 9, "first": many})).as_deref(),
+            Some("a with ASIA1, b with ASIA1, c with ASIA1, and 6 more")
+        );
+        assert_eq!(told(serde_json::json!({"count": 0, "first": []})), None);
+    }
+
+    #[test]
     fn every_kind_says_in_its_headline_what_has_happened() {
         for &kind in NotificationKind::ALL {
             let story = Story::of(&Notification { kind, ..telling() }).unwrap();

@@ -55,8 +55,14 @@ impl Field {
             return Ok(names::field(name, source.provider()));
         }
         Normal::parse(name).map(Self::Normal).ok_or_else(|| {
-            let near = crate::problem::suggest(name, Normal::NAMES);
-            format!("{near} (a field of the provider's own record is written `raw.{name}`)")
+            if let Some(near) = crate::problem::nearest(name, Normal::NAMES.iter().copied()) {
+                return format!("did you mean `{near}`? (a field of the provider's own record is written `raw.{name}`)");
+            }
+            format!(
+                "a field of the provider's own record is written `raw.{name}`, or as it is where the `logsource` is the \
+                 provider's, as `{{product: aws, service: cloudtrail}}`; Keywatch's own are {}",
+                Normal::NAMES.join(", ")
+            )
         })
     }
 

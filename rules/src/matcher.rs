@@ -33,6 +33,21 @@ pub(crate) fn parse_condition(text: &str) -> Result<ConditionExpr, SigmaParserEr
     rsigma_parser::parse_condition(&each.collect::<String>())
 }
 
+/// Where a condition that cannot be read breaks off.
+fn broken(text: &str, error: &SigmaParserError) -> String {
+    let said = error.to_string();
+    let place = said.split(" at ").nth(1).and_then(|rest| rest.split(':').nth(1));
+    let place: Option<usize> = place.and_then(|column| column.parse().ok());
+    let Some(column) = place.filter(|column| *column > 0 && !text.contains('\n')) else {
+        return "the condition cannot be read".to_owned();
+    };
+    let rest: String = text.trim().chars().skip(column - 1).take(40).collect();
+    if rest.trim().is_empty() {
+        return "the condition cannot be read: it stops where a selection's name is needed".to_owned();
+    }
+    format!("the condition cannot be read from `{}` on", rest.trim())
+}
+
 /// What the names of a filter's selections begin with inside the rule it was added to, so that no
 /// name or pattern of the rule's own finds them.
 const OF_FILTER: char = '\u{1f}';
@@ -123,7 +138,7 @@ impl Selections {
                 let counts = aggregation::remedy(&text);
                 let message = match &counts {
                     Some(_) => "a condition does not count".to_owned(),
-                    None => format!("the condition cannot be read: {error}"),
+                    None => broken(&text, &error),
                 };
                 let usual = "combine selection names with and, or, not, `1 of x_*`, `all of them`";
                 problems.add(condition, message, counts.unwrap_or_else(|| usual.to_owned()));

@@ -56,7 +56,7 @@ fn who_was_tried_is_not_told_of_as_if_they_had_acted() {
 fn an_alert_names_what_was_done_and_to_whom() {
     says(
         "KW-106",
-        "Secret, key or vault opened to outsiders: prod/db by role/payments (PutResourcePolicy and 999988887777)",
+        "Secret, key or vault opened to outsiders: prod/db by role/payments (PutResourcePolicy, 999988887777)",
         "Secret, key or vault opened to outsiders: 1 event naming 1 secret; operation and grantee: PutResourcePolicy, 999988887777",
     );
     says(
@@ -87,5 +87,58 @@ fn an_alert_says_what_was_new_and_what_came_after_what() {
         "KW-112w",
         "Instance credential used outside AWS by role/web, session i-0123456789abcdef0 (203.0.113.9)",
         "Instance credential used outside AWS: 2 events; address: 203.0.113.9",
+    );
+}
+
+/// The alerts of a rule about deletions, after these events.
+fn deletions(events: &str) -> Vec<Alert> {
+    let text = format!(
+        "title: Deleted\nname: deleted\nlevel: high\ndetection:\n  deleted: {{class: secret.delete}}\n  \
+         condition: deleted\nkeywatch:\n  examples:\n    - name: deletions\n      expect: high\n      events:\n{events}"
+    );
+    let set = compile([("a.yml", text.as_str())]).expect("the rule compiles");
+    let outcome = examples::run(&set).pop().expect("one example");
+    assert_eq!(outcome.failure, None);
+    outcome.alerts
+}
+
+#[test]
+fn an_alert_names_the_sessions_behind_a_role_in_the_order_of_their_first_event() {
+    let many = "        - {at: 30m, class: secret.delete, principal: role/admin, session: late@example.com, access_key: ASIALATE, secret: prod/z}\n        \
+         - {repeat: 7, every: 60s, class: secret.delete, principal: role/admin, session: \"p{n}@example.com\", access_key: \"ASIA{n}\", secret: prod/a}\n        \
+         - {at: 2m, class: secret.delete, principal: role/admin, session: p1@example.com, access_key: ASIA1, secret: prod/a}\n";
+    let alert = deletions(many).pop().expect("an alert");
+    let first: Vec<&str> =
+        alert.sessions.first.iter().filter_map(|session| session.name.as_deref()).collect();
+    assert_eq!(alert.sessions.count, 8);
+    assert_eq!(
+        first,
+        ["p0@example.com", "p1@example.com", "p2@example.com", "p3@example.com", "p4@example.com"]
+    );
+    assert_eq!(alert.sessions.first[1].access_key.as_deref(), Some("ASIA1"));
+    assert_eq!(alert.title, "Deleted: 2 secrets by role/admin");
+}
+
+#[test]
+fn a_title_names_the_one_session_where_its_name_may_say_who_it_is() {
+    let title = |rest: &str| {
+        let event = format!("        - {{class: secret.delete, secret: prod/db, {rest}}}\n");
+        deletions(&event).pop().expect("an alert").title
+    };
+    assert_eq!(
+        title("principal: AWSReservedSSO_Admin, session: greta@example.com"),
+        "Deleted: prod/db by AWSReservedSSO_Admin, session greta@example.com"
+    );
+    assert_eq!(
+        title("provider: gcp, principal: deploy@p.iam.gserviceaccount.com, session: greta@example.com"),
+        "Deleted: prod/db by deploy@p.iam.gserviceaccount.com, on behalf of greta@example.com"
+    );
+    assert_eq!(
+        title("provider: vault, principal: entity-greta, session: \"hmac-sha256:0a1b\""),
+        "Deleted: prod/db by entity-greta"
+    );
+    assert_eq!(
+        title("provider: azure, principal: oid-greta, access_key: 04b07795"),
+        "Deleted: prod/db by oid-greta"
     );
 }

@@ -15,6 +15,8 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+/// Widest column of ids; a longer id, such as a UUID, stands out of its column.
+const ID_CHARS_MAX: usize = 32;
 /// Rules without examples named one by one.
 const UNTESTED_SHOWN: usize = 20;
 
@@ -109,18 +111,22 @@ fn list(paths: Vec<PathBuf>, given: &Given, format: ListFormat) -> anyhow::Resul
             serde_json::to_writer_pretty(&mut out, &listed)?;
             writeln!(out)?;
         }
-        ListFormat::Table => listed.iter().try_for_each(|rule| line(&mut out, rule))?,
+        ListFormat::Table => {
+            let width =
+                listed.iter().map(|rule| rule.id.chars().count()).max().unwrap_or(0).min(ID_CHARS_MAX);
+            listed.iter().try_for_each(|rule| line(&mut out, rule, width))?;
+        }
     }
     out.flush()?;
     Ok(ExitCode::SUCCESS)
 }
 
-fn line(out: &mut impl Write, rule: &Listed<'_>) -> std::io::Result<()> {
+fn line(out: &mut impl Write, rule: &Listed<'_>, width: usize) -> std::io::Result<()> {
     let Listed { id, level, title, file, line, log_source, .. } = rule;
     let (id, title) = (visible(id), visible(title));
-    writeln!(out, "{id:<8} {:<8} {log_source:<16} {title}  ({file}:{line})", level.as_str())?;
+    writeln!(out, "{id:<width$} {:<8} {log_source:<16} {title}  ({file}:{line})", level.as_str())?;
     match rule.blind {
-        Some(why) => writeln!(out, "         finds nothing here: {}", visible(why)),
+        Some(why) => writeln!(out, "{:<width$} finds nothing here: {}", "", visible(why)),
         None => Ok(()),
     }
 }
@@ -162,7 +168,10 @@ fn check(mut paths: Vec<PathBuf>, given: &Given) -> anyhow::Result<ExitCode> {
     for notice in book.list_notices(&supplied.lists) {
         say(&format!("notice: {}", visible(&notice)));
     }
-    say(&format!("{} rule(s), no mistakes", asked.rules().count()));
+    match asked.rules().count() {
+        0 => say("no rule found; a rule has a `title`, and a `detection` or a `correlation`"),
+        count => say(&format!("{count} rule(s), no mistakes")),
+    }
     if asked.book.passed_over > 0 {
         say(&format!("{} other YAML file(s) hold no rule and were passed over", asked.book.passed_over));
     }

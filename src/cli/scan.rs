@@ -22,6 +22,9 @@ use std::time::{Duration, Instant};
 /// Rejects printed one by one; the rest is counted.
 const REJECTS_SHOWN: u64 = 10;
 
+/// Widest column of ids in the summary.
+const ID_CHARS_MAX: usize = 32;
+
 /// Events after which alerts are brought up to date: only the end is shown.
 const TELL_EVERY: usize = 200_000;
 
@@ -177,9 +180,11 @@ fn summary(scanner: &Scanner, rules: &RuleSet, bytes: u64, took: Duration) {
     let levels = scanner.levels();
     let level = |level: Level| format!("{level} {}", levels.get(&level).copied().unwrap_or(0));
     say(&format!("  alerts: {}, {}, {}", level(Level::Critical), level(Level::High), level(Level::Warning)));
-    for rule in &rules.rules {
+    let matched = || rules.rules.iter().filter(|rule| scanner.matched.contains_key(&*rule.id));
+    let width = matched().map(|rule| rule.id.chars().count()).max().unwrap_or(0).min(ID_CHARS_MAX);
+    for rule in matched() {
         if let Some(events) = scanner.matched.get(&*rule.id) {
-            say(&format!("  {:<8} {:>10} event(s)  {}", rule.id, HumanCount(*events), rule.title));
+            say(&format!("  {:<width$} {:>10} event(s)  {}", rule.id, HumanCount(*events), rule.title));
         }
     }
     let per_second = u128::from(counts.events) * 1000 / took.as_millis().max(1);

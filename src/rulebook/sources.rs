@@ -29,9 +29,13 @@ impl Origins {
         let mut documents = BTreeMap::new();
         for node in files.iter().flat_map(|file| parse(&file.name, &file.text).unwrap_or_default()) {
             let document = Document::of(&node);
-            for name in ["name", "id"].iter().filter_map(|key| node.get(key)?.text()) {
-                documents.insert(name, document.clone());
+            let text = |key: &&str| node.get(key)?.text();
+            let mut names: Vec<String> = ["name", "id"].iter().filter_map(text).collect();
+            if names.is_empty() {
+                // A rule without a name goes by its title.
+                names.extend(text(&"title"));
             }
+            documents.extend(names.into_iter().map(|name| (name, document.clone())));
         }
         Self { documents }
     }

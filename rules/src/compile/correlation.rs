@@ -261,7 +261,10 @@ impl<'s> Correlation<'s> {
         let secs = secs.filter(|secs| (1..=TIMESPAN_SECS_MAX).contains(secs));
         if secs.is_none() {
             let at = self.table.get("timespan").unwrap_or(self.table.node());
-            let message = "`timespan` is missing or cannot be used";
+            let message = match &written {
+                Some(written) => format!("`timespan` is `{written}`"),
+                None => "`timespan` is missing".to_owned(),
+            };
             self.document.problems.add(
                 at,
                 message,

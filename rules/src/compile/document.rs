@@ -210,6 +210,10 @@ fn usual_action(level: Level) -> &'static str {
 
 fn refuse_slip(key: &Node, problems: &Problems) {
     let name = key.text().unwrap_or_default();
+    if name == "selection" {
+        // Told as what is missing around it.
+        return;
+    }
     let near = DECISIVE.iter().find(|known| (1..=2).contains(&strsim::damerau_levenshtein(&name, known)));
     if let Some(near) = near {
         problems.add(key, format!("unknown key `{name}`"), format!("did you mean `{near}`?"));
@@ -229,7 +233,12 @@ fn shape<'s>(node: &'s Node, problems: &Problems) -> Shape<'s> {
             if let Some(filter) = node.get("filter") {
                 return Shape::Filter(filter);
             }
-            let remedy = "say under `detection:` which events the rule is about";
+            let is_flat = ["condition", "selection"].iter().any(|key| node.get(key).is_some());
+            let remedy = if is_flat {
+                "put the selections and their `condition` below `detection:`"
+            } else {
+                "say under `detection:` which events the rule is about"
+            };
             problems.add(node, "a rule needs a `detection` or a `correlation`", remedy);
             Shape::Unknown
         }

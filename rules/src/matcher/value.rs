@@ -220,7 +220,9 @@ impl<'r> Reader<'r> {
             Ok(regex) => Some(Test::Regex(regex)),
             Err(error) => {
                 let remedy = "write it without lookaround and backreferences, and not too large";
-                self.refuse(value, format!("the regular expression cannot be used: {error}"), remedy)
+                let text = error.to_string();
+                let last = text.lines().last().unwrap_or_default().trim_start_matches("error: ");
+                self.refuse(value, format!("the regular expression cannot be used: {last}"), remedy)
             }
         }
     }

@@ -154,7 +154,7 @@ fn the_keys_of_a_correlation_are_checked() {
         &correlation("type: event_cont, rules: [a], timespan: 0s, condition: {gte: 2}", ""),
         &[
             "a.yml:12:21: `event_cont` is no type of correlation; did you mean `event_count`?",
-            "a.yml:12:55: `timespan` is missing or cannot be used; write a length of time such as 10m, 24h or 7d; at most 31d",
+            "a.yml:12:55: `timespan` is `0s`; write a length of time such as 10m, 24h or 7d; at most 31d",
         ],
     );
     refused(

@@ -86,6 +86,51 @@ fn a_condition_that_counts_is_told_as_the_correlation_to_write() {
 }
 
 #[test]
+fn where_a_condition_breaks_off_is_told_in_one_line() {
+    let rule = |condition: &str| {
+        format!("title: T\nlevel: low\ndetection:\n  sel: {{class: secret.read}}\n  condition: {condition}\n")
+    };
+    let remedy = "combine selection names with and, or, not, `1 of x_*`, `all of them`";
+    refused(
+        &rule("sel and not sel or"),
+        &[&format!(
+            "a.yml:5:14: the condition cannot be read: it stops where a selection's name is needed; {remedy}"
+        )],
+    );
+    refused(
+        &rule("sel and ) sel"),
+        &[&format!("a.yml:5:14: the condition cannot be read from `) sel` on; {remedy}")],
+    );
+}
+
+#[test]
+fn selections_that_stand_beside_the_title_are_told_where_they_belong() {
+    refused(
+        "title: T\nlevel: low\nselection:\n  class: secret.read\ncondition: selection\n",
+        &[
+            "a.yml:1:1: a rule needs a `detection` or a `correlation`; put the selections and their `condition` below `detection:`",
+        ],
+    );
+}
+
+#[test]
+fn a_field_of_the_providers_own_record_is_answered_with_how_it_is_written() {
+    let found = problems(&[
+        "title: T\nlevel: low\ndetection:\n  sel: {eventName: GetSecretValue, operation|re: '(x'}\n  condition: sel\n",
+    ]);
+    assert!(
+        found[0].starts_with(
+            "a.yml:4:9: unknown field `eventName`; a field of the provider's own record is written `raw.eventName`, or as it is where"
+        ),
+        "{found:?}"
+    );
+    assert_eq!(
+        found[1],
+        "a.yml:4:50: the regular expression cannot be used: unclosed group; write it without lookaround and backreferences, and not too large"
+    );
+}
+
+#[test]
 fn selections_named_by_the_extension_are_used() {
     let text = detection("hold: {when: _other, cleared_by: late, on: [principal.id], unless_count: 5}")
         .replace("  condition", "  late: {outcome: ok}\n  condition");

@@ -53,7 +53,7 @@ fn every_mistake_of_every_file_is_told_at_once() {
         problems(&[&many, &slips]),
         [
             "a.yml:3:42: no rule is called `raed`; did you mean `read`?",
-            "a.yml:3:59: `timespan` is missing or cannot be used; write a length of time such as 10m, 24h or 7d; at most 31d",
+            "a.yml:3:59: `timespan` is `32d`; write a length of time such as 10m, 24h or 7d; at most 31d",
             "a.yml:3:75: the condition has no bound; for example `gte: 5`",
             "a.yml:3:76: unknown key `get`; did you mean `gte`?",
             "b.yml:3:51: the condition names `sell`, which is no selection of this rule; did you mean `sel`?",

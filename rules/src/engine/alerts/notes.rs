@@ -3,6 +3,7 @@
 use crate::engine::incident::Member;
 use crate::rule::{BETWEEN, Mention, News};
 use crate::wording::listed;
+use hashbrown::HashSet;
 
 /// Most values a title names.
 const TITLE_MAX: usize = 3;
@@ -19,10 +20,10 @@ pub(super) struct Notes<'n> {
 
 impl<'n> Notes<'n> {
     pub(super) fn of(how: Option<&'n Mention>, members: &[&'n Member]) -> Self {
-        let mut values: Vec<&str> = Vec::new();
+        let (mut values, mut known) = (Vec::new(), HashSet::new());
         let notes = members.iter().filter_map(|member| member.note.as_deref());
         for value in notes.flat_map(|note| note.split(BETWEEN)) {
-            if !values.contains(&value) {
+            if known.insert(value) {
                 values.push(value);
             }
         }
@@ -57,7 +58,11 @@ impl<'n> Notes<'n> {
             0 => {}
             more => shown.push(format!("{more} more")),
         }
-        listed(&shown)
+        // What several fields say is no list of things of one kind.
+        match self.how {
+            Some(Mention::Fields(fields)) if fields.len() > 1 => shown.join(", "),
+            _ => listed(&shown),
+        }
     }
 
     /// The values as the reasons have them, behind a semicolon.

@@ -6,6 +6,7 @@
 
 use crate::engine::brief::Brief;
 use crate::engine::incident::Member;
+use hashbrown::HashSet;
 use keywatch_event::{AlertPrincipal, AlertSession, AlertSessions, Provider, SESSIONS_MAX};
 
 /// Who acted in the events of an incident.
@@ -26,13 +27,15 @@ impl<'m> Acted<'m> {
             sessions: Vec::new(),
             provider: events.first().map(|brief| brief.who.provider),
         };
+        // An incident names a thousand events, and each may have a session of its own.
+        let (mut known, mut shown) = (HashSet::new(), HashSet::new());
         for brief in events {
             let principal = &brief.who.principal;
-            if !acted.principals.iter().any(|known| known.id == principal.id) {
+            if known.insert(&*principal.id) {
                 acted.principals.push(principal);
             }
             let session = (brief.credential.session.as_deref(), brief.credential.access_key.as_deref());
-            if session != (None, None) && !acted.sessions.contains(&session) {
+            if session != (None, None) && shown.insert(session) {
                 acted.sessions.push(session);
             }
         }
@@ -44,6 +47,8 @@ impl<'m> Acted<'m> {
         match self.principals.as_slice() {
             [] => None,
             [one] => Some(format!("{}{}", named(one), self.session().unwrap_or_default())),
+            // Who fails to log in and who succeeds may have two ids and one name.
+            [one, other] if named(one) == named(other) => Some(named(one)),
             [one, other] => Some(format!("{} and {}", named(one), named(other))),
             _ => Some("several principals".to_owned()),
         }
