@@ -96,7 +96,7 @@ impl Scope {
 
     /// The same, with memory that was used before.
     pub(crate) fn read_with<'a>(&self, record: &'a [u8], spare: Spare) -> Found<'a> {
-        let mut fields = spare.0.emptied();
+        let mut fields: Fields<'a> = spare.0;
         match &self.literal {
             Some(literal) if literal.read_literally(record, &mut fields) => Found::Literal(fields),
             _ => self.walk(record),

@@ -45,6 +45,8 @@ pub struct Rule {
     pub action: String,
     /// Whether the principals of its events are who was tried, and need not be who acted.
     pub tried: bool,
+    /// Whether what it raises is routine: baselines learn from its events as from any other.
+    pub routine: bool,
     /// What it means.
     pub description: String,
     /// What a responder does about it.

@@ -120,10 +120,11 @@ impl Extractor {
 impl<'a> Fields<'a> {
     /// The same memory, for records that live otherwise.
     #[must_use]
-    pub fn emptied<'b>(self) -> Fields<'b> {
+    pub fn emptied<'b>(mut self) -> Fields<'b> {
+        self.filled.clear();
         Fields {
             slots: self.slots.into_iter().map(|_| None).collect(),
-            filled: Vec::new(),
+            filled: self.filled,
             seen: self.seen,
             reading: self.reading,
             plain: false,

@@ -141,7 +141,7 @@ fn refuse_counted(document: &Document<'_>, by: Option<&str>, feeds: Option<&str>
         let why = format!("`{outer}` counts this correlation, which then raises nothing by itself");
         let remedy = "move it to that correlation, or write `generate: true` there";
         document.refuse(
-            &["incident", "attach", "lower", "escalate", "part_of", "mention", "tried"],
+            &["incident", "attach", "lower", "escalate", "part_of", "mention", "tried", "routine"],
             &why,
             remedy,
         );

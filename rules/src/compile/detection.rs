@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 /// Extension keys that shape incidents: without effect on a rule that raises none.
 pub(super) const RAISING: &[&str] =
-    &["incident", "attach", "any", "hold", "lower", "escalate", "part_of", "mention", "tried"];
+    &["incident", "attach", "any", "hold", "lower", "escalate", "part_of", "mention", "tried", "routine"];
 
 /// One detection, ready for its own rule and for correlations.
 #[derive(Debug)]

@@ -26,6 +26,7 @@ pub(super) const EXTENSION: &[&str] = &[
     "part_of",
     "mention",
     "tried",
+    "routine",
     "examples",
 ];
 /// Top-level keys that change what a document does. Published rules carry keys of their own, so
@@ -156,6 +157,8 @@ impl<'s> Document<'s> {
         let title = table.need("title", "add `title:`, one line").and_then(Node::text);
         let extension = table.get("keywatch").and_then(|node| Table::open(node, EXTENSION, self.problems));
         let text = |key| extension.as_ref().and_then(|extension| extension.text(key));
+        let truth = |key| extension.as_ref().and_then(|extension| extension.truth(key)).unwrap_or(false);
+        let (tried, routine) = (truth("tried"), truth("routine"));
         let (action, runbook) = (text("action"), text("runbook"));
         let examples = extension.as_ref().map(|extension| extension.list("examples")).unwrap_or_default();
         let examples = examples::compile(examples, self.problems);
@@ -165,7 +168,8 @@ impl<'s> Document<'s> {
             id: Arc::clone(&self.id),
             title,
             level,
-            tried: extension.as_ref().and_then(|extension| extension.truth("tried")).unwrap_or(false),
+            tried,
+            routine,
             action: action.unwrap_or_else(|| usual_action(level).to_owned()),
             description: table.text("description").unwrap_or_default().trim().to_owned(),
             runbook: runbook.unwrap_or_default().trim().to_owned(),

@@ -24,12 +24,15 @@ impl Engine {
 
     fn make_room(&mut self) {
         let Some(newest) = self.newest else { return };
+        self.shared.sweep();
+        self.gauges.entries = self.held();
         let mut lateness = self.settings.lateness_secs;
         while self.gauges.entries > self.settings.entries_max / 4 * 3 && lateness > 60 {
             let floor = newest.plus_secs(-lateness);
             // To look through everything for nothing takes most of the time that a flood costs.
             if self.floor.is_none_or(|sealed| sealed < floor) {
                 self.seal(floor);
+                self.shared.sweep();
                 self.gauges.entries = self.held();
             }
             lateness /= 4;
@@ -46,7 +49,7 @@ impl Engine {
 
     fn held(&self) -> usize {
         let stages = self.stages.iter().map(Stage::len);
-        self.states.iter().map(State::entries).chain(stages).sum()
+        self.states.iter().map(State::entries).chain(stages).sum::<usize>() + self.shared.held()
     }
 
     fn seal(&mut self, floor: EventTime) {
@@ -76,11 +79,13 @@ impl Engine {
         shed += self.stages.iter_mut().map(|stage| stage.shed((target, held))).sum::<usize>();
         let max = self.settings.entries_max;
         for (enough, fully) in [(max / 8 * 7, false), (max, true)] {
+            self.shared.sweep();
             let held = self.held();
             let states = self.states.iter_mut().filter_map(State::counting).filter(|_| held > enough);
             shed += states.map(|state| state.shed_open((target, held), fully)).sum::<usize>();
         }
         self.gauges.entries_evicted += shed as u64;
+        self.shared.sweep();
         self.gauges.entries = self.held();
     }
 

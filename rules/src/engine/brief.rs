@@ -88,16 +88,35 @@ impl<T> Pool<T> {
             return Arc::clone(found);
         }
         if self.known.len() >= self.sweep_at {
-            self.known.retain(|(_, value)| Arc::strong_count(value) > 1);
-            self.sweep_at = self.known.len() + SHARED_MAX.max(self.known.len() / 4);
+            self.sweep();
         }
         let value = Arc::new(make());
         self.known.insert_unique(hash, (hash, Arc::clone(&value)), |(hash, _)| *hash);
         value
     }
+
+    /// Drops those nobody uses any more.
+    fn sweep(&mut self) {
+        self.known.retain(|(_, value)| Arc::strong_count(value) > 1);
+        self.sweep_at = self.known.len() + SHARED_MAX.max(self.known.len() / 4);
+    }
 }
 
+/// How many secrets that briefs name take the memory of an entry: one takes 250 bytes with its place in what
+/// names it. As many as are kept anyway are free.
+const SECRETS: usize = 3;
+
 impl Shared {
+    /// What the secrets take that briefs name, in entries: an event may name many.
+    pub(crate) fn held(&self) -> usize {
+        self.secrets.known.len().saturating_sub(2 * SHARED_MAX).div_ceil(SECRETS)
+    }
+
+    /// Drops the secrets that no brief names any more.
+    pub(crate) fn sweep(&mut self) {
+        self.secrets.sweep();
+    }
+
     /// The brief of an event.
     pub(crate) fn brief(&mut self, seen: &Seen<'_>, batch: (u64, u32)) -> Arc<Brief> {
         let secrets = seen.event.secrets.iter().map(|secret| self.secret(secret)).collect();

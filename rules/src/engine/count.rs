@@ -322,16 +322,12 @@ impl CountState {
 
     /// Other rules count these events otherwise than before.
     pub(crate) fn look_again_at(&mut self, counting: Counting<'_>, changed: &[Arc<Brief>]) {
-        let mut from: HashMap<u64, EventTime> = HashMap::new();
         for brief in changed {
-            for group in self.places.of(brief).iter() {
-                let earliest = from.entry(*group).or_insert(brief.time);
-                *earliest = brief.time.min(*earliest);
+            for hash in self.places.of(brief).iter() {
+                let Some(text) = self.names.get(hash).cloned() else { continue };
+                let name = Name { text: &text, hash: *hash };
+                self.change(counting, name, |group, sweep| group.look_at_one(brief, sweep));
             }
-        }
-        for (hash, time) in from {
-            let Some(text) = self.names.get(&hash).cloned() else { continue };
-            self.look_again(counting, Name { text: &text, hash }, time);
         }
     }
 

@@ -10,6 +10,7 @@
 //!
 //! What an entry raised when it came is judged by what lies before it, as if all had come in order.
 
+mod again;
 mod forgetting;
 mod index;
 mod late;
@@ -50,6 +51,8 @@ pub(crate) struct Group {
     touched: Vec<u32>,
     /// Whether there may be anything to tell.
     pub(crate) dirty: bool,
+    #[cfg(test)]
+    steps_taken: usize,
 }
 
 /// What the sweep did at one entry.
@@ -104,6 +107,8 @@ impl Group {
             undone: Vec::new(),
             touched: Vec::new(),
             dirty: false,
+            #[cfg(test)]
+            steps_taken: 0,
         }
     }
 
@@ -120,9 +125,9 @@ impl Group {
             return Arrival::Beyond;
         }
         let entry = Box::new(entry);
-        let may_slip_in = at < self.swept() && !sweep.count.is_chained() && !can_end(sweep.count);
-        let entry = if may_slip_in { self.slip_in(at, entry, sweep) } else { Some(entry) };
-        if let Some(entry) = entry {
+        if at < self.swept() && !can_end(sweep.count) {
+            self.place_late(at, entry, sweep);
+        } else {
             self.wind_back(self.since(at, entry.brief.time, sweep.count), sweep.count);
             self.entries.insert(at, entry);
         }
@@ -183,33 +188,6 @@ impl Group {
         let place =
             self.incidents.binary_search_by(|incident| incident.opened_by.order().cmp(&order)).ok()?;
         Some(self.serial + u32::try_from(place).unwrap_or(u32::MAX))
-    }
-
-    /// Sweeps again from the first entry at or after `from`: what it is by itself changed.
-    pub(crate) fn look_again(&mut self, from: EventTime, sweep: &Sweep<'_>) {
-        let at = self.entries.partition_point(|entry| entry.brief.time < from);
-        self.sweep_again(at, sweep);
-    }
-
-    /// Sweeps again from the first entry between `from` and `until` that is explained now, or not any
-    /// more; does nothing when there is none.
-    pub(crate) fn look_at_waiting(&mut self, (from, until): (EventTime, EventTime), sweep: &Sweep<'_>) {
-        let at = self.entries.partition_point(|entry| entry.brief.time < from).max(self.sealed);
-        let swept = self.entries.get(..self.swept()).unwrap_or_default();
-        let mut near = swept.iter().skip(at).take_while(|entry| entry.brief.time <= until);
-        if let Some(first) = near.position(|entry| entry.counted != sweep.counts(entry)) {
-            self.sweep_again(at + first, sweep);
-        }
-    }
-
-    fn sweep_again(&mut self, at: usize, sweep: &Sweep<'_>) {
-        let time = self.entries.get(at).map(|entry| entry.brief.time);
-        let at = time.map_or(at, |time| self.since(at, time, sweep.count));
-        self.wind_back(at.max(self.sealed), sweep.count);
-        self.dirty |= self.swept() < self.entries.len();
-        if sweep.count.lagged.is_some() {
-            self.finish(sweep);
-        }
     }
 
     /// From where on entries are swept again when the one at `at` comes or changes.
@@ -319,6 +297,10 @@ impl Group {
         while self.swept() < to.min(self.entries.len()) {
             let act = self.step(self.swept(), sweep);
             self.steps.push(act);
+            #[cfg(test)]
+            {
+                self.steps_taken += 1;
+            }
         }
     }
 

@@ -140,7 +140,7 @@ impl Case<'_, '_> {
         self.verdicts.expect(self.at, heard.says);
         for hearing in heard.rules.iter().filter(|hearing| !hearing.is_novel) {
             let Some(rule) = set.rules.get(hearing.rule) else { continue };
-            let level = self.apply(hearing, rule, &nothing);
+            let level = self.apply(hearing, rule, &nothing).filter(|_| !rule.routine);
             if has_own_past(rule) {
                 raising.measure = raising.measure.max(level);
             } else {

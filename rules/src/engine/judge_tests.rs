@@ -2,8 +2,12 @@
 
 use super::Raising;
 use crate::engine::baseline::Raised;
+use crate::engine::{Engine, Settings};
 use crate::rule::Baseline;
-use keywatch_event::Level;
+use crate::{Seen, compile, examples, testing};
+use keywatch_event::{AuditEvent, EventTime, Level};
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
 #[track_caller]
 fn check(raising: Raising, at_once: Raised, in_days: Raised) {
@@ -28,4 +32,31 @@ fn what_rules_with_a_past_of_their_own_raised_is_news_to_a_baseline_that_accepts
         Raised::Other,
         Raised::Other,
     );
+}
+
+/// How often a secret read every day is told to be new, while `extension` is that of a rule which raises at
+/// each of these reads.
+fn told_new(extension: &str) -> usize {
+    let new = "title: New\nname: new\nlevel: medium\ndetection: {read: {class: secret.read}, condition: read}\n\
+        keywatch: {first_seen: {of: [secrets.id], learn: 1d}}\n";
+    let every = format!(
+        "title: Every\nname: every\nlevel: medium\ndetection: {{read: {{class: secret.read}}, condition: read}}\n{extension}"
+    );
+    let set = compile([("a.yml", new), ("b.yml", &*every)]).unwrap_or_else(|problems| panic!("{problems:?}"));
+    let mut engine = Engine::new(Arc::new(set), Settings::default());
+    let mut alerts = BTreeMap::new();
+    for day in 0..12_i64 {
+        let ordinary = testing::event();
+        let time = EventTime::from_secs(1_780_045_500 + day * 86_400);
+        let event = AuditEvent { id: format!("e{day}").into(), time, ..ordinary };
+        let seen = Seen { event: &event, place: &testing::PLACE, raw: b"{}" };
+        examples::apply(&mut alerts, engine.evaluate(&[seen]).changes);
+    }
+    alerts.values().filter(|alert| alert.rule == "new").count()
+}
+
+#[test]
+fn what_a_routine_rule_raises_is_learned() {
+    assert_eq!(told_new("keywatch: {routine: true}\n"), 0);
+    assert!(told_new("") > 5, "{}", told_new(""));
 }

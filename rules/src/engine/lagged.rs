@@ -13,6 +13,8 @@ use serde::{Deserialize, Serialize};
 
 /// Days of a week, over which growth is limited.
 const WEEK: i32 = 7;
+/// Up to how many days with events a group is worth more the more it has.
+const WORTH_DAYS: usize = 7;
 /// From how many days on which the group raised they are learned from after all: what somebody
 /// does every night is what they do, and growth stays limited.
 const ACCEPT_DAYS: usize = 3;
@@ -119,7 +121,7 @@ impl Lag {
             self.bytes = self.bytes + after - before;
             self.groups.changed(group);
             if self.bytes > self.bytes_max {
-                self.make_room();
+                self.make_room(spec, day);
             }
         }
     }
@@ -159,15 +161,26 @@ impl Lag {
         }
     }
 
-    /// Forgets a tenth, time and again until the rest is below the limit: first those with a single day,
-    /// which is what invented names have, then those not seen for longest.
-    fn make_room(&mut self) {
-        let rank = |past: &Past| (past.days.len() > 1, past.days.last().map(|day| day.date));
+    /// Forgets a tenth, time and again until the rest is below the limit: first those whose days are too long
+    /// ago to say anything, then those with the fewest days up to a week, which is what invented names
+    /// have, then those not seen for longest.
+    fn make_room(&mut self, spec: &Lagged, today: i32) {
+        let kept = kept_days(spec);
+        let rank = |past: &Past| {
+            let last = past.days.last().map(|day| day.date);
+            let counts = last.is_some_and(|last| today.saturating_sub(last) <= kept);
+            (counts, past.days.len().min(WORTH_DAYS), last)
+        };
         while self.bytes > self.bytes_max && self.groups.len() > 0 {
             self.groups.evict((self.groups.len() / 10).max(1), |past| Some(rank(past)));
             self.bytes = self.groups.iter().map(|(_, past)| past.bytes()).sum();
         }
     }
+}
+
+/// For how many days before the latest a group's days are kept.
+fn kept_days(spec: &Lagged) -> i32 {
+    i32::try_from(spec.days).unwrap_or(366).min(366) + 2 * WEEK
 }
 
 impl Past {
@@ -190,7 +203,7 @@ impl Past {
             return before != *known;
         }
         let newest = self.days.last().map_or(day, |last| last.date.max(day));
-        let keep = i32::try_from(spec.days).unwrap_or(366).min(366) + 2 * WEEK;
+        let keep = kept_days(spec);
         if day < newest - keep {
             return false;
         }

@@ -136,6 +136,26 @@ fn groups_are_bounded_and_invented_ones_go_first() {
 }
 
 #[test]
+fn a_flood_that_lasts_for_days_pushes_out_no_group_of_a_week_and_one_long_gone_goes_first() {
+    let mut lag = Lag::new(300 * SINGLE);
+    for day in 1..=10 {
+        lag.observe(&highest(), "gone", day, seen(5.0, false));
+        lag.observe(&highest(), "weekly", day, seen(5.0, false));
+    }
+    for day in [17, 18, 19] {
+        for n in 0..250 {
+            lag.observe(&highest(), &*format!("invented {n}"), day, seen(1.0, false));
+        }
+    }
+    assert!(lag.bound(&highest(), "weekly", 20, 1.0).1.is_some());
+    lag.observe(&highest(), "weekly", 60, seen(5.0, false));
+    for n in 0..2_000 {
+        lag.observe(&highest(), &*format!("later {n}"), 60, seen(1.0, false));
+    }
+    assert!(lag.groups.contains("weekly") && !lag.groups.contains("gone"));
+}
+
+#[test]
 fn an_evicted_group_leaves_the_store_and_foreign_state_is_ignored() {
     let mut lag = Lag::new(SINGLE);
     lag.observe(&highest(), "a", 1, seen(5.0, false));

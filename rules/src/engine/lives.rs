@@ -6,13 +6,19 @@
 use super::words::hashed;
 use hashbrown::HashMap;
 
-/// Most secrets remembered; the longest untouched go first. One is about 130 bytes.
-const SECRETS_MAX: usize = 100_000;
+/// Most secrets and groups that deleted one remembered; the longest untouched secrets go first. Each is about
+/// 130 bytes.
+const HELD_MAX: usize = 100_000;
+/// Most groups that deleted one secret: each is looked for one by one. What further ones deleted is not looked
+/// at again when it turns out who made the secret.
+const GROUPS_MAX: usize = 1_000;
 
 /// What is known of each secret. Secrets and principals are kept as the hashes by which names are known.
 #[derive(Debug, Default)]
 pub(crate) struct Lives {
     secrets: HashMap<u64, Life>,
+    /// How many secrets and groups there are.
+    held: usize,
 }
 
 #[derive(Debug, Default)]
@@ -33,21 +39,31 @@ pub(crate) type Again = Vec<(Box<str>, i64)>;
 
 impl Lives {
     fn life(&mut self, secret: &str, at: i64) -> &mut Life {
-        let secret = hashed(secret);
-        if self.secrets.len() >= SECRETS_MAX && !self.secrets.contains_key(&secret) {
+        if self.held >= HELD_MAX {
             self.forget_older_half();
         }
-        let life = self.secrets.entry(secret).or_default();
+        let held = &mut self.held;
+        let life = self.secrets.entry(hashed(secret)).or_insert_with(|| {
+            *held += 1;
+            Life::default()
+        });
         life.touched = life.touched.max(at);
         life
     }
 
+    /// Forgets the secrets that were touched before the half of all, and of those left all when they have
+    /// too many groups.
     fn forget_older_half(&mut self) {
         let mut times: Vec<i64> = self.secrets.values().map(|life| life.touched).collect();
         let middle = times.len() / 2;
         let (_, median, _) = times.select_nth_unstable(middle);
         let median = *median;
         self.secrets.retain(|_, life| life.touched > median);
+        self.held = self.secrets.values().map(|life| 1 + life.groups.len()).sum();
+        if self.held > HELD_MAX / 4 * 3 {
+            self.secrets.clear();
+            self.held = 0;
+        }
     }
 
     /// A secret was made; names the groups to look at again.
@@ -86,9 +102,11 @@ impl Lives {
     /// A secret was deleted by an event of `group`.
     pub(crate) fn deleted(&mut self, secret: &str, at: i64, group: &str) {
         let life = self.life(secret, at);
-        match life.groups.iter_mut().find(|(known, _)| **known == *group) {
-            Some((_, earliest)) => *earliest = (*earliest).min(at),
-            None => life.groups.push((group.into(), at)),
+        if let Some((_, earliest)) = life.groups.iter_mut().find(|(known, _)| **known == *group) {
+            *earliest = (*earliest).min(at);
+        } else if life.groups.len() < GROUPS_MAX {
+            life.groups.push((group.into(), at));
+            self.held += 1;
         }
     }
 
@@ -133,6 +151,21 @@ mod tests {
             }
         }
         lives.is_own_and_fresh("s", "ci", 1000, 600)
+    }
+
+    #[test]
+    fn secrets_and_those_who_delete_them_are_bounded_and_the_latest_stay() {
+        let mut lives = Lives::default();
+        for n in 0..250_000_i64 {
+            lives.created(&format!("s{n}"), "ci", n);
+            assert!(lives.held <= HELD_MAX);
+        }
+        assert!(lives.is_own_and_fresh("s249999", "ci", 250_000, 60));
+        for n in 0..110_000_i64 {
+            lives.deleted(&format!("d{}", n / 400), 250_000 + n, &format!("g{n}"));
+            assert!(lives.held <= HELD_MAX);
+        }
+        assert_eq!(lives.held, lives.secrets.values().map(|life| 1 + life.groups.len()).sum::<usize>());
     }
 
     #[test]

@@ -283,7 +283,7 @@ impl Engine {
             states,
             stages: (0..dispatch.chains.len()).map(|_| Stage::default()).collect(),
             parts: Parts::new(&rules),
-            baselines: Baselines::new(rules.baselines.len(), baseline_bytes, settings.writes_learned),
+            baselines: Baselines::new(&rules.baselines, baseline_bytes, settings.writes_learned),
             familiar: Familiar::default(),
             dispatch,
             audiences: Audiences::default(),

@@ -3,22 +3,23 @@
 
 use super::peer::Peer;
 use super::record::Record;
+use super::records::Records;
 use crate::engine::shelf::encode;
 use crate::engine::words::Name;
-use hashbrown::HashTable;
-use hashbrown::hash_table::Entry;
 use keywatch_event::Learned;
 
 /// Records by name.
 #[derive(Debug)]
 pub(crate) struct Ledger {
-    pub(super) records: HashTable<Record>,
+    pub(super) records: Records,
     pub(super) bytes_max: usize,
     /// Bytes of all records, and of those that are settled.
     pub(super) bytes: usize,
     pub(super) settled_bytes: usize,
     /// Whether what changed is to be written.
     writes: bool,
+    /// By baseline: whether it asks what has been unseen for long.
+    lasting: Box<[bool]>,
     /// Hashes of records with something to be written, each once.
     pub(super) dirty: Vec<u64>,
     /// Evicted parts the store still has.
@@ -63,10 +64,10 @@ impl<'l> Looked<'l> {
 }
 
 impl Ledger {
-    /// Nothing yet, of so many baselines.
-    pub(super) fn new(baselines: usize, bytes_max: usize, writes: bool) -> Self {
+    /// Nothing yet, of baselines that ask what has been unseen for long, or not.
+    pub(super) fn new(lasting: Box<[bool]>, bytes_max: usize, writes: bool) -> Self {
         Self {
-            records: HashTable::new(),
+            records: Records::new(),
             bytes_max,
             bytes: 0,
             settled_bytes: 0,
@@ -74,7 +75,8 @@ impl Ledger {
             dirty: Vec::new(),
             gone: Vec::new(),
             evicted: 0,
-            evicted_of: vec![0; baselines],
+            evicted_of: vec![0; lasting.len()],
+            lasting,
             losses: Losses(vec![0; LOSSES].into()),
         }
     }
@@ -95,17 +97,21 @@ impl Ledger {
         self.evicted_of.get(of).copied().unwrap_or(0)
     }
 
+    fn is_lasting(&self, of: usize) -> bool {
+        self.lasting.get(of).copied().unwrap_or(false)
+    }
+
     pub(super) fn find(&self, name: Name<'_>) -> Option<&Record> {
-        self.records.find(name.hash, |record| record.hash == name.hash)
+        self.records.find(name.hash)
     }
 
     /// Changes what a baseline knows of a name, if it knows anything; `work` says whether it changed
     /// something.
     pub(super) fn change(&mut self, of: usize, name: Name<'_>, work: impl FnOnce(&mut Peer) -> bool) {
-        let writes = self.writes;
-        if let Some(record) = self.records.find_mut(name.hash, |record| record.hash == name.hash) {
+        let (writes, lasting) = (self.writes, self.is_lasting(of));
+        if let Some(record) = self.records.find_mut(name.hash) {
             let before = Size::of(record);
-            if record.change((of, false), writes, work) {
+            if record.change((of, false), (writes, lasting), work) {
                 let lists = writes && !std::mem::replace(&mut record.dirty, writes);
                 let after = Size::of(record);
                 self.changed((before, after), lists.then_some(name.hash));
@@ -115,24 +121,19 @@ impl Ledger {
 
     /// The same, and makes it known; then makes room.
     pub(super) fn make(&mut self, of: usize, name: Name<'_>, now: u32, work: impl FnOnce(&mut Peer) -> bool) {
-        let (writes, same) = (self.writes, |record: &Record| record.hash == name.hash);
-        let (before, record) = match self.records.entry(name.hash, same, |record| record.hash) {
-            Entry::Occupied(place) => {
-                let record = place.into_mut();
-                let before = Size::of(record);
-                if !record.change((of, true), writes, work) {
-                    return;
-                }
-                (before, record)
-            }
-            Entry::Vacant(place) => {
-                let mut record = Record::new(name.hash, name.text);
-                if !record.change((of, true), writes, work) {
-                    return;
-                }
-                (Size::default(), place.insert(record).into_mut())
-            }
-        };
+        let (writes, how) = (self.writes, (self.writes, self.is_lasting(of)));
+        let mut work = Some(work);
+        let mut change =
+            |record: &mut Record| work.take().is_some_and(|work| record.change((of, true), how, work));
+        let made = self.records.find_or_make(name.hash, || {
+            let mut record = Record::new(name.hash, name.text);
+            change(&mut record).then_some(record)
+        });
+        let Some((record, is_new)) = made else { return };
+        let before = if is_new { Size::default() } else { Size::of(record) };
+        if !is_new && !change(record) {
+            return;
+        }
         let lists = writes && !std::mem::replace(&mut record.dirty, writes);
         let after = Size::of(record);
         self.changed((before, after), lists.then_some(name.hash));
@@ -150,15 +151,11 @@ impl Ledger {
 
     /// Takes back what the store has of a name for a baseline.
     pub(super) fn put(&mut self, of: usize, name: Name<'_>, peer: Peer) {
-        let same = |record: &Record| record.hash == name.hash;
-        let place = self.records.entry(name.hash, same, |record| record.hash);
-        let before = match &place {
-            Entry::Occupied(place) => Size::of(place.get()),
-            Entry::Vacant(_) => Size::default(),
-        };
-        let mut place = place.or_insert_with(|| Record::new(name.hash, name.text));
-        let record = place.get_mut();
-        record.put(of, peer);
+        let lasting = self.is_lasting(of);
+        let made = self.records.find_or_make(name.hash, || Some(Record::new(name.hash, name.text)));
+        let Some((record, is_new)) = made else { return };
+        let before = if is_new { Size::default() } else { Size::of(record) };
+        record.put((of, lasting), peer);
         let after = Size::of(record);
         self.changed((before, after), None);
     }
@@ -177,7 +174,7 @@ impl Ledger {
             }
         }
         for hash in std::mem::take(&mut self.dirty) {
-            let Some(record) = self.records.find_mut(hash, |record| record.hash == hash) else { continue };
+            let Some(record) = self.records.find_mut(hash) else { continue };
             record.dirty = false;
             for part in record.parts.iter_mut().filter(|part| part.dirty) {
                 (part.dirty, part.stored) = (false, true);

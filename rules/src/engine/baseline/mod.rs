@@ -15,6 +15,7 @@ mod ledger;
 mod packed;
 mod peer;
 mod record;
+mod records;
 mod room;
 mod value;
 mod values;
@@ -62,12 +63,13 @@ struct Own {
 }
 
 impl Baselines {
-    /// So many baselines that know nothing yet, and remember at most `bytes_max` together; `writes`
-    /// says whether somebody stores what they learn.
-    pub(crate) fn new(baselines: usize, bytes_max: usize, writes: bool) -> Self {
+    /// Baselines that know nothing yet, and remember at most `bytes_max` together; `writes` says whether
+    /// somebody stores what they learn.
+    pub(crate) fn new(specs: &[Baseline], bytes_max: usize, writes: bool) -> Self {
+        let lasting = specs.iter().map(|spec| spec.returns_after_secs.is_some());
         Self {
-            own: vec![Own::default(); baselines],
-            ledger: Box::new(Ledger::new(baselines, bytes_max, writes)),
+            own: vec![Own::default(); specs.len()],
+            ledger: Box::new(Ledger::new(lasting.collect(), bytes_max, writes)),
             unreadable: 0,
         }
     }

@@ -13,8 +13,11 @@ use super::{Judgement, Noted, Raised, Sight};
 use crate::rule::{Baseline, Novel};
 use serde::{Deserialize, Serialize};
 
-/// Tainted values kept per `per`; the longest ago go first.
+/// Tainted values kept per `per`. When there are more, every value is as long as the longest ago would have
+/// been: who taints many gets none learned.
 const TAINTED_MAX: usize = 32;
+/// Stands for every value among those that are tainted: no network has such a print.
+const EVERY: u64 = u64::MAX;
 /// Seconds by which a repeated taint must be later to be noted anew.
 const TAINT_REFRESH_SECS: u32 = 60;
 
@@ -56,6 +59,12 @@ struct Doubts {
 
 /// Up to how many values each is looked at when one is new.
 const FEW: usize = 512;
+
+/// The youngest of so many that go, the longest unseen first.
+fn youngest(mut ages: Vec<(u32, Print)>, count: usize) -> Option<(u32, Print)> {
+    let last = count.min(ages.len()).checked_sub(1)?;
+    Some(*ages.select_nth_unstable(last).1)
+}
 
 fn is_aside(spec: &Baseline, rung: Rung, print: Print) -> bool {
     matches!(spec.of, Novel::Network { .. }) && rung != Rung::System && print.is_system()
@@ -221,10 +230,14 @@ impl Peer {
             return false;
         }
         tainted.retain(|(other, at)| *other != print && now.saturating_sub(*at) < DAY_SECS);
-        if tainted.len() >= TAINTED_MAX {
-            tainted.remove(0);
-        }
         tainted.push((print, now));
+        if tainted.len() > TAINTED_MAX {
+            let every = Print::from_bits(EVERY);
+            tainted.retain(|(other, _)| *other != every);
+            if let Some(longest_ago) = tainted.first_mut() {
+                longest_ago.0 = every;
+            }
+        }
         self.last = self.last.max(now);
         true
     }
@@ -299,12 +312,13 @@ impl Peer {
     }
 
     fn last_sight(&self, print: Print) -> Option<u32> {
-        let at = self.values.binary_search_by_key(&print, |known| known.print).ok()?;
-        self.values.get(at).map(|known| known.last)
+        self.values.find(print).map(|known| known.last)
     }
 
     fn is_tainted(&self, print: Print, now: u32) -> bool {
-        let is = |(other, at): &(Print, u32)| *other == print && now.saturating_sub(*at) < DAY_SECS;
+        let is = |(other, at): &(Print, u32)| {
+            (*other == print || other.to_bits() == EVERY) && now.saturating_sub(*at) < DAY_SECS
+        };
         self.doubts.as_ref().is_some_and(|doubts| doubts.tainted.iter().any(is))
     }
 
@@ -337,19 +351,14 @@ impl Peer {
     /// Makes a value known or refreshes it; whether the state changed.
     fn keep(&mut self, spec: &Baseline, value: Value<'_>, print: Print, now: u32) -> bool {
         let refresh = refresh_secs(spec);
-        let place = self.values.binary_search_by_key(&print, |known| known.print);
-        if let Ok(at) = place
-            && let Some(known) = self.values.get(at)
-            && now < known.last.saturating_add(refresh)
-        {
-            return false;
+        match self.values.find(print) {
+            Some(known) if now < known.last.saturating_add(refresh) => return false,
+            Some(_) => {}
+            None => self.forget_old(spec, now),
         }
-        if place.is_err() {
-            self.forget_old(spec, now);
-        }
-        self.note(print, now);
+        self.values.see(print, now);
         if let (Value::Address { asn: Some(asn), .. }, Novel::Network { .. }) = (value, &spec.of) {
-            self.note(Print::system(asn), now);
+            self.values.see(Print::system(asn), now);
         }
         if let Some(doubts) = &mut self.doubts {
             doubts.pending.retain(|(other, _)| *other != print);
@@ -360,17 +369,6 @@ impl Peer {
         true
     }
 
-    fn note(&mut self, print: Print, now: u32) {
-        match self.values.binary_search_by_key(&print, |known| known.print) {
-            Ok(at) => {
-                if let Some(known) = self.values.get_mut(at) {
-                    known.last = known.last.max(now);
-                }
-            }
-            Err(at) => self.values.insert(at, Sighted { print, last: now }),
-        }
-    }
-
     /// Values are judged by their age, so that those too old may stay a while: while there are
     /// few they go at each new one, and while there are many when their number doubles a quarter.
     fn forget_old(&mut self, spec: &Baseline, now: u32) {
@@ -378,7 +376,7 @@ impl Peer {
         let due = many < FEW || many.is_multiple_of((many.next_power_of_two() / 8).max(1));
         if spec.returns_after_secs.is_none() && due {
             let before = self.values.len();
-            self.values.retain(|known| i64::from(now.saturating_sub(known.last)) <= spec.decay_secs);
+            self.values.retain(|_, known| i64::from(now.saturating_sub(known.last)) <= spec.decay_secs);
             self.loses |= self.values.len() < before;
         }
     }
@@ -389,22 +387,30 @@ impl Peer {
         is_aside(spec, self.rung, print)
     }
 
-    /// Lets the longest unseen go when there are too many, of the values or of those aside; of
-    /// many, some more than need be, so that it is seldom done.
+    /// Lets the longest unseen go when there are too many, of the values or of those aside: newcomers first,
+    /// as long as a tenth of the room is left to them. Of many, some more than need be, so that it is
+    /// seldom done.
     fn evict(&mut self, spec: &Baseline, aside: bool) {
         let most = spec.values_max.max(1);
         if self.values.len() <= most {
             return;
         }
-        let among = self.values.iter().filter(|known| self.is_aside(spec, known.print) == aside);
-        let mut ages: Vec<(u32, Print)> = among.map(|known| (known.last, known.print)).collect();
-        let Some(over) = ages.len().checked_sub(most).filter(|over| *over > 0) else { return };
-        let count = over.max(most / 64);
-        let (_, youngest, _) = ages.select_nth_unstable(count - 1);
-        let youngest = *youngest;
-        let goes = |known: &Sighted| (known.last, known.print) <= youngest;
+        let among = |tier: &[Sighted]| -> Vec<(u32, Print)> {
+            let among = tier.iter().filter(|known| self.is_aside(spec, known.print) == aside);
+            among.map(|known| (known.last, known.print)).collect()
+        };
+        let (settled, newcomers) = self.values.tiers();
+        let (settled, newcomers) = (among(settled), among(newcomers));
+        let over = (settled.len() + newcomers.len()).checked_sub(most).filter(|over| *over > 0);
+        let Some(count) = over.map(|over| over.max(most / 64)) else { return };
+        let beyond = settled.len().saturating_sub(most - (most / 10).max(1)).min(count);
+        let of_newcomers = newcomers.len().min(count - beyond);
+        let youngest = (youngest(settled, count - of_newcomers), youngest(newcomers, of_newcomers));
         let rung = self.rung;
-        self.values.retain(|known| is_aside(spec, rung, known.print) != aside || !goes(known));
+        self.values.retain(|is_settled, known| {
+            let youngest = if is_settled { youngest.0 } else { youngest.1 };
+            is_aside(spec, rung, known.print) != aside || Some((known.last, known.print)) > youngest
+        });
         self.loses = true;
     }
 
@@ -432,16 +438,22 @@ impl Peer {
     fn climb(&mut self) {
         let knows_systems = self.values.iter().any(|known| known.print.is_system());
         let values = std::mem::take(&mut self.values);
+        let (settled, newcomers) = values.tiers();
+        let tiers = settled.iter().map(|known| (known, true));
+        let tiers = tiers.chain(newcomers.iter().map(|known| (known, false)));
         self.loses = true;
         self.rung = match self.rung {
             Rung::Narrow => Rung::Wide,
             Rung::Wide if knows_systems => Rung::System,
             Rung::Wide | Rung::System | Rung::Mobile => Rung::Mobile,
         };
-        for known in values.iter() {
+        for (known, is_settled) in tiers {
             match self.rung {
-                Rung::Wide => self.note(known.print.widened(), known.last),
-                Rung::System if known.print.is_system() => self.note(known.print, known.last),
+                Rung::Wide => {
+                    let wider = Sighted { print: known.print.widened(), ..*known };
+                    self.values.put(wider, is_settled);
+                }
+                Rung::System if known.print.is_system() => self.values.put(*known, is_settled),
                 Rung::Narrow | Rung::System | Rung::Mobile => {}
             }
         }

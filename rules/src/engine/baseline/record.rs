@@ -4,11 +4,12 @@
 //! What it is worth is a function of the parts, and every part of it only ever grows: a restart gives
 //! the same.
 
+use super::days::DAY_SECS;
 use super::peer::Peer;
 
-/// Bytes of a record beside its name and its parts: its slot in a table that is half full at worst, and
-/// 16 for each of two blocks of the allocator.
-const RECORD_BYTES: usize = 2 * (size_of::<Record>() + 1) + 32;
+/// Bytes of a record beside its name and its parts: its slot in a table that is seven sixteenths full at
+/// worst, and 16 for each of two blocks of the allocator.
+const RECORD_BYTES: usize = 16 * (size_of::<Record>() + 1) / 7 + 32;
 
 /// One record.
 #[derive(Debug)]
@@ -35,6 +36,8 @@ pub(super) struct Part {
     pub(super) dirty: bool,
     /// Whether the store has it.
     pub(super) stored: bool,
+    /// Whether the baseline asks what has been unseen for long.
+    pub(super) lasting: bool,
     pub(super) peer: Peer,
 }
 
@@ -49,19 +52,22 @@ pub(super) struct Worth {
     pub(super) held_until: u32,
     /// Whether it was seen at more than one moment: invented names mostly are not.
     again: bool,
+    /// Whether a baseline asks what has been unseen for long.
+    lasting: bool,
     /// Whether it has been here for a day and can be judged.
     pub(super) settled: bool,
 }
 
 impl Default for Worth {
     fn default() -> Self {
-        Self { first: u32::MAX, last: 0, held_until: 0, again: false, settled: false }
+        Self { first: u32::MAX, last: 0, held_until: 0, again: false, lasting: false, settled: false }
     }
 }
 
 impl Worth {
     /// Takes in what a part says.
-    fn add(&mut self, peer: &Peer) {
+    fn add(&mut self, Part { peer, lasting, .. }: &Part) {
+        self.lasting |= lasting;
         if let Some(first) = peer.first() {
             self.again |= peer.is_seen_again() || self.first != u32::MAX && self.first != first;
             self.first = self.first.min(first);
@@ -72,10 +78,14 @@ impl Worth {
     }
 
     /// The order in which records of a tier go: those seen at one moment only first, then those without
-    /// an open incident, then the longest unseen.
+    /// an open incident, then the longest unseen. What has been unseen for a day is not what a flood
+    /// brings: where a baseline asks for just that, it is worth as much as what was seen again.
     pub(super) fn rank(&self, now: u32) -> u64 {
         let is_held = self.held_until > 0 && self.held_until >= now;
-        u64::from(self.again || self.settled) << 33 | u64::from(is_held) << 32 | u64::from(self.last)
+        let is_unseen = self.lasting && now.saturating_sub(self.last) >= DAY_SECS;
+        u64::from(self.again || self.settled || is_unseen) << 33
+            | u64::from(is_held) << 32
+            | u64::from(self.last)
     }
 
     /// Second of the latest event.
@@ -114,7 +124,7 @@ impl Record {
     pub(super) fn change(
         &mut self,
         (of, makes): (usize, bool),
-        writes: bool,
+        (writes, lasting): (bool, bool),
         work: impl FnOnce(&mut Peer) -> bool,
     ) -> bool {
         match self.place(of) {
@@ -125,7 +135,7 @@ impl Record {
                     return false;
                 }
                 part.dirty |= writes;
-                self.worth.add(&part.peer);
+                self.worth.add(part);
                 self.bytes = self.bytes.saturating_sub(before).saturating_add(part.bytes());
                 true
             }
@@ -134,29 +144,30 @@ impl Record {
                 if !makes || !work(&mut peer) {
                     return false;
                 }
-                self.insert(at, Part { of: number(of), dirty: writes, stored: false, peer });
+                let part = Part { of: number(of), dirty: writes, stored: false, lasting, peer };
+                self.insert(at, part);
                 true
             }
         }
     }
 
     /// Takes back what the store has of a baseline.
-    pub(super) fn put(&mut self, of: usize, peer: Peer) {
-        let part = Part { of: number(of), dirty: false, stored: true, peer };
+    pub(super) fn put(&mut self, (of, lasting): (usize, bool), peer: Peer) {
+        let part = Part { of: number(of), dirty: false, stored: true, lasting, peer };
         match self.place(of) {
             Err(at) => self.insert(at, part),
             Ok(at) => {
                 self.bytes = self.bytes.saturating_sub(self.parts.get(at).map_or(0, Part::bytes));
                 self.parts.remove(at);
                 self.worth = Worth::default();
-                self.parts.iter().for_each(|part| self.worth.add(&part.peer));
+                self.parts.iter().for_each(|part| self.worth.add(part));
                 self.insert(at, part);
             }
         }
     }
 
     fn insert(&mut self, at: usize, part: Part) {
-        self.worth.add(&part.peer);
+        self.worth.add(&part);
         self.bytes = self.bytes.saturating_add(part.bytes());
         self.parts.reserve_exact(1);
         self.parts.insert(at, part);

@@ -3,8 +3,8 @@
 //! One limit for all baselines together, and two tiers. Whoever has been here for a day and can be
 //! judged is settled; the settled have nine tenths of the bytes, and newcomers can never take one from
 //! them: a flood of invented names only pushes out other new names. Within a tier those seen at one
-//! moment only go first, then those about whom nothing was raised lately, then the longest unseen. What
-//! goes depends on the state alone, not on the order it was restored in.
+//! moment only go first, unless a baseline asks what has been unseen for long and they have been for a day;
+//! then those about whom nothing was raised lately, then the longest unseen. What goes depends on the state alone, not on the order it was restored in.
 //!
 //! Whoever goes makes room for many: each time a twentieth of the limit is given back, of newcomers
 //! that have a tenth of it at least, so that a newcomer costs a look at some twenty records and a place
@@ -72,24 +72,25 @@ impl Ledger {
     }
 
     fn forget(&mut self, goes: impl Fn(&Record) -> bool) {
-        for record in self.records.extract_if(|record| goes(record)) {
-            self.losses.add(record.hash);
-            let bytes = record.bytes as usize;
-            self.bytes -= bytes;
-            self.settled_bytes -= if record.worth.settled { bytes } else { 0 };
-            self.evicted += 1;
+        let Self { records, bytes, settled_bytes, evicted, evicted_of, gone, losses, .. } = self;
+        records.take_out(goes, |record| {
+            losses.add(record.hash);
+            let of_record = record.bytes as usize;
+            *bytes -= of_record;
+            *settled_bytes -= if record.worth.settled { of_record } else { 0 };
+            *evicted += 1;
             for part in &record.parts {
-                if let Some(evicted) = self.evicted_of.get_mut(usize::from(part.of)) {
+                if let Some(evicted) = evicted_of.get_mut(usize::from(part.of)) {
                     *evicted += 1;
                 }
                 if part.stored {
-                    self.gone.push((part.of, record.name.clone()));
+                    gone.push((part.of, record.name.clone()));
                 }
             }
-        }
+        });
         // One batch may make and forget any number; what waits to be written stays as bounded as what
         // there is.
         let records = &self.records;
-        self.dirty.retain(|hash| records.find(*hash, |record| record.hash == *hash).is_some());
+        self.dirty.retain(|hash| records.find(*hash).is_some());
     }
 }

@@ -18,7 +18,11 @@ struct Known(Baselines);
 
 impl Known {
     fn new(bytes_max: usize) -> Self {
-        Self(Baselines::new(1, bytes_max, true))
+        Self::of(&networks(), bytes_max)
+    }
+
+    fn of(spec: &Baseline, bytes_max: usize) -> Self {
+        Self(Baselines::new(std::slice::from_ref(spec), bytes_max, true))
     }
 
     fn judge(&self, spec: &Baseline, sight: &Sight<'_>) -> Judgement {

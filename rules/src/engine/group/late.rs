@@ -60,6 +60,7 @@ impl Group {
         mut entry: Box<Entry>,
         sweep: &Sweep<'_>,
     ) -> Option<Box<Entry>> {
+        entry.live = (sweep.live)(&entry);
         entry.counted = sweep.counts(&entry);
         let step = at - self.sealed;
         self.entries.insert(at, entry);
@@ -78,7 +79,7 @@ impl Group {
         let time = entry.brief.time;
         if !entry.counted {
             let open = |incident: &Incident| incident.opened_by.time <= time && incident.takes(time, count);
-            let joins_nothing = matches!(entry.role, Role::Waiting(_)) || !self.incidents.iter().any(open);
+            let joins_nothing = !matches!(entry.role, Role::Attached(..)) || !self.incidents.iter().any(open);
             return joins_nothing.then(Outcome::default);
         }
         if !self.entries.get(at + 1..self.swept())?.iter().rev().any(|later| later.counted) {

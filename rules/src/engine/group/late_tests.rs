@@ -108,6 +108,40 @@ correlation:
 level: high
 keywatch:
   incident: {key: [principal.id, secrets.id], keep_alive: 10m, max_duration: 1h}
+---
+title: A burst, then a read
+id: 00000000-0000-4000-8000-000000000009
+name: chain
+correlation:
+  type: temporal_ordered
+  rules: [burst, reads]
+  group-by: [principal.id]
+  timespan: 20m
+level: high
+keywatch:
+  incident: {key: [principal.id, actor], or: [secrets.id], keep_alive: 10m, max_duration: 1h}
+---
+title: Bursts of several names
+id: 00000000-0000-4000-8000-000000000010
+name: bursts
+correlation:
+  type: value_count
+  rules: [burst]
+  group-by: [source.ip]
+  timespan: 30m
+  condition: {field: secrets.id, gte: 2}
+level: high
+keywatch:
+  incident: {key: [source.ip], keep_alive: 15m, max_duration: 2h}
+---
+title: Burst
+name: burst
+correlation:
+  type: event_count
+  rules: [denied]
+  group-by: [principal.id]
+  timespan: 10m
+  condition: {gte: 2}
 ";
 
 static OWN: LazyLock<Arc<RuleSet>> = LazyLock::new(|| {
@@ -258,4 +292,60 @@ proptest! {
     ) {
         check(&SHIPPED, &drawn, (&order, late_in));
     }
+}
+
+/// A chain whose incidents last as long as it goes on.
+const CHAIN: &str = r"
+title: A burst, then a read
+name: chain
+level: high
+correlation: {type: temporal_ordered, rules: [burst, reads], group-by: [principal.id], timespan: 20m}
+keywatch: {incident: {key: [principal.id], keep_alive: 1h, max_duration: 30d}}
+---
+title: Burst
+name: burst
+correlation: {type: event_count, rules: [denied], group-by: [principal.id], timespan: 10m, condition: {gte: 2}}
+---
+title: Reads
+name: reads
+detection: {read: {class: secret.read}, condition: read}
+---
+title: Denied
+name: denied
+detection: {read: {class: secret.read, outcome: denied}, condition: read}
+";
+
+/// Late events of the test below.
+const LATE: usize = 3_000;
+
+#[test]
+fn what_comes_late_to_a_chain_costs_what_it_touches_and_not_what_came_since() {
+    let set = compile([("chain.yml", CHAIN)]).unwrap_or_else(|problems| panic!("{problems:?}"));
+    let mut engine = Engine::new(Arc::new(set), Settings { late_from_secs: None, ..Settings::default() });
+    let reads = |n: usize, at: i64| AuditEvent { id: format!("e{n}").into(), ..event(0, (at, 0, 0, n % 5)) };
+    let refused = |n: usize, at: i64| AuditEvent { id: format!("r{n}").into(), ..event(0, (at, 1, 0, 0)) };
+    let evaluate = |engine: &mut Engine, events: &[AuditEvent<'static>]| {
+        let seen = |event| Seen { event, place: &testing::PLACE, raw: b"{}" };
+        engine.evaluate(&events.iter().map(seen).collect::<Vec<_>>())
+    };
+    // Seconds apart, a burst every quarter of an hour; then every second one of them late, alone.
+    let on_time = (0..LATE).map(|n| reads(n, 2 * i64::try_from(n).unwrap()));
+    let bursts = (0..LATE / 200).flat_map(|n| {
+        [0, 1, 2]
+            .map(|at| refused(3 * n + usize::try_from(at).unwrap(), 400 * i64::try_from(n).unwrap() + at))
+    });
+    evaluate(&mut engine, &on_time.chain(bursts).collect::<Vec<_>>());
+    for n in 0..LATE {
+        evaluate(&mut engine, &[reads(LATE + n, 2 * i64::try_from(n).unwrap() + 1)]);
+        if n % 100 == 0 {
+            evaluate(&mut engine, &[refused(LATE + n, 2 * i64::try_from(n).unwrap() + 3)]);
+        }
+    }
+    let chain = engine.rules.rules.iter().position(|rule| rule.title == "A burst, then a read").unwrap();
+    let Some(State::Count(found)) = engine.states.get(chain) else { panic!("it counts") };
+    let (entries, steps) = found
+        .awake()
+        .fold((0, 0), |(entries, steps), (_, group)| (entries + group.len(), steps + group.steps_taken));
+    assert!(entries > 2 * LATE, "{entries}");
+    assert!(steps < 3 * entries, "{steps} steps for {entries} entries");
 }

@@ -98,7 +98,7 @@ fn the_settled_are_bounded_and_the_longest_unseen_goes() {
 fn baselines_share_one_limit_and_each_counts_whom_it_forgot() {
     let (spec, specs) = (values(), [values(), values()]);
     let limit = 100 * each(&spec);
-    let mut all = Baselines::new(2, limit, true);
+    let mut all = Baselines::new(&specs, limit, true);
     for n in 0..1_000_i64 {
         for at in [0, 1].iter().filter(|at| **at == 0 || n % 2 == 0) {
             let name = n.to_string();
@@ -161,4 +161,100 @@ fn unreadable_state_is_ignored_and_counted_and_that_of_others_ignored() {
     }
     assert_eq!((known.0.len(), known.0.unreadable()), (0, 2));
     assert_eq!(known.0.judges_from(Of { at: 0, spec: &networks() }), None);
+}
+
+#[test]
+fn tables_stay_as_small_as_what_is_in_them_however_much_comes_and_goes() {
+    let spec = values();
+    for places in [20_000, 33_000] {
+        let limit = places * each(&spec);
+        let mut known = Known::new(limit);
+        for n in 0..200_000_i64 {
+            see(&mut known, &spec, &text(&format!("invented-{n}"), "v", n));
+            if n % 1_000 == 0 {
+                let held = known.0.ledger.held_bytes();
+                assert!(held <= limit, "{held} bytes of {limit} after {n}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_flood_of_names_makes_nobody_forget_what_has_been_unseen_for_long() {
+    let spec = Baseline { returns_after_secs: Some(90 * DAY), decay_secs: 400 * DAY, ..values() };
+    let mut known = Known::of(&spec, 300 * each(&spec));
+    for n in 0..100 {
+        see(&mut known, &spec, &text(&format!("old-{n}"), "aws", n));
+    }
+    for n in 0..20_000_i64 {
+        see(&mut known, &spec, &text(&format!("invented-{n}"), "aws", 95 * DAY + n));
+    }
+    assert!(known.0.evicted() > 19_000);
+    let returned = |n: &i64| {
+        let sight = text("", "aws", 96 * DAY);
+        let name = format!("old-{n}");
+        known.judge(&spec, &Sight { per: (&*name).into(), ..sight }).news().is_some()
+    };
+    assert_eq!((0..100).filter(returned).count(), 100);
+}
+
+#[test]
+fn a_flood_of_values_makes_nobody_forget_those_seen_on_two_days() {
+    let spec = Baseline { values_max: 1_000, ..values() };
+    let mut known = Known::new(MUCH);
+    let usual = |known: &mut Known, at: i64| {
+        (0..800).map(|n| see(known, &spec, &text("", &format!("role-{n}"), at))).collect::<Vec<_>>()
+    };
+    usual(&mut known, 0);
+    usual(&mut known, DAY);
+    let mut store = Vec::new();
+    for n in 0..50_000_i64 {
+        let value = format!("invented-{n}");
+        assert!(see(&mut known, &spec, &text("", &value, 2 * DAY + n)).news().is_some());
+        if n % 10_000 == 0 {
+            store.extend(known.take_learned());
+        }
+    }
+    assert!(known.peer("").is_some_and(|peer| peer.values() <= 1_000));
+    store.extend(known.take_learned());
+    let mut restored = Known::new(MUCH);
+    for learned in &store {
+        restored.restore(learned);
+    }
+    for known in [&mut known, &mut restored] {
+        let new = usual(known, 3 * DAY).iter().filter(|judgement| judgement.news().is_some()).count();
+        assert_eq!(new, 0, "of 800 that are usual");
+    }
+}
+
+#[test]
+fn newcomers_have_a_tenth_of_the_values_however_many_are_settled() {
+    let spec = Baseline { values_max: 100, ..values() };
+    let mut known = Known::new(MUCH);
+    for day in 0..40 {
+        for n in 0..10 {
+            let value = format!("{}", day / 2 * 10 + n);
+            see(&mut known, &spec, &text("", &value, day * DAY));
+        }
+    }
+    let is_known = |value: i64| known.judge(&spec, &text("", &value.to_string(), 40 * DAY)).news().is_none();
+    assert_eq!((0..200).filter(|value| is_known(*value)).count(), 90 + 10 - usize::from(!is_known(199)));
+    assert!(is_known(199) && !is_known(0), "the longest unseen goes");
+    see(&mut known, &spec, &text("", "new", 40 * DAY));
+    assert!(known.judge(&spec, &text("", "new", 40 * DAY + 1)).news().is_none());
+}
+
+#[test]
+fn whoever_taints_very_many_values_gets_none_of_them_learned() {
+    let (mut known, spec) = (Known::new(MUCH), Baseline { learn_secs: 7 * DAY, ..values_as_networks() });
+    let address = |n: i64| format!("198.51.{n}.1");
+    for n in 0..100 {
+        known.taint(&from("p", &address(n), n));
+    }
+    see(&mut known, &spec, &from("p", "192.0.2.1", HOUR));
+    (0..100).for_each(|n| _ = see(&mut known, &spec, &from("p", &address(n), 2 * HOUR)));
+    let values = |known: &Known| known.peer("p").map_or(0, Peer::values);
+    assert_eq!(values(&known), 0);
+    see(&mut known, &spec, &from("p", "192.0.2.1", DAY + HOUR));
+    assert_eq!(values(&known), 1, "a day later that is over");
 }
