@@ -56,7 +56,7 @@ fn who_was_tried_is_not_told_of_as_if_they_had_acted() {
 fn a_tampered_trail_is_named() {
     says(
         "KW-101",
-        "Audit trail tampered with by role/app (StopLogging, org-trail)",
+        "Audit trail tampered with by role/payments (StopLogging, org-trail)",
         "Audit trail tampered with: 1 event; operation and object: StopLogging, org-trail",
     );
 }
@@ -70,7 +70,7 @@ fn of_several_secrets_the_canary_is_named() {
     assert!(alert.why.text.ends_with("; on the list `canaries`: prod/admin-root"), "{}", alert.why.text);
     says(
         "KW-117",
-        "Canary touched: aws:111122223333:eu-west-1:secret:prod/admin-root by role/app",
+        "Canary touched: aws:111122223333:eu-west-1:secret:prod/admin-root by role/payments",
         "Canary touched: 1 event naming 1 secret; on the list `canaries`: aws:111122223333:eu-west-1:secret:prod/admin-root",
     );
 }
