@@ -78,3 +78,11 @@ fn a_wrapping_token_opened_in_time_is_not_seen() {
     });
     replay(log).unseen("A wrapping token opened in time");
 }
+
+#[test]
+fn a_new_session_of_a_shared_identity_is_not_seen() {
+    let mut log = Log::new();
+    let who = victim(&mut log, Provider::Aws, "reports");
+    log.attack("stranger", |log| log.read(Provider::Aws, &who.session("stranger"), LATER, "own-a"));
+    replay(log).unseen("A new person behind a shared identity");
+}
