@@ -28,10 +28,10 @@ const ACCOUNT_DIGITS: usize = 12;
 pub(super) fn event<'a>(fields: &Fields<'a>, record: &'a [u8], received_at: EventTime) -> AuditEvent<'a> {
     let call = Call::read(fields);
     let (time, time_raw) = AuditEvent::believable_time(fields.scalar(paths::EVENT_TIME), received_at);
-    let outcome = match outcome::outcome(fields, call.label()) {
-        Outcome::Ok if secrets::deleted_nothing(fields, &call) => Outcome::NotFound,
-        told => told,
-    };
+    let mut outcome = outcome::outcome(fields, call.label());
+    if outcome == Outcome::Ok && secrets::deleted_nothing(fields, &call) {
+        outcome = Outcome::NotFound;
+    }
     let secrets = secrets::named(fields, &call);
     let class = class::class(fields, &call, outcome, &secrets);
     AuditEvent {
