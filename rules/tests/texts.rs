@@ -53,6 +53,37 @@ fn who_was_tried_is_not_told_of_as_if_they_had_acted() {
 }
 
 #[test]
+fn a_tampered_trail_is_named() {
+    says(
+        "KW-101",
+        "Audit trail tampered with by role/payments (StopLogging, org-trail)",
+        "Audit trail tampered with: 1 event; operation and object: StopLogging, org-trail",
+    );
+}
+
+#[test]
+fn of_several_secrets_the_canary_is_named() {
+    let alerts = alerts();
+    let several = alerts.iter().find(|alert| alert.rule == "KW-117" && alert.secrets.len() > 1);
+    let alert = several.expect("an alert that names several secrets");
+    assert_eq!(alert.title, "Canary touched: 3 secrets by role/eve (prod/admin-root)");
+    assert!(alert.why.text.ends_with("; on the list `canaries`: prod/admin-root"), "{}", alert.why.text);
+    says(
+        "KW-117",
+        "Canary touched: aws:111122223333:eu-west-1:secret:prod/admin-root by role/payments",
+        "Canary touched: 1 event naming 1 secret; on the list `canaries`: aws:111122223333:eu-west-1:secret:prod/admin-root",
+    );
+}
+
+#[test]
+fn what_is_opened_to_everybody_is_said_so() {
+    let everybody =
+        alerts().into_iter().find(|alert| alert.rule == "KW-106" && alert.title.contains("everybody"));
+    let alert = everybody.expect("an alert about everybody");
+    assert!(alert.title.ends_with("(PutResourcePolicy, everybody)"), "{}", alert.title);
+}
+
+#[test]
 fn an_alert_names_what_was_done_and_to_whom() {
     says(
         "KW-106",

@@ -104,6 +104,8 @@ paths! {
     ANSWER_ARN_UPPER = "responseElements.ARN",
     ANSWER_ARN_ODD = "responseElements.aRN",
     ANSWER_KEY_ARN = "responseElements.keyMetadata.arn",
+    ANSWER_DELETED_PARAMETERS = "responseElements.deletedParameters",
+    ANSWER_INVALID_PARAMETERS = "responseElements.invalidParameters",
     ANSWER_CONSOLE_LOGIN = "responseElements.ConsoleLogin",
     ANSWER_CHECK_MFA = "responseElements.CheckMfa",
     ANSWER_SWITCH_ROLE = "responseElements.SwitchRole",

@@ -104,9 +104,14 @@ impl<'e> Extension<'e, '_, '_> {
         }
     }
 
-    /// Fields whose values alerts name.
+    /// What alerts name: values of fields, or the secrets on a list.
     fn mention(&self) -> Option<Mention> {
         let node = self.table.get("mention")?;
+        if let Data::Map(_) = node.data {
+            let table = Table::open(node, &["secrets_on"], self.problems())?;
+            table.need("secrets_on", "name a list, as `mention: {secrets_on: canaries}`")?;
+            return table.text("secrets_on").map(|list| Mention::Listed(list.into()));
+        }
         let fields = self.fields(&self.table, "mention");
         if node.items().is_empty() {
             self.problems().add(node, "`mention` names no field", "for example `mention: [operation]`");

@@ -263,6 +263,7 @@ impl Case<'_, '_> {
     fn note(&self, count: &Count, novelties: &Novelties) -> Option<Arc<str>> {
         match &count.mention {
             Some(Mention::Fields(fields)) => Mention::of(fields, self.context.view),
+            Some(Mention::Listed(list)) => Mention::listed(list, self.context.view),
             Some(Mention::News(_)) | None => novelties.note(count),
         }
     }

@@ -12,11 +12,25 @@ impl Field {
             }
             Self::Raw(raw) => {
                 let path = raw.paths.first().map_or("", |path| path);
-                let last = path.rsplit('.').next().unwrap_or(path);
-                (last.to_owned(), format!("values of {last}"))
+                let word = spoken(path.rsplit('.').next().unwrap_or(path));
+                let values = format!("values of {word}");
+                (word, values)
             }
         }
     }
+}
+
+/// A key of a record as a reader would say it: `accountId` is an account, `trailName` a trail,
+/// `retentionDays` retention days.
+fn spoken(key: &str) -> String {
+    let stem = ["Id", "Name", "Arn", "ARN"].into_iter().find_map(|ending| key.strip_suffix(ending));
+    let mut words = String::new();
+    for letter in stem.filter(|stem| !stem.is_empty()).unwrap_or(key).chars() {
+        let begins = letter.is_ascii_uppercase() && words.ends_with(|last: char| last.is_ascii_lowercase());
+        words.extend(begins.then_some(' '));
+        words.push(if begins { letter.to_ascii_lowercase() } else { letter });
+    }
+    words
 }
 
 impl Normal {
@@ -66,6 +80,27 @@ pub(crate) fn joint(fields: &[Field]) -> (String, String) {
             let each: Vec<String> = many.iter().map(|field| field.noun().0).collect();
             let all = crate::wording::listed(&each);
             (all.clone(), format!("combinations of {all}"))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::spoken;
+
+    #[test]
+    fn a_key_of_a_record_is_told_in_plain_words() {
+        for (key, words) in [
+            ("accountId", "account"),
+            ("trailName", "trail"),
+            ("retentionDays", "retention days"),
+            ("roleArn", "role"),
+            ("name", "name"),
+            ("Id", "Id"),
+            ("max_versions", "max_versions"),
+            ("eventName", "event"),
+        ] {
+            assert_eq!(spoken(key), words);
         }
     }
 }

@@ -19,6 +19,8 @@ pub(crate) const BETWEEN: &str = "\u{1f}";
 pub enum Mention {
     /// The values of these fields.
     Fields(Vec<Field>),
+    /// The secrets that stand, by id or name, on this list of the operator's.
+    Listed(Box<str>),
     /// What was new.
     News(News),
 }
@@ -40,7 +42,7 @@ impl Mention {
     pub fn fields(&self) -> impl Iterator<Item = &Field> {
         let fields = match self {
             Self::Fields(fields) => fields.as_slice(),
-            Self::News(_) => &[],
+            Self::Listed(_) | Self::News(_) => &[],
         };
         fields.iter()
     }
@@ -51,14 +53,37 @@ impl Mention {
         for field in fields {
             let all = field.values(view);
             let more = all.len() > VALUES_MAX;
-            let short =
-                |value: String| if field.is(Normal::Operation) { method(&value).to_owned() } else { value };
+            let short = |value: String| match field {
+                Field::Normal(Normal::Operation) => method(&value).to_owned(),
+                Field::Normal(Normal::GranteeId) if value == "*" => "everybody".to_owned(),
+                Field::Raw(_) => resource(&value).to_owned(),
+                Field::Normal(_) => value,
+            };
             values.extend(all.into_iter().take(VALUES_MAX).filter(|value| !value.is_empty()).map(short));
             values.extend(more.then(|| "…".to_owned()));
         }
-        let text: String = values.join(BETWEEN).chars().take(CHARS_MAX).collect();
-        (!text.is_empty()).then(|| Arc::from(text))
+        joined(&values)
     }
+
+    /// The names of the event's secrets that stand on `list`; `None` when none does.
+    pub(crate) fn listed(list: &str, view: &View<'_>) -> Option<Arc<str>> {
+        let list = view.around().lists.list(list)?;
+        let secrets = view.event().secrets.iter();
+        let on_it = secrets.filter(|secret| list.has(&secret.id) || list.has(&secret.name));
+        let mut names: Vec<String> =
+            on_it.take(VALUES_MAX + 1).map(|secret| secret.name.to_string()).collect();
+        if names.len() > VALUES_MAX {
+            names.truncate(VALUES_MAX);
+            names.push("…".to_owned());
+        }
+        joined(&names)
+    }
+}
+
+/// Values as they are remembered of one event.
+fn joined(values: &[String]) -> Option<Arc<str>> {
+    let text: String = values.join(BETWEEN).chars().take(CHARS_MAX).collect();
+    (!text.is_empty()).then(|| Arc::from(text))
 }
 
 /// The method at the end of a name such as `google.cloud.kms.v1.KeyManagementService.Decrypt` or
@@ -74,9 +99,31 @@ fn method(operation: &str) -> &str {
     operation.rsplit('.').next().filter(|last| !last.is_empty()).unwrap_or(operation)
 }
 
+/// The name at the end of an ARN such as `arn:aws:cloudtrail:eu-west-1:111122223333:trail/audit`, or
+/// of a resource of Google Cloud such as `projects/shop/sinks/audit`.
+fn resource(value: &str) -> &str {
+    let homes = ["arn:", "projects/", "folders/", "organizations/", "billingAccounts/"];
+    let is_path = homes.iter().any(|home| value.starts_with(home));
+    let last = value.rsplit('/').next().filter(|last| is_path && !last.is_empty());
+    last.unwrap_or(value)
+}
+
 #[cfg(test)]
 mod tests {
-    use super::method;
+    use super::{method, resource};
+
+    #[test]
+    fn a_resource_is_named_by_its_last_part() {
+        for (value, short) in [
+            ("arn:aws:cloudtrail:eu-west-1:111122223333:trail/audit", "audit"),
+            ("arn:aws:s3:::logs", "arn:aws:s3:::logs"),
+            ("projects/shop/sinks/audit", "audit"),
+            ("projects/", "projects/"),
+            ("prod/db", "prod/db"),
+        ] {
+            assert_eq!(resource(value), short);
+        }
+    }
 
     #[test]
     fn an_operation_is_named_by_its_method() {

@@ -15,7 +15,7 @@ use super::paths;
 use super::text::{fingerprint, joined};
 use arn::Home;
 use keywatch_event::json::{Fields, as_text};
-use keywatch_event::{AuditEvent, Class, EventTime, Provider, Source};
+use keywatch_event::{AuditEvent, Class, EventTime, Outcome, Provider, Source};
 use std::borrow::Cow;
 
 /// What CloudTrail writes for a service it does not name.
@@ -28,7 +28,10 @@ const ACCOUNT_DIGITS: usize = 12;
 pub(super) fn event<'a>(fields: &Fields<'a>, record: &'a [u8], received_at: EventTime) -> AuditEvent<'a> {
     let call = Call::read(fields);
     let (time, time_raw) = AuditEvent::believable_time(fields.scalar(paths::EVENT_TIME), received_at);
-    let outcome = outcome::outcome(fields, call.label());
+    let mut outcome = outcome::outcome(fields, call.label());
+    if outcome == Outcome::Ok && secrets::deleted_nothing(fields, &call) {
+        outcome = Outcome::NotFound;
+    }
     let secrets = secrets::named(fields, &call);
     let class = class::class(fields, &call, outcome, &secrets);
     AuditEvent {

@@ -18,7 +18,7 @@ pub(super) fn named<'a>(fields: &Fields<'a>, call: &Call<'a>) -> Vec<SecretRef<'
     let home = call.home();
     match call.label() {
         "secretsmanager" => secrets(fields, &call.operation, home),
-        "ssm" if is_about_parameters(fields, &call.operation) => parameters(fields, home),
+        "ssm" if is_about_parameters(fields, &call.operation) => parameters(fields, &call.operation, home),
         "kms" => keys(fields, call, home),
         _ => Vec::new(),
     }
@@ -68,7 +68,10 @@ fn from_request_id<'a>(fields: &Fields<'a>) -> Option<Cow<'a, str>> {
     arn::is_secret(&arn).then_some(arn)
 }
 
-fn parameters<'a>(fields: &Fields<'a>, home: Home<'_>) -> Vec<SecretRef<'a>> {
+fn parameters<'a>(fields: &Fields<'a>, operation: &str, home: Home<'_>) -> Vec<SecretRef<'a>> {
+    if let Some(gone) = deleted(fields, operation).filter(|gone| !gone.is_empty()) {
+        return distinct(gone.into_iter().map(|given| arn::parameter(&given, home)));
+    }
     let mut given = fields.texts(paths::ASKED_NAMES);
     let single = [paths::ASKED_NAME, paths::ASKED_RESOURCE_ID, paths::ASKED_RESOURCE_ARN];
     given.extend(single.into_iter().find_map(|slot| fields.text(slot)));
@@ -79,6 +82,28 @@ fn parameters<'a>(fields: &Fields<'a>, home: Home<'_>) -> Vec<SecretRef<'a>> {
     let path = fields.text(paths::ASKED_PATH);
     let named = given.into_iter().map(|given| arn::parameter(&given, home));
     distinct(named.filter(|one| path.as_ref().is_none_or(|path| !arn::is_path(one, path))))
+}
+
+/// Whether a call succeeded and its answer says that nothing was deleted.
+pub(super) fn deleted_nothing(fields: &Fields<'_>, call: &Call<'_>) -> bool {
+    call.label() == "ssm" && deleted(fields, &call.operation).is_some_and(|gone| gone.is_empty())
+}
+
+/// The parameters a `DeleteParameters` call deleted, when its answer tells: it succeeds for names
+/// that do not exist too, and lists them as invalid.
+/// <https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_DeleteParameters.html>
+fn deleted<'a>(fields: &Fields<'a>, operation: &str) -> Option<Vec<Cow<'a, str>>> {
+    let is_list = |slot| fields.raw(slot).is_some_and(|raw| raw.starts_with('['));
+    if operation != "DeleteParameters" {
+        return None;
+    }
+    if is_list(paths::ANSWER_DELETED_PARAMETERS) {
+        return Some(fields.texts(paths::ANSWER_DELETED_PARAMETERS));
+    }
+    let invalid = Some(fields.texts(paths::ANSWER_INVALID_PARAMETERS)).filter(|names| !names.is_empty())?;
+    let mut asked = fields.texts(paths::ASKED_NAMES);
+    asked.retain(|name| !invalid.contains(name));
+    Some(asked)
 }
 
 fn keys<'a>(fields: &Fields<'a>, call: &Call<'a>, home: Home<'_>) -> Vec<SecretRef<'a>> {
@@ -195,6 +220,39 @@ mod tests {
         let path = json!({"requestParameters": {"path": "/prod/db/"}, "resources": [{"ARN": PARAMETER}]});
         check("ssm", "GetParametersByPath", &path, &[]);
         check("ssm", "SendCommand", &json!({"requestParameters": {"name": "a"}}), &[]);
+    }
+
+    #[test]
+    fn only_parameters_that_were_deleted_count_when_the_answer_tells() {
+        use keywatch_event::{Class, Outcome};
+        let asked = json!({"names": ["/prod/a", "/prod/b"]});
+        for (answer, names, outcome) in [
+            (json!(null), vec!["/prod/a", "/prod/b"], Outcome::Ok),
+            (
+                json!({"deletedParameters": ["/prod/b"], "invalidParameters": ["/prod/a"]}),
+                vec!["/prod/b"],
+                Outcome::Ok,
+            ),
+            (json!({"invalidParameters": ["/prod/a"]}), vec!["/prod/b"], Outcome::Ok),
+            (json!({"deletedParameters": "odd"}), vec!["/prod/a", "/prod/b"], Outcome::Ok),
+            (
+                json!({"deletedParameters": [], "invalidParameters": ["/prod/a", "/prod/b"]}),
+                vec!["/prod/a", "/prod/b"],
+                Outcome::NotFound,
+            ),
+            (
+                json!({"invalidParameters": ["/prod/b", "/prod/a"]}),
+                vec!["/prod/a", "/prod/b"],
+                Outcome::NotFound,
+            ),
+        ] {
+            let more = json!({"requestParameters": asked, "responseElements": answer});
+            check("ssm", "DeleteParameters", &more, &names);
+            let event = normalized(&record("ssm", "DeleteParameters", &more));
+            assert_eq!((event.class, event.outcome), (Class::SecretPurge, outcome), "{more}");
+        }
+        let read = json!({"requestParameters": asked, "responseElements": {"invalidParameters": ["/prod/a", "/prod/b"]}});
+        assert_eq!(normalized(&record("ssm", "GetParameters", &read)).outcome, Outcome::Ok);
     }
 
     #[test]

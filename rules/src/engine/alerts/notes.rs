@@ -1,6 +1,7 @@
 //! What an alert names of its events beside who and which secret, as its rule asks.
 
 use crate::engine::incident::Member;
+use crate::field::Field;
 use crate::rule::{BETWEEN, Mention, News};
 use crate::wording::listed;
 use hashbrown::HashSet;
@@ -30,11 +31,13 @@ impl<'n> Notes<'n> {
         Self { how, values }
     }
 
-    /// The values as a title has them, in parentheses.
-    pub(super) fn in_title(&self) -> String {
+    /// The values as a title that names so many secrets has them, in parentheses.
+    pub(super) fn in_title(&self, secrets: usize) -> String {
         let (one, many) = match self.how {
             _ if self.values.is_empty() => return String::new(),
-            Some(Mention::Fields(_)) => return format!(" ({})", self.few()),
+            // One secret stands in the title already.
+            Some(Mention::Listed(_)) if secrets < 2 => return String::new(),
+            Some(Mention::Fields(_) | Mention::Listed(_)) => return format!(" ({})", self.few()),
             Some(Mention::News(News { noun: Some((one, many)), .. })) => (one, many),
             Some(Mention::News(News { noun: None, .. })) | None => return String::new(),
         };
@@ -72,12 +75,23 @@ impl<'n> Notes<'n> {
         match self.how {
             _ if self.values.is_empty() => String::new(),
             Some(Mention::Fields(fields)) => {
-                let nouns: Vec<String> = fields.iter().map(|field| field.noun().0).collect();
-                format!("; {}: {shown}", listed(&nouns))
+                format!("; {}: {shown}", listed(&nouns(fields)))
             }
+            Some(Mention::Listed(list)) => format!("; on the list `{list}`: {shown}"),
             Some(Mention::News(news)) if news.has_values => format!("; {}: {shown}", news.lead),
             Some(Mention::News(news)) => format!("; {}", news.lead),
             None => String::new(),
         }
     }
+}
+
+/// What the values of these fields are called. Several fields of the record are the places where
+/// providers name the one thing something was done to.
+fn nouns(fields: &[Field]) -> Vec<String> {
+    let is_raw = |field: &&Field| matches!(field, Field::Raw(_));
+    let several = fields.iter().filter(is_raw).count() > 1;
+    let told = fields.iter().filter(|field| !(several && is_raw(field)));
+    let mut nouns: Vec<String> = told.map(|field| field.noun().0).collect();
+    nouns.extend(several.then(|| "object".to_owned()));
+    nouns
 }

@@ -12,5 +12,5 @@ pub(super) fn of(rule: &Rule, secrets: &[SecretRef<'_>], who: &Acted<'_>, notes:
         many => format!(": {} secrets", many.len()),
     };
     let who = who.in_title().map(|who| format!(" {} {who}", if rule.tried { "as" } else { "by" }));
-    format!("{}{what}{}{}", rule.title, who.unwrap_or_default(), notes.in_title())
+    format!("{}{what}{}{}", rule.title, who.unwrap_or_default(), notes.in_title(secrets.len()))
 }
