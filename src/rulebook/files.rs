@@ -204,7 +204,9 @@ mod tests {
 
     #[test]
     fn in_a_folder_a_rule_is_known_however_it_is_written_and_whether_or_not_it_can_be_read() {
-        WAYS.iter().for_each(|text| assert!(is_rule(text), "{text}"));
+        for text in WAYS {
+            assert!(is_rule(text), "{text}");
+        }
         assert!(is_rule("title: F\nfilter:\n  rules: any\n"), "a filter is loaded like a rule");
         assert!(is_rule("title: A\ndetection: {x: [\n") && is_rule("{\"title\": A,\n \"detection\": [\n"));
         for other in
