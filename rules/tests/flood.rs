@@ -23,8 +23,8 @@ const START: i64 = 1_777_593_600;
 const PER_SEC: u64 = 1_000;
 /// From how many events on it is a real one.
 const REAL: u64 = 1_000_000;
-/// Most memory that the rules may take while it lasts: 512 MB are promised to all of the program.
-const PEAK_MIB: u64 = 450;
+/// Most memory that the rules may take while it lasts.
+const PEAK_MIB: u64 = 512;
 
 fn event(
     id: String,
