@@ -62,6 +62,23 @@ fn a_tampered_trail_is_named() {
 }
 
 #[test]
+fn a_trail_somebody_tried_to_stop_is_named_by_the_end_of_its_arn() {
+    says(
+        "KW-101d",
+        "Attempt on the audit trail that failed by role/payments (StopLogging, org-trail)",
+        "Attempt on the audit trail that failed: 1 event; operation and object: StopLogging, org-trail",
+    );
+}
+
+#[test]
+fn a_field_of_the_record_is_told_in_plain_words() {
+    let alerts = alerts();
+    let mut texts = alerts.iter().map(|alert| &*alert.why.text);
+    let text = texts.find(|text| text.contains("never seen before (account and secret)"));
+    assert!(text.is_some() && !texts.any(|text| text.contains("accountId")));
+}
+
+#[test]
 fn of_several_secrets_the_canary_is_named() {
     let alerts = alerts();
     let several = alerts.iter().find(|alert| alert.rule == "KW-117" && alert.secrets.len() > 1);
