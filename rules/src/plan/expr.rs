@@ -140,6 +140,8 @@ impl Maker {
     fn item(&mut self, item: &Item, negated: bool) -> Expr {
         if let Some(allowed) = nobody(|view| cells::allowed(item, view)) {
             return match cells::inverse(allowed) {
+                // What never holds always holds when negated, whatever the field.
+                Some(cells::ALL) if negated => Expr::Const(true),
                 Some(inverse) if negated => Expr::Cells(inverse),
                 _ => Expr::Cells(allowed),
             };
@@ -285,7 +287,7 @@ fn at_least(least: u64, all: Vec<Expr>, negated: bool) -> Expr {
         (true, 0) => Expr::Const(false),
         (false, _) if least > all.len() => Expr::Const(false),
         (true, _) if least > all.len() => Expr::Const(true),
-        (false, _) => Expr::AtLeast(least, all),
-        (true, _) => Expr::AtLeast(all.len() + 1 - least, all),
+        (false, _) => at_least_left(least, all),
+        (true, _) => at_least_left(all.len() + 1 - least, all),
     }
 }
