@@ -8,10 +8,11 @@ mod sources;
 
 use crate::config::Supplied;
 use files::RuleFile;
-use keywatch_rules::{Problem, Rule, RuleSet, Surroundings, builtin, compile};
+use keywatch_rules::{Problem, Rule, RuleSet, Surroundings, builtin, compile_without, names_of};
 use sources::Origins;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 /// Problems shown one by one; the rest is counted.
 const PROBLEMS_SHOWN: usize = 200;
@@ -67,13 +68,14 @@ pub(crate) fn load_alone(paths: &[PathBuf]) -> Result<Rulebook, RuleError> {
 }
 
 fn shipped() -> impl Iterator<Item = RuleFile> {
-    builtin().iter().map(|(name, text)| RuleFile { name: (*name).to_owned(), text: (*text).to_owned() })
+    builtin().iter().map(|(name, text)| RuleFile::new((*name).to_owned(), (*text).to_owned()))
 }
 
 impl Rulebook {
     fn of(files: Vec<RuleFile>, passed_over: usize) -> Result<Self, RuleError> {
         let set =
-            compile(files.iter().map(|file| (file.name.as_str(), file.text.as_str()))).map_err(RuleError)?;
+            compile_without(files.iter().map(|file| (file.name.as_str(), file.text.as_str(), &*file.gone)))
+                .map_err(RuleError)?;
         Ok(Self { set, files, passed_over })
     }
 
@@ -84,17 +86,11 @@ impl Rulebook {
     /// Every mistake in the files, or that their rules make beside the others.
     pub(crate) fn with(&self, paths: &[PathBuf]) -> Result<(Self, BTreeSet<String>), RuleError> {
         let new = files::read(paths)?;
-        let mut names: BTreeSet<String> =
-            new.files.iter().flat_map(|file| files::names(&file.text)).collect();
-        let own: BTreeSet<String> = new.files.iter().map(|file| file.name.clone()).collect();
-        let kept = self
-            .files
-            .iter()
-            .map(|file| RuleFile { name: file.name.clone(), text: files::without(&file.text, &names) });
+        let documents = new.files.iter().flat_map(RuleFile::documents);
+        let names: BTreeSet<String> = documents.flat_map(|document| names_of(&document)).collect();
+        let gone = Arc::new(names.clone());
+        let kept = self.files.iter().map(|file| file.without(&gone));
         let book = Self::of(kept.chain(new.files).collect(), new.passed_over)?;
-        // A rule without a name goes by its title.
-        let rules = book.set.rules.iter().filter(|rule| own.contains(&rule.file));
-        names.extend(rules.map(|rule| rule.id.to_string()));
         Ok((book, names))
     }
 

@@ -112,7 +112,7 @@ fn each_kind_of_failure_has_its_exit_code() {
     std::fs::write(at("wrong.yaml"), "databse: x\n").expect("written");
     for (arguments, code, part) in [
         (vec![at("broken.yml"), "-".to_owned()], 2, "broken.yml:"),
-        (vec!["KW-0004".to_owned(), "-".to_owned()], 2, "did you mean `KW-004`?"),
+        (vec!["KW-0004".to_owned(), "-".to_owned()], 3, "did you mean `KW-004`?"),
         (vec![at("denied.yml"), "--config".to_owned(), at("wrong.yaml")], 3, "did you mean `database`?"),
         (vec![at("denied.yml"), "--config".to_owned(), at("keywatch.yaml")], 4, "none.db"),
         (vec![at("denied.yml"), at("no.log")], 4, "no.log"),

@@ -34,8 +34,11 @@ pub(crate) fn parse_condition(text: &str) -> Result<ConditionExpr, SigmaParserEr
 }
 
 /// Where a condition that cannot be read breaks off.
-fn broken(text: &str, error: &SigmaParserError) -> String {
+pub(crate) fn broken(text: &str, error: &SigmaParserError) -> String {
     let said = error.to_string();
+    if said.contains("nesting exceeds") {
+        return "the condition cannot be read: its parentheses are nested too deeply".to_owned();
+    }
     let place = said.split(" at ").nth(1).and_then(|rest| rest.split(':').nth(1));
     let place: Option<usize> = place.and_then(|column| column.parse().ok());
     let Some(column) = place.filter(|column| *column > 0 && !text.contains('\n')) else {
@@ -166,12 +169,18 @@ impl Selections {
                 }
                 known
             }
-            ConditionExpr::Selector { pattern, .. } => {
-                let found = !self.matching(pattern).is_empty();
-                if !found {
+            ConditionExpr::Selector { quantifier, pattern } => {
+                let found = self.matching(pattern).len() as u64;
+                if found == 0 {
                     problems.add(at, format!("no selection matches `{pattern}`"), known_here());
+                } else if let Quantifier::Count(asked) = quantifier
+                    && *asked > found
+                {
+                    let message =
+                        format!("the condition asks for {asked} of `{pattern}`, and there are {found}");
+                    problems.add(at, message, format!("ask for at most {found}, or add selections"));
                 }
-                found
+                found > 0
             }
         }
     }

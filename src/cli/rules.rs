@@ -219,3 +219,36 @@ fn test(paths: &[PathBuf], alerts: bool) -> anyhow::Result<ExitCode> {
     say(&format!("{} example(s), {failed} failed", outcomes.len()));
     Ok(if failed > 0 { ExitCode::from(RULE_ERROR) } else { ExitCode::SUCCESS })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Rules whose example must fail, in ways of writing that say the same.
+    const WAYS: [&str; 5] = [
+        "{title: Flow, level: medium, detection: {d: {class: secret.read}, condition: d}, keywatch: EXAMPLES}",
+        "\"title\": Flow\n'name': flow\ndetection: {d: {class: secret.read}, condition: d}\nlevel: medium\nkeywatch: EXAMPLES\n",
+        " detection: {d: {class: secret.read}, condition: d}\n title: Flow\n level: medium\n keywatch: EXAMPLES\n",
+        "title: Flow\nid: flow\ndetection: {d: {class: secret.read}, condition: d}\nlevel: medium\nkeywatch: EXAMPLES\n",
+        "{name: KW-003, title: Flow, level: medium, detection: {d: {class: secret.read}, condition: d}, keywatch: EXAMPLES}",
+    ];
+
+    #[test]
+    fn the_examples_of_a_rule_are_run_however_the_rule_is_written() {
+        let folder = tempfile::tempdir().unwrap();
+        for (n, way) in WAYS.iter().enumerate() {
+            let below = folder.path().join(n.to_string());
+            std::fs::create_dir(&below).unwrap();
+            let path = below.join("own.yml");
+            let examples = "{examples: [{name: must fail, expect: silence, events: [{secret: a}]}]}";
+            std::fs::write(&path, way.replace("EXAMPLES", examples)).unwrap();
+            for given in [path, below] {
+                let asked = Asked::read(std::slice::from_ref(&given)).unwrap();
+                let titles: Vec<&str> = asked.rules().map(|rule| rule.title.as_str()).collect();
+                assert_eq!(titles, ["Flow"], "{way} in {}", given.display());
+                let code = format!("{:?}", test(&[given], false).unwrap());
+                assert_eq!(code, format!("{:?}", ExitCode::from(RULE_ERROR)), "{way}");
+            }
+        }
+    }
+}

@@ -1,21 +1,48 @@
-//! Finding rule files, and taking documents out of them.
+//! Finding rule files, and which documents of them count.
 
 use super::RuleError;
-use keywatch_rules::Problem;
+use keywatch_rules::yaml::{Node, parse};
+use keywatch_rules::{Problem, names_of};
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// Most rule files read from one folder tree: SigmaHQ has about 4,000.
 const FILES_MAX: usize = 20_000;
 /// Top-level keys of which a rule document has at least one.
-const RULE_KEYS: &[&str] = &["detection:", "correlation:", "keywatch:"];
+const RULE_KEYS: &[&str] = &["detection", "correlation", "keywatch"];
 
 /// A rule file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct RuleFile {
     pub(super) name: String,
     pub(super) text: String,
+    /// Names of documents that another file's stand in place of.
+    pub(super) gone: Arc<BTreeSet<String>>,
+}
+
+impl RuleFile {
+    pub(super) fn new(name: String, text: String) -> Self {
+        Self { name, text, gone: Arc::default() }
+    }
+
+    /// The file without the documents that have one of these names.
+    pub(super) fn without(&self, names: &Arc<BTreeSet<String>>) -> Self {
+        let gone = if self.gone.is_empty() {
+            Arc::clone(names)
+        } else {
+            Arc::new(self.gone.union(names).cloned().collect())
+        };
+        Self { gone, ..self.clone() }
+    }
+
+    /// Its documents, as the compiler reads them; none of a file that is no YAML.
+    pub(super) fn documents(&self) -> Vec<Node> {
+        let mut documents = parse(&self.name, &self.text).unwrap_or_default();
+        documents.retain(|document| !names_of(document).iter().any(|name| self.gone.contains(name)));
+        documents
+    }
 }
 
 /// What was found under some paths.
@@ -61,15 +88,28 @@ impl Found {
     fn take(&mut self, path: &Path, bytes: &[u8], named: bool) {
         let text = String::from_utf8_lossy(bytes).into_owned();
         if named || is_rule(&text) {
-            self.files.push(RuleFile { name: path.display().to_string(), text });
+            self.files.push(RuleFile::new(path.display().to_string(), text));
         } else {
             self.passed_over += 1;
         }
     }
 }
 
+/// Whether a document of the file is a rule, by its keys. Of what is no YAML the lines must do: a rule
+/// with a slip in it is not to be passed over.
 fn is_rule(text: &str) -> bool {
-    text.lines().any(|line| RULE_KEYS.iter().any(|key| line.starts_with(key)))
+    match parse("", text) {
+        Ok(documents) => documents.iter().any(|document| {
+            RULE_KEYS.iter().any(|key| document.get(key).is_some())
+                || document.get("filter").is_some_and(|filter| filter.get("rules").is_some())
+        }),
+        Err(_) => text.lines().any(begins_rule),
+    }
+}
+
+fn begins_rule(line: &str) -> bool {
+    let word = line.trim_start_matches([' ', '\t', '{', '"', '\'']);
+    RULE_KEYS.iter().any(|key| word.strip_prefix(key).is_some_and(|rest| rest.starts_with([':', '"', '\''])))
 }
 
 fn unreadable(path: &Path, error: &str) -> Problem {
@@ -117,69 +157,29 @@ fn find_below(path: &Path, wanted: &mut Vec<Wanted>, wrong: &mut Vec<Problem>) {
     }
 }
 
-/// Names and ids of the documents of a rule file.
-pub(super) fn names(text: &str) -> BTreeSet<String> {
-    documents(text).iter().flat_map(|document| names_of(document)).collect()
-}
-
-/// The file without the documents that have one of these names; every other line stays where it
-/// was.
-pub(super) fn without(text: &str, names: &BTreeSet<String>) -> String {
-    let mut kept = String::with_capacity(text.len());
-    for document in documents(text) {
-        let replaced = names_of(document).any(|name| names.contains(&name));
-        if replaced {
-            kept.extend(document.lines().map(|_| '\n'));
-        } else {
-            kept.push_str(document);
-        }
-    }
-    kept
-}
-
-/// The documents of a file, each with the `---` before it.
-fn documents(text: &str) -> Vec<&str> {
-    let mut rest = text;
-    let mut all = Vec::new();
-    while !rest.is_empty() {
-        let next = rest.match_indices("\n---").map(|(at, _)| at + 1).find(|at| is_marker(rest, *at));
-        let (document, after) = rest.split_at_checked(next.unwrap_or(rest.len())).unwrap_or((rest, ""));
-        all.push(document);
-        rest = after;
-    }
-    all
-}
-
-/// Whether the line that begins at `at` is a document marker.
-fn is_marker(text: &str, at: usize) -> bool {
-    let line = text.get(at..).and_then(|rest| rest.lines().next()).unwrap_or_default();
-    line == "---" || line.starts_with("--- ")
-}
-
-fn names_of(document: &str) -> impl Iterator<Item = String> {
-    let named = |line: &str| line.strip_prefix("name:").or_else(|| line.strip_prefix("id:")).map(unquoted);
-    document.lines().filter_map(named)
-}
-
-fn unquoted(value: &str) -> String {
-    let value = value.trim();
-    let value = value.split_once(" #").map_or(value, |(value, _)| value).trim_end();
-    value.trim_matches(['"', '\'']).to_owned()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    /// A rule without a name, in three ways of writing it.
+    const WAYS: [&str; 3] = [
+        "{title: Flow, level: low, detection: {d: {class: secret.read}, condition: d}}\n",
+        "\"title\": Quoted\n'detection': {d: {class: secret.read}, condition: d}\nlevel: low\n",
+        "  title: Indented\n  level: low\n  detection:\n    d: {class: secret.read}\n    condition: d\n",
+    ];
+
     #[test]
-    fn a_document_is_taken_out_and_the_others_keep_their_lines() {
-        let text = "title: A\nname: a\n---\ntitle: B\nid: \"b\" # old\ndetection: {}\n---\nname: c\n";
-        assert_eq!(names(text), ["a", "b", "c"].map(str::to_owned).into());
-        let without = |name: &str| without(text, &[name.to_owned()].into());
-        assert_eq!(without("a"), "\n\n---\ntitle: B\nid: \"b\" # old\ndetection: {}\n---\nname: c\n");
-        assert_eq!(without("b"), "title: A\nname: a\n\n\n\n\n---\nname: c\n");
-        assert_eq!(without("c"), "title: A\nname: a\n---\ntitle: B\nid: \"b\" # old\ndetection: {}\n\n\n");
-        assert_eq!(without("d"), text);
+    fn a_document_that_is_gone_is_known_by_name_id_or_title_however_it_is_written() {
+        let text = format!("title: A\nname: a\n---\ntitle: B\nid: \"b\" # old\n---\n{}", WAYS.join("---\n"));
+        let mut file = RuleFile::new("a.yml".to_owned(), text);
+        let titles = |file: &RuleFile| -> Vec<String> {
+            file.documents().iter().filter_map(|node| node.get("title")?.text()).collect()
+        };
+        assert_eq!(titles(&file), ["A", "B", "Flow", "Quoted", "Indented"]);
+        for (name, left) in [("b", 4), ("A", 4), ("Flow", 3), ("Quoted", 2), ("Indented", 1), ("a", 0)] {
+            file = file.without(&Arc::new([name.to_owned()].into()));
+            assert_eq!(titles(&file).len(), left, "{name}");
+        }
     }
 
     #[test]
@@ -200,6 +200,20 @@ mod tests {
         assert_eq!((names, found.passed_over), (vec!["b.yaml", "a.yml"], 1));
         let alone = read(&[folder.path().join("tests/config.yml")]).unwrap();
         assert_eq!(alone.files.len(), 1, "a file that is named is taken at its word");
+    }
+
+    #[test]
+    fn in_a_folder_a_rule_is_known_however_it_is_written_and_whether_or_not_it_can_be_read() {
+        for text in WAYS {
+            assert!(is_rule(text), "{text}");
+        }
+        assert!(is_rule("title: F\nfilter:\n  rules: any\n"), "a filter is loaded like a rule");
+        assert!(is_rule("title: A\ndetection: {x: [\n") && is_rule("{\"title\": A,\n \"detection\": [\n"));
+        for other in
+            ["a: {b: [\n", "filter: {x: y}\n", "on: push\njobs: {detection: {}}\n", "- detection: x\n", ""]
+        {
+            assert!(!is_rule(other), "{other}");
+        }
     }
 
     #[test]

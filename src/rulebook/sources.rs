@@ -1,8 +1,8 @@
 //! Which log source each rule reads: its own, or those of the rules it counts.
 
 use super::files::RuleFile;
-use keywatch_rules::yaml::{Node, parse};
-use keywatch_rules::{LogSource, Rule};
+use keywatch_rules::yaml::Node;
+use keywatch_rules::{LogSource, Rule, names_of};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Most names of log sources shown for one rule.
@@ -27,15 +27,9 @@ impl Origins {
     /// Reads it out of rule files that were loaded.
     pub(super) fn of(files: &[RuleFile]) -> Self {
         let mut documents = BTreeMap::new();
-        for node in files.iter().flat_map(|file| parse(&file.name, &file.text).unwrap_or_default()) {
+        for node in files.iter().flat_map(RuleFile::documents) {
             let document = Document::of(&node);
-            let text = |key: &&str| node.get(key)?.text();
-            let mut names: Vec<String> = ["name", "id"].iter().filter_map(text).collect();
-            if names.is_empty() {
-                // A rule without a name goes by its title.
-                names.extend(text(&"title"));
-            }
-            documents.extend(names.into_iter().map(|name| (name, document.clone())));
+            documents.extend(names_of(&node).into_iter().map(|name| (name, document.clone())));
         }
         Self { documents }
     }

@@ -2,7 +2,7 @@
 
 use super::scope::Tables;
 use crate::log_source::LogSource;
-use crate::matcher::{Matcher, Selections, parse_condition};
+use crate::matcher::{Matcher, Selections, broken, parse_condition};
 use crate::problem::suggest;
 use crate::rule::MatcherId;
 use crate::yaml::{Data, Node, Problems};
@@ -168,8 +168,7 @@ impl Library<'_, '_> {
         let expression = match parse_condition(&text) {
             Ok(expression) => expression,
             Err(error) => {
-                let message = format!("`{text}` cannot be read: {error}");
-                self.problems.add(node, message, "write the name of a selection");
+                self.problems.add(node, broken(&text, &error), "write the name of a selection");
                 return None;
             }
         };

@@ -12,13 +12,13 @@ const KEYS: &[&str] = &["gte", "gt", "lte", "lt", "eq", "neq", "field", "percent
 /// Largest bound: above it a float no longer counts by ones.
 const BOUND_MAX: f64 = 9_007_199_254_740_992.0;
 
-/// The bounds in `table`, at least one.
-pub(super) fn bounds(table: &Table<'_>, problems: &Problems) -> Option<Vec<(Op, f64)>> {
+/// The bounds in `table`, at least one, none below `least`.
+pub(super) fn bounds(table: &Table<'_>, least: f64, problems: &Problems) -> Option<Vec<(Op, f64)>> {
     let mut found = Vec::new();
     let mut whole = true;
     for (key, op) in OPS {
         if table.get(key).is_some() {
-            let bound = table.number(key, -BOUND_MAX..=BOUND_MAX);
+            let bound = table.number(key, least..=BOUND_MAX);
             whole &= bound.is_some();
             found.extend(bound.map(|bound| (*op, bound)));
         }
@@ -60,7 +60,9 @@ pub(super) fn numeric(correlation: &Correlation<'_>, kind: Type) -> Option<Condi
         Type::Measure(measure) => measured(correlation, measure, &table, example),
         Type::EventCount | Type::Temporal | Type::Ordered => Some(events(&table, problems)),
     };
-    let bounds = bounds(&table, problems);
+    // Of what is counted there are never fewer than none.
+    let least = if matches!(kind, Type::Measure(_)) { -BOUND_MAX } else { 0.0 };
+    let bounds = bounds(&table, least, problems);
     Some(Condition { of: of?, bounds: bounds? })
 }
 

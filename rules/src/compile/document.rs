@@ -104,8 +104,7 @@ impl<'s> Document<'s> {
         for (key, _) in entries {
             refuse_slip(key, problems);
         }
-        let table = Table::of(node, problems);
-        let named = ["name", "id", "title"].iter().find_map(|key| table.get(key)?.text());
+        let named = names_at(node).next().map(|(name, _)| name);
         let id = Arc::from(named.unwrap_or_default());
         Some(Self { file, node, problems, id, shape: shape(node, problems) })
     }
@@ -114,13 +113,12 @@ impl<'s> Document<'s> {
         Table::of(self.node, self.problems)
     }
 
-    /// The names other documents may use for it, each with its place.
+    /// The names other documents may use for it, each with its place. Nobody names a filter, so
+    /// several may have one title.
     pub(super) fn names(&self) -> impl Iterator<Item = (String, &'s Node)> {
-        let found = |key: &str| {
-            let node = self.node.get(key)?;
-            Some((node.text()?, node))
-        };
-        [found("name"), found("id")].into_iter().flatten()
+        let is_filter = matches!(self.shape, Shape::Filter(_));
+        let title = self.node.get("title").filter(|_| is_filter);
+        names_at(self.node).filter(move |(_, at)| !title.is_some_and(|title| std::ptr::eq(title, *at)))
     }
 
     pub(super) fn is_called(&self, name: &str) -> bool {
@@ -184,6 +182,15 @@ impl<'s> Document<'s> {
     }
 }
 
+/// What a rule document goes by, each with its place: its `name` and its `id`, and without both its
+/// title.
+pub(super) fn names_at(node: &Node) -> impl Iterator<Item = (String, &Node)> {
+    let found = |key: &str| node.get(key).and_then(|at| Some((at.text()?, at)));
+    let (name, id) = (found("name"), found("id"));
+    let title = if name.is_none() && id.is_none() { found("title") } else { None };
+    [name, id, title].into_iter().flatten()
+}
+
 /// A level named under `key` of an extension's section.
 pub(super) fn level_of(table: &Table<'_>, key: &str, problems: &Problems) -> Option<Level> {
     level_at(table.need(key, LEVELS)?, problems)
@@ -193,12 +200,13 @@ pub(super) fn level_of(table: &Table<'_>, key: &str, problems: &Problems) -> Opt
 fn level_at(node: &Node, problems: &Problems) -> Option<Level> {
     let written = node.text().unwrap_or_default();
     match written.as_str() {
-        "informational" | "low" | "info" => Some(Level::Info),
-        "medium" | "warning" => Some(Level::Warning),
+        "informational" | "low" => Some(Level::Info),
+        "medium" => Some(Level::Warning),
         "high" => Some(Level::High),
         "critical" => Some(Level::Critical),
         _ => {
-            problems.add(node, format!("`{written}` is no level"), LEVELS);
+            let remedy = if written == "warning" { "a warning is written `medium`" } else { LEVELS };
+            problems.add(node, format!("`{written}` is no level"), remedy);
             None
         }
     }

@@ -86,6 +86,13 @@ impl<'e> Extension<'e, '_, '_> {
             let remedy = "write `type: value_count`, or remove it";
             self.problems().add(node, "`repeats` compares the values a correlation counts", remedy);
         }
+        if let (Some(keep_alive), Some(longest)) = (table.secs("keep_alive"), table.secs("max_duration"))
+            && keep_alive > longest
+            && let Some(node) = table.get("keep_alive")
+        {
+            let remedy = "write a `keep_alive` no longer than `max_duration`";
+            self.problems().add(node, "`keep_alive` is longer than `max_duration`", remedy);
+        }
         let keep_alive_secs = table.secs("keep_alive").unwrap_or(usual.keep_alive_secs);
         Incident {
             repeats_secs: table.secs("repeats").unwrap_or(0),
@@ -135,7 +142,7 @@ impl<'e> Extension<'e, '_, '_> {
             let remedy = "for example `{distinct: secrets.id, gte: 2}`";
             self.problems().add(node, "needs `distinct` or `matching`", remedy);
         }
-        let bounds = bounds(&table, self.problems());
+        let bounds = bounds(&table, 0.0, self.problems());
         Some(Condition { of: of?, bounds: bounds? })
     }
 

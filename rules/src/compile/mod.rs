@@ -32,16 +32,36 @@ use detection::Detected;
 use document::{Document, Shape};
 use filter::Filters;
 use scope::{Scope, Tables, Uses};
+use std::collections::BTreeSet;
 
 /// Compiles rule files, given as `(name, text)`.
 ///
 /// # Errors
 /// Every [`Problem`] of every file, in the order of the files.
 pub fn compile<'f>(files: impl IntoIterator<Item = (&'f str, &'f str)>) -> Result<RuleSet, Vec<Problem>> {
-    let files: Vec<File<'f>> = files.into_iter().map(|(name, text)| File::read(name, text)).collect();
+    let none = BTreeSet::new();
+    compile_without(files.into_iter().map(|(name, text)| (name, text, &none)))
+}
+
+/// Compiles rule files, given as `(name, text, gone)`: documents with a name in `gone` are taken as
+/// not being there.
+///
+/// # Errors
+/// Every [`Problem`] of every file, in the order of the files.
+pub fn compile_without<'f, 'g>(
+    files: impl IntoIterator<Item = (&'f str, &'f str, &'g BTreeSet<String>)>,
+) -> Result<RuleSet, Vec<Problem>> {
+    let read = |(name, text, gone)| File::read(name, text, gone);
+    let files: Vec<File<'f>> = files.into_iter().map(read).collect();
     let set = rules(&files);
     let found: Vec<Problem> = files.into_iter().flat_map(File::into_problems).collect();
     if found.is_empty() { Ok(set) } else { Err(found) }
+}
+
+/// What the document of a rule goes by: its `name` and its `id`, and without both its title.
+#[must_use]
+pub fn names_of(document: &Node) -> Vec<String> {
+    document::names_at(document).map(|(name, _)| name).collect()
 }
 
 /// One file: its documents, and what is wrong with it.
@@ -54,11 +74,12 @@ struct File<'f> {
 }
 
 impl<'f> File<'f> {
-    fn read(name: &'f str, text: &str) -> Self {
-        let (documents, unread) = match parse(name, text) {
+    fn read(name: &'f str, text: &str, gone: &BTreeSet<String>) -> Self {
+        let (mut documents, unread) = match parse(name, text) {
             Ok(documents) => (documents, None),
             Err(problem) => (Vec::new(), Some(problem)),
         };
+        documents.retain(|document| !names_of(document).iter().any(|name| gone.contains(name)));
         Self { name, documents, problems: Problems::new(name), unread }
     }
 

@@ -3,7 +3,7 @@
 use super::correlation::{Correlation, Feed};
 use super::fields::own;
 use crate::field::Field;
-use crate::matcher::parse_condition;
+use crate::matcher::{broken, parse_condition};
 use crate::problem::suggest;
 use crate::rule::{Condition, Counted, Op, Presence, Step};
 use crate::yaml::{Data, Node, Table};
@@ -106,7 +106,7 @@ fn expression(correlation: &Correlation<'_>, node: &Node) -> Option<Presence> {
         Ok(parsed) => parsed,
         Err(error) => {
             let remedy = "combine rule names with and, or, not";
-            problems.add(node, format!("the condition cannot be read: {error}"), remedy);
+            problems.add(node, broken(&text, &error), remedy);
             return None;
         }
     };

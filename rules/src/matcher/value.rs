@@ -4,7 +4,7 @@ use super::encode::{Encoded, encoded};
 use super::item::{self, Subject};
 use super::test::{ListTest, Op, SameAs, Test};
 use super::time::Part;
-use crate::field::Field;
+use crate::field::{Field, Normal};
 use crate::pattern::{Open, Pattern, REGEX_BYTES_MAX};
 use crate::surroundings::network;
 use crate::yaml::{Data, Node};
@@ -230,11 +230,24 @@ impl<'r> Reader<'r> {
     /// A value outside a closed vocabulary can never match: that is a slip, and said so.
     fn check_closed(&self, value: &Node, text: &str) {
         let Subject::Field(Field::Normal(normal)) = self.subject else { return };
-        let Some(known) = normal.vocabulary() else { return };
         let compares_whole = self.modifiers.iter().all(|m| matches!(m, Modifier::Neq | Modifier::All));
+        if *normal == Normal::TimeHour && compares_whole {
+            return self.check_hour(value, text);
+        }
+        let Some(known) = normal.vocabulary() else { return };
         let is_known = known.iter().any(|known| known.eq_ignore_ascii_case(text));
         if compares_whole && !text.contains(['*', '?']) && !is_known {
             let remedy = crate::problem::suggest(text, known);
+            self.outer.problems.add(value, format!("`{text}` can never match here"), remedy);
+        }
+    }
+
+    /// Hours are texts of two digits; a number is compared as one.
+    fn check_hour(&self, value: &Node, text: &str) {
+        let in_day = text.parse::<u8>().is_ok_and(|hour| hour < 24);
+        let is_number = matches!(value.data, Data::Int(_));
+        if !(text.contains(['*', '?']) || in_day && (is_number || text.len() == 2)) {
+            let remedy = "hours are written with two digits, from 00 to 23";
             self.outer.problems.add(value, format!("`{text}` can never match here"), remedy);
         }
     }

@@ -2,12 +2,12 @@
 
 use super::super::given::Given;
 use super::super::output::{Format, visible};
-use super::super::{NOTHING_READABLE, say};
+use super::super::{NOTHING_READABLE, UsageError, say};
 use super::report::{self, Subject};
 use crate::backtest::Trial;
 use crate::clock;
 use crate::known::{Keys, Known};
-use crate::rulebook::{self, RuleError, Rulebook};
+use crate::rulebook::{self, Rulebook};
 use anyhow::Context;
 use clap::Args;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -16,7 +16,7 @@ use keywatch_ingest::provider::Normalizer;
 use keywatch_ingest::scrub;
 use keywatch_ingest::source::Reader;
 use keywatch_rules::yaml::duration_secs;
-use keywatch_rules::{Problem, RuleSet, Seen, problem};
+use keywatch_rules::{RuleSet, Seen, problem};
 use keywatch_store::{History, Span, StoreError};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -97,7 +97,7 @@ impl Backtest {
     }
 }
 
-fn sides(rule: &str, book: Rulebook) -> Result<Sides, RuleError> {
+fn sides(rule: &str, book: Rulebook) -> anyhow::Result<Sides> {
     let path = Path::new(rule);
     if path.exists() {
         let (tried, names) = book.with(&[path.to_owned()])?;
@@ -111,18 +111,17 @@ fn sides(rule: &str, book: Rulebook) -> Result<Sides, RuleError> {
                 Subject { rules: vec![rule.to_owned()], against: format!("the rules without {rule}") };
             Ok(Sides { before, after: book.set, subject })
         }
-        None => Err(unknown(rule, &book)),
+        None => Err(unknown(rule, &book).into()),
     }
 }
 
-fn unknown(rule: &str, book: &Rulebook) -> RuleError {
+fn unknown(rule: &str, book: &Rulebook) -> UsageError {
     let ids = book.set.rules.iter().map(|rule| &*rule.id);
     let remedy = match problem::nearest(rule, ids) {
         Some(near) => format!("did you mean `{near}`?"),
         None => "name a rule that `keywatch rules list` shows, or a file with rules".to_owned(),
     };
-    let message = "is neither a loaded rule nor a file".to_owned();
-    RuleError(vec![Problem { file: rule.to_owned(), line: 1, column: 1, message, remedy }])
+    UsageError(format!("no rule is called `{rule}`, and there is no file or folder of that name; {remedy}"))
 }
 
 /// A trial under way.
@@ -241,5 +240,42 @@ impl Run {
             bar.set_style(style);
         }
         self.bar = bar;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_edited_rule_stands_in_the_place_of_the_one_in_force_however_they_are_written() {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &str| {
+            let path = folder.path().join(name);
+            std::fs::write(&path, text).unwrap();
+            path
+        };
+        let detection = "detection: {d: {class: secret.read}, condition: d}";
+        let old = write("old.yml", &format!("{{title: Mine, level: medium, {detection}}}\n"));
+        let new = write("new.yml", &format!(" \"title\": Mine\n level: high\n {detection}\n"));
+        let sides = sides(&new.display().to_string(), rulebook::load(&[old]).unwrap()).unwrap();
+        assert_eq!(sides.subject.rules, ["Mine"]);
+        assert_eq!(sides.before.rules.len(), sides.after.rules.len());
+    }
+
+    #[test]
+    fn a_slip_in_the_id_of_a_rule_is_told_as_one_and_blames_no_file() {
+        let told = |rule: &str| {
+            let error = sides(rule, rulebook::load(&[]).unwrap()).err().unwrap();
+            assert!(error.is::<UsageError>(), "{error}");
+            error.to_string()
+        };
+        let nothing = "and there is no file or folder of that name";
+        assert_eq!(
+            told("KW-0003"),
+            format!("no rule is called `KW-0003`, {nothing}; did you mean `KW-003`?")
+        );
+        assert!(told("no such rule at all").contains("`keywatch rules list` shows"));
+        assert_eq!(sides("KW-003", rulebook::load(&[]).unwrap()).unwrap().subject.rules, ["KW-003"]);
     }
 }

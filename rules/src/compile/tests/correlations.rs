@@ -1,6 +1,6 @@
 //! Correlations of every type.
 
-use super::{correlation, counted, last, refused};
+use super::{correlation, counted, last, problems, refused};
 use crate::rule::{Counted, Op, Presence};
 
 #[test]
@@ -288,4 +288,18 @@ fn shipped_alerts_are_ended_by_those_alone_who_say_so() {
     let refused = told("builtin/kw-1.yml", &own(", generate: false"));
     assert!(refused.iter().all(|one| one.starts_with("builtin/kw-1.yml")), "{refused:?}");
     assert!(!told("theirs.yml", &own("")).concat().contains("is shipped"));
+}
+
+#[test]
+fn a_count_has_no_negative_bound() {
+    let counting = |kind: &str, field: &str| {
+        let body = format!("type: {kind}, rules: [a], timespan: 1h, condition: {{{field}gte: -5}}");
+        problems(&[&correlation(&body, "")])
+    };
+    for (kind, field) in [("event_count", ""), ("value_count", "field: secrets.id, ")] {
+        let found = counting(kind, field);
+        assert!(found.iter().any(|text| text.contains("`gte` is `-5`; write a number from 0")), "{found:?}");
+    }
+    let found = counting("value_sum", "field: secrets.count, ");
+    assert!(!found.iter().any(|text| text.contains("`-5`")), "a sum may be negative: {found:?}");
 }

@@ -294,3 +294,53 @@ fn a_rule_about_sources_names_what_is_noticed_and_has_no_detection() {
         &["a.yml:4:22: what is noticed at level informational or low is told to nobody; raise the level"],
     );
 }
+
+/// A detection of level medium with this selection, on line 5 from column 8 on, and condition.
+fn asking(selection: &str, condition: &str) -> String {
+    format!("title: T\nname: t\nlevel: medium\ndetection:\n  sel: {selection}\n  condition: {condition}\n")
+}
+
+#[test]
+fn an_hour_no_clock_shows_is_refused_and_a_number_is_an_hour() {
+    let remedy = "hours are written with two digits, from 00 to 23";
+    for wrong in ["\"24\"", "24", "\"7\"", "noon", "-1", "[\"08\", \"007\"]"] {
+        let found = problems(&[&asking(&format!("{{time.hour: {wrong}}}"), "sel")]);
+        assert!(found.len() == 1 && found[0].ends_with(remedy), "{wrong}: {found:?}");
+    }
+    for right in ["\"07\"", "7", "07", "[0, \"23\"]", "'2*'", "'0?'"] {
+        compiled(&asking(&format!("{{time.hour: {right}}}"), "sel"));
+    }
+    compiled(&asking("{time.hour|gte: 9, time.hour|lt: 24}", "sel"));
+}
+
+#[test]
+fn more_selections_than_there_are_cannot_be_asked_for() {
+    refused(
+        &asking("{class: secret.read}", "2 of se*"),
+        &[
+            "a.yml:6:14: the condition asks for 2 of `se*`, and there are 1; ask for at most 1, or add selections",
+        ],
+    );
+    compiled(&asking("{class: secret.read}", "1 of se*"));
+}
+
+#[test]
+fn parentheses_without_end_are_told_once_and_briefly() {
+    let deep = format!("{}sel{}", "(".repeat(200), ")".repeat(200));
+    let remedy = "combine selection names with and, or, not, `1 of x_*`, `all of them`";
+    let message = "the condition cannot be read: its parentheses are nested too deeply";
+    refused(&asking("{class: secret.read}", &deep), &[&format!("a.yml:6:14: {message}; {remedy}")]);
+    let hold = format!(
+        "{}keywatch: {{hold: {{when: \"{deep}\", cleared_by: sel, on: [store]}}}}\n",
+        asking("{class: secret.read}", "sel")
+    );
+    refused(&hold, &[&format!("a.yml:7:25: {message}; write the name of a selection")]);
+}
+
+#[test]
+fn a_level_is_written_as_sigma_writes_it() {
+    let with = |level: &str| asking("{class: secret.read}", "sel").replace("medium", level);
+    refused(&with("warning"), &["a.yml:3:8: `warning` is no level; a warning is written `medium`"]);
+    let all = "write informational, low, medium, high or critical";
+    refused(&with("info"), &[&format!("a.yml:3:8: `info` is no level; {all}")]);
+}

@@ -24,6 +24,17 @@ fn an_incident_has_keys_and_times() {
 }
 
 #[test]
+fn an_incident_is_not_kept_alive_beyond_its_longest_time() {
+    refused(
+        &detection("incident: {keep_alive: 48h, max_duration: 1h}"),
+        &[
+            "a.yml:10:26: `keep_alive` is longer than `max_duration`; write a `keep_alive` no longer than `max_duration`",
+        ],
+    );
+    counted(&detection("incident: {keep_alive: 1h, max_duration: 1h}"));
+}
+
+#[test]
 fn events_attach_by_name_or_in_full() {
     let bare = &counted(&detection("attach: _other")).attach;
     assert_eq!((bare.len(), bare[0].on.len(), bare[0].raise_to), (1, 1, None));

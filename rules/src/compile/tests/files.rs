@@ -27,6 +27,30 @@ fn a_rule_may_be_named_by_its_id() {
 }
 
 #[test]
+fn a_rule_without_name_and_id_goes_by_its_title_however_the_file_is_written() {
+    let many = MANY.replace("[read]", "[Read]");
+    for read in [
+        READ.replace("name: read\n", ""),
+        "{title: Read, level: medium, detection: {sel: {class: secret.read}, condition: sel}}".to_owned(),
+        "\"level\": medium\n'title': Read\ndetection: {sel: {class: secret.read}, condition: sel}\n"
+            .to_owned(),
+        "  level: medium\n  detection: {sel: {class: secret.read}, condition: sel}\n  title: Read\n"
+            .to_owned(),
+    ] {
+        let set = compile([("read.yml", read.as_str()), ("many.yml", many.as_str())]).unwrap();
+        assert_eq!(&*set.rules[0].id, "Read", "{read}");
+        let gone = ["Read".to_owned()].into();
+        let left = crate::compile_without([("read.yml", read.as_str(), &gone)]).unwrap();
+        assert!(left.rules.is_empty(), "{read}");
+        assert_eq!(
+            problems(&[READ.replace("name: read\n", "").as_str(), &read]).len(),
+            1,
+            "two rules cannot go by one title: {read}"
+        );
+    }
+}
+
+#[test]
 fn generate_keeps_the_rules_raising() {
     let many = MANY.replace("type:", "generate: true, type:");
     let set = compile([("read.yml", READ), ("many.yml", many.as_str())]).unwrap();
