@@ -23,6 +23,10 @@ use std::sync::Arc;
 type Failure = Box<dyn std::error::Error>;
 type File = (String, String);
 
+/// That of the program.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Events handed over at once, as the service does.
 const BATCH: usize = 1_000;
 
