@@ -101,6 +101,7 @@ struct Pass<'w, 's, 'a> {
 impl<'a> Pass<'_, '_, 'a> {
     /// Reads lines, of which the first has the number `first`.
     fn lines(&mut self, bytes: &'a [u8], lines: &[Range<usize>], first: u64) {
+        self.run.events.reserve(lines.len().min(self.desk.events_max));
         let mut at = 0;
         while let Some(line) = lines.get(at) {
             let raw = bytes.get(line.clone()).unwrap_or_default();
