@@ -2,16 +2,17 @@
 //! than it reaches is given back only as far as it may still matter.
 //!
 //! `KEYWATCH_SEEDS=10000` runs more histories, `KEYWATCH_SEED=17` one of them.
-#![expect(clippy::indexing_slicing, reason = "a test that indexes out of its own bounds should fail")]
 
+#[cfg(test)]
 #[path = "restarts/history.rs"]
 mod history;
+#[cfg(test)]
 #[path = "restarts/run.rs"]
 mod run;
 mod stored;
 
-use history::{Happening, History};
-use run::{SECTIONS, Section, differences, outcome};
+use history::{History, siege};
+use run::{SECTIONS, Section, differences, outcome, section};
 
 /// Histories of an ordinary run.
 const SEEDS: u64 = 200;
@@ -37,7 +38,9 @@ fn disordered(section: &Section, history: &History) -> Vec<String> {
     sorted.happenings.sort_by_key(|one| one.at);
     let in_time = |history: &History| {
         let mut alerts = outcome(section, history);
-        alerts.values_mut().for_each(|alert| alert.late_secs = None);
+        for alert in alerts.values_mut() {
+            alert.late_secs = None;
+        }
         alerts
     };
     differences(&in_time(&calm), &in_time(&sorted))
@@ -71,26 +74,6 @@ fn wherever_restarts_come_the_alerts_are_those_of_a_run_without() {
 #[test]
 fn whatever_comes_late_the_alerts_are_those_of_the_order_in_which_it_happened() {
     check(|section, history| if section.is_ordered { Vec::new() } else { disordered(section, history) });
-}
-
-/// Somebody who keeps failing every minute for four hours, at incidents that end after half an hour.
-fn siege() -> History {
-    let failure = |n: i64| Happening {
-        number: usize::try_from(n).unwrap(),
-        at: 60 * n,
-        what: 0,
-        who: 0,
-        ip: 0,
-        secret: u64::try_from(n).unwrap() % 6,
-        store: 0,
-        names: 1,
-        delay: 0,
-    };
-    History { happenings: (0..240).map(failure).collect(), cuts: (1..240).collect(), restarts: Vec::new() }
-}
-
-fn section(name: &str) -> &'static Section {
-    SECTIONS.iter().find(|section| section.name == name).unwrap()
 }
 
 #[test]

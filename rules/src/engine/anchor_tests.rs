@@ -32,8 +32,10 @@ fn what_is_stored_comes_back_and_goes_when_nothing_of_it_is_fed_again() {
     kept.put("eve", &id(2), anchor(300, 400));
     assert_eq!(kept.take_learned("R", None), [], "nothing changed");
     let mut restarted = Anchors::new(true);
-    learned.iter().for_each(|one| restarted.restore("R", one));
-    learned.iter().for_each(|one| restarted.restore("R-2", one));
+    for one in &learned {
+        restarted.restore("R", one);
+        restarted.restore("R-2", one);
+    }
     assert_eq!(restarted.kept.get("a2"), kept.kept.get("a2"));
     let learned = restarted.take_learned("R", Some(EventTime::from_secs(201)));
     assert_eq!(keys(&learned), [("R\u{1f}anchor a1", true)]);

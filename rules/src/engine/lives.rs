@@ -231,7 +231,9 @@ mod tests {
         assert!(lives.is_own_and_fresh("s249999", "ci", 250_000, 60));
         for n in 0..110_000_i64 {
             lives.deleted(&format!("d{}", n / 400), 250_000 + n, &format!("g{n}"));
-            lives.created(&format!("d{}", n / 400), "ci", n);
+            if n % 100 == 0 {
+                lives.created(&format!("d{}", n / 400), "ci", n);
+            }
             assert!(lives.held <= HELD_MAX);
         }
         assert_eq!(lives.held, lives.secrets.values().map(Secret::len).sum::<usize>());

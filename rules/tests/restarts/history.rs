@@ -54,6 +54,10 @@ impl Chance {
         (self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 11) % end.max(1)
     }
 
+    fn place(&mut self, end: usize) -> usize {
+        usize::try_from(self.below(end as u64)).unwrap()
+    }
+
     fn happens(&mut self, percent: u64) -> bool {
         self.below(100) < percent
     }
@@ -77,7 +81,7 @@ const KINDS: [(Class, Outcome, &str); 9] = [
 
 /// Somebody keeps at it for a while.
 fn spell(chance: &mut Chance, happenings: &mut Vec<Happening>) {
-    let what = usize::try_from(chance.below(KINDS.len() as u64)).unwrap();
+    let what = chance.place(KINDS.len());
     let (who, ip) = (chance.below(3), chance.below(4));
     let (store, secret) = (chance.below(2), chance.below(4));
     let wanders = chance.happens(50);
@@ -87,7 +91,7 @@ fn spell(chance: &mut Chance, happenings: &mut Vec<Happening>) {
     let longest = if chance.happens(40) { 120 } else { 12 };
     let until = at + 60 * chance.number(1, longest);
     while at < until && happenings.len() < 160 {
-        let what = if chance.happens(15) { chance.below(9) as usize } else { what };
+        let what = if chance.happens(15) { chance.place(9) } else { what };
         happenings.push(Happening {
             number: happenings.len(),
             at,
@@ -113,21 +117,25 @@ impl History {
             spell(&mut chance, &mut happenings);
         }
         if chance.happens(30) {
-            happenings.iter_mut().for_each(|one| one.delay = 0);
+            for one in &mut happenings {
+                one.delay = 0;
+            }
         }
         if chance.happens(30) {
             // As `CloudTrail` would say it if it told the minute.
-            happenings.iter_mut().for_each(|one| one.at -= one.at % 60);
+            for one in &mut happenings {
+                one.at -= one.at % 60;
+            }
         }
         happenings.sort_by_key(|one| one.at + one.delay);
-        let count = happenings.len() as u64;
-        let most = 1 + chance.below(9);
+        let count = happenings.len();
+        let most = 1 + chance.place(9);
         let (mut cuts, mut at) = (Vec::new(), 0);
         while at < count {
-            at += 1 + chance.below(most);
-            cuts.push(usize::try_from(at).unwrap());
+            at += 1 + chance.place(most);
+            cuts.push(at);
         }
-        let restarts = (0..1 + chance.below(5)).map(|_| chance.below(count) as usize).collect();
+        let restarts = (0..=chance.below(4)).map(|_| chance.place(count)).collect();
         Self { happenings, cuts, restarts }
     }
 
@@ -213,6 +221,23 @@ impl Happening {
             secrets: (0..self.names).map(secret).collect(),
             echo_of: None,
             scrubbed: Vec::new(),
+            told: None,
         }
     }
+}
+
+/// Somebody who keeps failing every minute for four hours, at incidents that end after half an hour.
+pub(crate) fn siege() -> History {
+    let failure = |n: i64| Happening {
+        number: usize::try_from(n).unwrap(),
+        at: 60 * n,
+        what: 0,
+        who: 0,
+        ip: 0,
+        secret: u64::try_from(n).unwrap() % 6,
+        store: 0,
+        names: 1,
+        delay: 0,
+    };
+    History { happenings: (0..240).map(failure).collect(), cuts: (1..240).collect(), restarts: Vec::new() }
 }

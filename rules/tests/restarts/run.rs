@@ -33,6 +33,11 @@ pub(crate) static SECTIONS: LazyLock<Vec<Section>> = LazyLock::new(|| {
     sections.map(section).collect()
 });
 
+/// The section of that name.
+pub(crate) fn section(name: &str) -> &'static Section {
+    SECTIONS.iter().find(|section| section.name == name).unwrap()
+}
+
 /// What a database keeps beside the events.
 type Kept = BTreeMap<String, Vec<u8>>;
 
