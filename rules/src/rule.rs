@@ -116,6 +116,8 @@ pub struct Count {
     /// Seconds for which its events matter beyond its own window, to correlations that count it;
     /// `None` when none does.
     pub feeds_secs: Option<i64>,
+    /// Seconds for which the events of its alerts matter to rules that join them; 0 when none does.
+    pub joined_secs: i64,
 }
 
 /// What is counted and its bounds, all of which must hold.
@@ -449,9 +451,9 @@ impl Kind {
             Self::Count(count) if !count.raises => count.timespan_secs + count.feeds_secs.unwrap_or(0),
             Self::Count(count) => {
                 let hold = count.hold.as_ref().map_or(0, |hold| hold.secs);
+                let lives = count.incident.max_duration_secs + count.incident.repeats_secs;
                 count.timespan_secs.max(count.incident.keep_alive_secs)
-                    + count.incident.max_duration_secs
-                    + count.incident.repeats_secs
+                    + lives.max(count.joined_secs)
                     + hold
                     + count.feeds_secs.unwrap_or(0)
             }

@@ -127,7 +127,8 @@ impl Engine {
                     learned.extend(state.anchors.take_learned(&rule.id, floor));
                 }
                 State::Silence(quiet) => learned.extend(quiet.take_learned(&rule.id)),
-                State::None | State::Risk(_) => {}
+                State::Risk(risks) => learned.extend(risks.take_learned(&rule.id)),
+                State::None => {}
             }
         }
         learned
@@ -143,7 +144,8 @@ impl Engine {
                     state.anchors.restore(&rule.id, learned);
                 }
                 State::Silence(quiet) => quiet.restore(&rule.id, learned),
-                State::None | State::Risk(_) => {}
+                State::Risk(risks) => risks.restore(&rule.id, learned),
+                State::None => {}
             }
         }
     }
