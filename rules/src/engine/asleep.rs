@@ -104,6 +104,7 @@ impl Wakes {
         let quantities = count.measured().count();
         let may = count.timespan_secs > 0
             && count.hits.len().max(quantities) <= BITS_MAX
+            && !count.counts_by_hit()
             && fields(count).all(is_told);
         if !may {
             return None;
@@ -122,6 +123,7 @@ impl Wakes {
             | Counted::Matching(_)
             | Counted::Sum(_)
             | Counted::Average(_)
+            | Counted::Median(_)
             | Counted::Percentile(..) => return None,
         };
         let is_counted = matches!(when, When::Events(_) | When::Values(_));
@@ -185,7 +187,7 @@ pub(crate) fn stays_met(count: &Count) -> bool {
             && match of {
                 Counted::Events | Counted::Matching(_) | Counted::Distinct(_) | Counted::Ordered(_) => true,
                 Counted::All(presence) => is_monotone(presence),
-                Counted::Sum(_) | Counted::Average(_) | Counted::Percentile(..) => false,
+                Counted::Sum(_) | Counted::Average(_) | Counted::Median(_) | Counted::Percentile(..) => false,
             }
     };
     stays(&count.condition) && count.any.iter().all(stays)
@@ -216,7 +218,10 @@ fn fields(count: &Count) -> impl Iterator<Item = &Field> {
         match of {
             Counted::Distinct(per_hit) => per_hit.iter().flatten().collect(),
             Counted::Ordered(steps) => steps.iter().filter_map(|step| step.of.as_ref()).collect(),
-            Counted::Sum(field) | Counted::Average(field) | Counted::Percentile(field, _) => vec![field],
+            Counted::Sum(field)
+            | Counted::Average(field)
+            | Counted::Median(field)
+            | Counted::Percentile(field, _) => vec![field],
             Counted::Events | Counted::Matching(_) | Counted::All(_) => Vec::new(),
         }
     });
