@@ -87,6 +87,7 @@ impl Happening {
             secrets: self.secrets.iter().map(secret).collect(),
             echo_of: None,
             scrubbed: Vec::new(),
+            told: None,
         }
     }
 }
