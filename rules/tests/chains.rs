@@ -1,7 +1,7 @@
 //! Correlations of correlations find what a look at all events at once finds, in whatever order the
 //! events come, how often, in what batches and with a restart in between.
 //!
-//! `KEYWATCH_CHAINS_CASES` sets the number of histories (200).
+//! `KEYWATCH_CHAINS_CASES` sets the number of histories (200), `KEYWATCH_CHAINS_SEED` which they are (0).
 #![expect(clippy::indexing_slicing, reason = "a test that indexes out of its own bounds should fail")]
 
 #[path = "chains/catalogue.rs"]
@@ -20,7 +20,7 @@ use keywatch_rules::{Engine, RuleSet, Seen, Settings, compile, examples};
 use oracle::{Oracle, Raised};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
-use proptest::test_runner::TestRunner;
+use proptest::test_runner::{RngSeed, TestRunner};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, LazyLock};
 use stored::Stored;
@@ -170,10 +170,18 @@ fn history(drawn: &[Drawn], apart: bool) -> Vec<Happening> {
     drawn.iter().enumerate().map(one).collect()
 }
 
+/// The same histories always, unless others are asked for.
 fn cases() -> ProptestConfig {
-    let named = std::env::vars().find(|(key, _)| key == "KEYWATCH_CHAINS_CASES");
-    let cases = named.and_then(|(_, number)| number.parse().ok()).unwrap_or(200);
-    ProptestConfig { cases, max_shrink_iters: 2000, ..ProptestConfig::default() }
+    let number = |name: &str| {
+        let named = std::env::vars().find(|(key, _)| key == name);
+        named.and_then(|(_, number)| number.parse::<u32>().ok())
+    };
+    ProptestConfig {
+        cases: number("KEYWATCH_CHAINS_CASES").unwrap_or(200),
+        rng_seed: RngSeed::Fixed(u64::from(number("KEYWATCH_CHAINS_SEED").unwrap_or(0))),
+        max_shrink_iters: 2000,
+        ..ProptestConfig::default()
+    }
 }
 
 proptest! {
@@ -338,5 +346,41 @@ detection: {sel: {class: secret.read}, condition: sel}
     for order in [[&waits, &other, &explains], [&other, &waits, &explains], [&explains, &waits, &other]] {
         assert_eq!(raised_by(text, &[order.to_vec()]), wanted);
         assert_eq!(raised_by(text, &order.map(|event| vec![event])), wanted);
+    }
+}
+
+#[test]
+fn an_event_that_would_do_for_two_steps_is_used_for_that_which_lets_the_others_go_on() {
+    let text = "
+title: In order
+name: order
+level: high
+correlation: {type: temporal_ordered, rules: [refused, canary, success], timespan: 5m}
+keywatch: {steps: {canary: {distinct: principal.id, gte: 2}}}
+---
+title: Refused
+name: refused
+detection: {sel: {outcome: denied}, condition: sel}
+---
+title: Canary
+name: canary
+detection: {sel: {secrets.id: secret/0}, condition: sel}
+---
+title: Success
+name: success
+detection: {sel: {outcome: ok}, condition: sel}
+";
+    let all = |first: &str, second: &str| {
+        // Both are refused at the canary; which of them is the first step decides whether two others are left.
+        let one = Happening { id: first.to_owned(), ..refused(0, 0, 0) };
+        let other = Happening { id: second.to_owned(), ..refused(1, 0, 0) };
+        let later = Happening { id: "x".to_owned(), ..refused(1, 10, 0) };
+        let last = Happening { id: "y".to_owned(), denied: false, ..refused(2, 20, 1) };
+        [one, other, later, last].map(|happening| recorded(&happening))
+    };
+    for (first, second) in [("a", "b"), ("b", "a")] {
+        let events = all(first, second);
+        let raised = raised_by(text, &[events.iter().collect()]);
+        assert_eq!(raised.iter().map(|(opened, _)| *opened).collect::<Vec<_>>(), [20], "{first} {second}");
     }
 }

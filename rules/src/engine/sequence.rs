@@ -11,6 +11,8 @@ use crate::rule::Step;
 /// Most entries tried for steps in one instant. What is alike is tried once; an instant in which so many
 /// differ is shared out by what is tried first.
 const TRIES_MAX: u32 = 500;
+/// Most ways to have come equally far that are followed: they differ in which values a step has already.
+const WAYS_MAX: usize = 16;
 
 /// How far a sequence has come.
 #[derive(Clone, Debug, Default)]
@@ -24,21 +26,37 @@ struct Reached {
 
 /// Whether the steps occur one after the other in a window.
 pub(crate) fn follows(steps: &[Step], window: &[Box<Entry>]) -> bool {
-    let mut reached = Reached::default();
+    let mut furthest = vec![Reached::default()];
     for instant in window.chunk_by(|one, next| one.time == next.time) {
-        let rest = steps.get(reached.done..).unwrap_or_default();
+        let done = furthest.first().map_or(0, |reached| reached.done);
+        let rest = steps.get(done..).unwrap_or_default();
         let several = |entry: &Entry| rest.iter().filter(|step| entry.is_of(step)).nth(1).is_some();
         if instant.len() > 1 && instant.iter().any(|entry| several(entry)) {
-            let entries: Vec<&Entry> = instant.iter().map(|entry| &**entry).collect();
-            reached = Sharing { steps, entries, left: TRIES_MAX }.best(&reached);
+            furthest = Sharing::of(steps, instant, done).furthest(&furthest);
         } else {
-            reached.pass(steps, instant);
+            for reached in &mut furthest {
+                reached.pass(steps, instant);
+            }
+            if furthest.len() > 1 {
+                furthest = furthest.into_iter().fold(Vec::new(), foremost);
+            }
         }
-        if reached.done == steps.len() {
+        if furthest.iter().any(|reached| reached.done == steps.len()) {
             return true;
         }
     }
     false
+}
+
+/// Those of some ways to come so far, and of another, that no other is ahead of.
+fn foremost(mut all: Vec<Reached>, reached: Reached) -> Vec<Reached> {
+    if !all.iter().any(|other| reached.is_behind(other)) {
+        all.retain(|other| !other.is_behind(&reached));
+        if all.len() < WAYS_MAX {
+            all.push(reached);
+        }
+    }
+    all
 }
 
 impl Entry {
@@ -84,8 +102,12 @@ impl Reached {
         is_done
     }
 
+    /// Whether whatever may come does as much for the other.
     fn is_behind(&self, other: &Self) -> bool {
-        (self.done, self.events, self.values.len()) < (other.done, other.events, other.values.len())
+        self.done < other.done
+            || self.done == other.done
+                && self.events <= other.events
+                && self.values.iter().all(|value| other.values.contains(value))
     }
 }
 
@@ -93,56 +115,59 @@ impl Reached {
 struct Sharing<'s> {
     steps: &'s [Step],
     entries: Vec<&'s Entry>,
+    used: Vec<bool>,
     /// How many may still be tried.
     left: u32,
+    furthest: Vec<Reached>,
 }
 
-impl Sharing<'_> {
-    /// How far the sequence comes within the instant.
-    fn best(mut self, reached: &Reached) -> Reached {
-        let steps = self.steps.get(reached.done..).unwrap_or_default();
+impl<'s> Sharing<'s> {
+    fn of(steps: &'s [Step], instant: &'s [Box<Entry>], done: usize) -> Self {
+        let rest = steps.get(done..).unwrap_or_default();
+        let mut entries: Vec<&Entry> = instant.iter().map(|entry| &**entry).collect();
         // What would do for the fewest steps is used first.
-        self.entries.sort_by_key(|entry| steps.iter().filter(|step| entry.is_of(step)).count());
-        let mut best = reached.clone();
-        let mut used = vec![false; self.entries.len()];
-        self.share(reached, 0, &mut used, &mut best);
-        best
+        entries.sort_by_key(|entry| rest.iter().filter(|step| entry.is_of(step)).count());
+        Self { steps, used: vec![false; entries.len()], entries, left: TRIES_MAX, furthest: Vec::new() }
+    }
+
+    /// How far the sequence comes within the instant from where it was before, in all ways that differ.
+    fn furthest(mut self, before: &[Reached]) -> Vec<Reached> {
+        for reached in before {
+            self.share(reached, 0);
+        }
+        self.furthest
     }
 
     /// Tries the entries from the one at `from` on for the step that is next.
-    fn share(&mut self, reached: &Reached, from: usize, used: &mut [bool], best: &mut Reached) {
-        if best.is_behind(reached) {
-            best.clone_from(reached);
-        }
+    fn share(&mut self, reached: &Reached, from: usize) {
+        self.furthest = foremost(std::mem::take(&mut self.furthest), reached.clone());
         let steps = self.steps;
         let Some(step) = steps.get(reached.done) else { return };
-        let mut tried: Vec<usize> = Vec::new();
+        let mut tried: Vec<&Entry> = Vec::new();
         for at in from..self.entries.len() {
-            let Some(entry) = self.entries.get(at).copied().filter(|entry| entry.is_of(step)) else {
-                continue;
-            };
+            let free = self.entries.get(at).filter(|_| self.used.get(at) == Some(&false));
+            let Some(entry) = free.copied().filter(|entry| entry.is_of(step)) else { continue };
             let is_alike =
                 |other: &&Entry| other.live == entry.live && other.facts.first() == entry.facts.first();
-            let alike = tried.iter().filter_map(|other| self.entries.get(*other)).any(is_alike);
-            if used.get(at).is_none_or(|used| *used) || alike {
+            if tried.iter().any(is_alike) {
                 continue;
             }
-            if self.left == 0 || best.done == steps.len() {
+            if self.left == 0 || self.furthest.iter().any(|reached| reached.done == steps.len()) {
                 return;
             }
             self.left -= 1;
-            tried.push(at);
+            tried.push(entry);
             let mut next = reached.clone();
             let from = if next.take(step, entry) { 0 } else { at + 1 };
-            mark(used, at, true);
-            self.share(&next, from, used, best);
-            mark(used, at, false);
+            self.mark(at, true);
+            self.share(&next, from);
+            self.mark(at, false);
         }
     }
-}
 
-fn mark(used: &mut [bool], at: usize, is_used: bool) {
-    if let Some(slot) = used.get_mut(at) {
-        *slot = is_used;
+    fn mark(&mut self, at: usize, is_used: bool) {
+        if let Some(slot) = self.used.get_mut(at) {
+            *slot = is_used;
+        }
     }
 }
