@@ -12,8 +12,11 @@ mod form;
 mod happening;
 #[path = "chains/oracle.rs"]
 mod oracle;
+#[path = "chains/singles.rs"]
+mod singles;
 mod stored;
 
+use form::Rule;
 use happening::{AMOUNTS, Happening, START};
 use keywatch_event::{Alert, AuditEvent, EventTime, Place, Source};
 use keywatch_rules::{Engine, RuleSet, Seen, Settings, compile, examples};
@@ -28,8 +31,23 @@ use stored::Stored;
 /// Chains of two to four links, of every kind of condition: `chains/catalogue.rs` lists the forms.
 const RULES: &str = include_str!("chains/rules.yml");
 
-static SET: LazyLock<Arc<RuleSet>> =
-    LazyLock::new(|| Arc::new(compile([("chains.yml", RULES)]).expect("the rules compile")));
+/// Rules as the engine and as the oracle know them.
+struct Rules {
+    set: Arc<RuleSet>,
+    raising: &'static [Rule],
+}
+
+static CHAINS: LazyLock<Rules> =
+    LazyLock::new(|| Rules { set: compiled(RULES), raising: &catalogue::RAISING });
+
+static SINGLES: LazyLock<Rules> = LazyLock::new(|| {
+    let (text, raising) = singles::singles();
+    Rules { set: compiled(&text), raising }
+});
+
+fn compiled(text: &str) -> Arc<RuleSet> {
+    Arc::new(compile([("a.yml", text)]).expect("the rules compile"))
+}
 
 fn settings() -> Settings {
     Settings { late_from_secs: None, ..Settings::default() }
@@ -47,16 +65,20 @@ fn recorded(happening: &Happening) -> Recorded {
 
 /// The alerts that stand after these batches, with a restart before one of them. From then on nothing
 /// is known of events that cannot matter to what is still to come.
-fn standing(batches: &[Vec<&Recorded>], restart_at: Option<usize>) -> BTreeMap<String, Alert> {
+fn standing(
+    set: &Arc<RuleSet>,
+    batches: &[Vec<&Recorded>],
+    restart_at: Option<usize>,
+) -> BTreeMap<String, Alert> {
     let place = Place { name: Arc::from("t"), line: 1, record: 0 };
-    let mut engine = Engine::new(Arc::clone(&SET), settings());
+    let mut engine = Engine::new(Arc::clone(set), settings());
     let mut standing = BTreeMap::new();
     let mut stored = Stored::default();
     for (n, batch) in batches.iter().enumerate() {
         if restart_at == Some(n) {
             let rest = batches[n..].iter().flatten().map(|recorded| recorded.event.time);
             let now = rest.min().unwrap_or_else(|| EventTime::from_secs(0));
-            engine = Engine::new(Arc::clone(&SET), settings());
+            engine = Engine::new(Arc::clone(set), settings());
             let mut signals =
                 stored.signals(&place, |event, secs| event.time.plus_secs(i64::from(secs)) >= now);
             for signal in &mut signals {
@@ -109,19 +131,24 @@ fn sorted(mut raised: Vec<Raised>) -> Vec<Raised> {
 }
 
 /// Checks the alerts of every rule against the oracle, in order of time and in another order.
-fn check(history: &[Happening], order: &[u32], sizes: &[usize], restart: Option<usize>) {
+fn check(rules: &Rules, history: &[Happening], order: &[u32], sizes: &[usize], restart: Option<usize>) {
+    let set = &rules.set;
     let events: Vec<Recorded> = history.iter().map(recorded).collect();
     let mut in_order: Vec<&Recorded> = events.iter().collect();
     in_order.sort_by_key(|recorded| (recorded.event.time, recorded.event.id.clone()));
-    let clean = standing(std::slice::from_ref(&in_order), None);
-    let wanted = sorted(Oracle::new(history).raised());
+    let clean = standing(set, std::slice::from_ref(&in_order), None);
+    let wanted = sorted(Oracle::new(history).raised(rules.raising));
     assert_eq!(sorted(clean.values().map(said).collect()), wanted, "in order");
 
     // What is forgotten at a restart is what no event after it can need, as long as no incident is cut
     // off by its longest duration: the events it began with are forgotten before the latest.
     let few: Vec<Vec<&Recorded>> = in_order.chunks(4).map(<[_]>::to_vec).collect();
     let at = restart.map(|at| at % few.len());
-    assert_eq!(differences(&standing(&few, at), &clean), Vec::<Raised>::new(), "in order, with a restart");
+    assert_eq!(
+        differences(&standing(set, &few, at), &clean),
+        Vec::<Raised>::new(),
+        "in order, with a restart"
+    );
 
     let keys = order.iter().copied().cycle();
     let mut shuffled: Vec<(u32, &Recorded)> = keys.zip(events.iter().chain(&events)).collect();
@@ -134,7 +161,7 @@ fn check(history: &[Happening], order: &[u32], sizes: &[usize], restart: Option<
     }
     batches.push(rest);
     let restart = restart.map(|at| at % batches.len());
-    let other = standing(&batches, restart);
+    let other = standing(set, &batches, restart);
     assert_eq!(differences(&other, &clean), Vec::<Raised>::new(), "in another order, each twice");
 }
 
@@ -170,14 +197,14 @@ fn history(drawn: &[Drawn], apart: bool) -> Vec<Happening> {
     drawn.iter().enumerate().map(one).collect()
 }
 
-/// The same histories always, unless others are asked for.
-fn cases() -> ProptestConfig {
+/// The same histories always, so many unless others are asked for.
+fn cases(usual: u32) -> ProptestConfig {
     let number = |name: &str| {
         let named = std::env::vars().find(|(key, _)| key == name);
         named.and_then(|(_, number)| number.parse::<u32>().ok())
     };
     ProptestConfig {
-        cases: number("KEYWATCH_CHAINS_CASES").unwrap_or(200),
+        cases: number("KEYWATCH_CHAINS_CASES").unwrap_or(usual),
         rng_seed: RngSeed::Fixed(u64::from(number("KEYWATCH_CHAINS_SEED").unwrap_or(0))),
         max_shrink_iters: 2000,
         ..ProptestConfig::default()
@@ -185,7 +212,7 @@ fn cases() -> ProptestConfig {
 }
 
 proptest! {
-    #![proptest_config(cases())]
+    #![proptest_config(cases(200))]
 
     #[test]
     fn chains_find_what_a_look_at_all_events_at_once_finds(
@@ -195,7 +222,22 @@ proptest! {
         restart in proptest::option::of(0_usize..20),
         apart in any::<bool>(),
     ) {
-        check(&history(&drawn, apart), &order, &sizes, restart);
+        check(&CHAINS, &history(&drawn, apart), &order, &sizes, restart);
+    }
+}
+
+proptest! {
+    #![proptest_config(cases(25))]
+
+    #[test]
+    fn each_type_of_correlation_with_each_comparison_finds_what_a_look_at_all_events_at_once_finds(
+        drawn in proptest::collection::vec(happening(), 1..40),
+        order in proptest::collection::vec(any::<u32>(), 80),
+        sizes in proptest::collection::vec(1_usize..12, 20),
+        restart in proptest::option::of(0_usize..20),
+        apart in any::<bool>(),
+    ) {
+        check(&SINGLES, &history(&drawn, apart), &order, &sizes, restart);
     }
 }
 
@@ -207,10 +249,10 @@ fn refused(who: u8, at: i64, secret: u8) -> Happening {
 }
 
 /// The rules of these names, and what they count.
-fn only(names: &[&str]) -> RuleSet {
+fn only(names: &[&str]) -> Arc<RuleSet> {
     let is_named = |document: &&str| names.iter().any(|name| document.contains(&format!("\nname: {name}\n")));
     let text: Vec<&str> = RULES.split("---\n").filter(is_named).collect();
-    compile([("chains.yml", text.join("---\n").as_str())]).expect("the rules compile")
+    compiled(&text.join("---\n"))
 }
 
 #[test]
@@ -220,7 +262,7 @@ fn each_rule_of_the_chains_raises_in_some_history() {
     for _ in 0..60 {
         let drawn = proptest::collection::vec(happening(), 40..60).new_tree(&mut runner);
         let drawn = drawn.expect("there is no condition to fail").current();
-        for raised in Oracle::new(&history(&drawn, false)).raised() {
+        for raised in Oracle::new(&history(&drawn, false)).raised(&catalogue::RAISING) {
             silent.remove(raised.rule.as_str());
         }
     }
@@ -234,8 +276,8 @@ fn bursts_and_what_follows_them_raise_what_they_should() {
     let success = |at| Happening { denied: false, ..refused(0, at, 0) };
     let raised = |history: Vec<Happening>| {
         let events: Vec<Recorded> = history.iter().map(recorded).collect();
-        let found = standing(&[events.iter().collect()], None);
-        check(&history, &[3, 1, 2], &[2, 5], Some(1));
+        let found = standing(&CHAINS.set, &[events.iter().collect()], None);
+        check(&CHAINS, &history, &[3, 1, 2], &[2, 5], Some(1));
         let mut rules: Vec<String> = found.values().map(|alert| alert.rule.clone()).collect();
         rules.retain(|rule| {
             rule.ends_with("_in") || ["one_address", "few_beside_wide"].contains(&rule.as_str())
@@ -264,7 +306,7 @@ fn a_success_that_comes_late_takes_back_what_said_there_was_none() {
     let events: Vec<Recorded> = burst.iter().map(recorded).collect();
     let late = recorded(&Happening { denied: false, ..refused(0, 90, 0) });
     let rules = |batches: &[Vec<&Recorded>]| {
-        standing(batches, None).into_values().map(|alert| alert.rule).collect::<Vec<_>>()
+        standing(&CHAINS.set, batches, None).into_values().map(|alert| alert.rule).collect::<Vec<_>>()
     };
     assert!(rules(&[events.iter().collect()]).contains(&"never_in".to_owned()));
     assert!(!rules(&[events.iter().collect(), vec![&late]]).contains(&"never_in".to_owned()));
@@ -276,7 +318,7 @@ fn an_attack_among_many_harmless_identities_is_found_in_bounded_memory() {
     let counted = ["two_bursts", "burst", "few", "wide", "refused", "success"];
     let set = only(&[raising, counted].concat());
     let settings = Settings { entries_max: 8_000, ..settings() };
-    let mut engine = Engine::new(Arc::new(set), settings);
+    let mut engine = Engine::new(set, settings);
     let place = Place { name: Arc::from("t"), line: 1, record: 0 };
     let mut standing = BTreeMap::new();
     let harmless = |n: i64| {
@@ -308,14 +350,16 @@ fn a_late_event_that_counts_only_when_later_ones_come_leaves_windows_as_they_are
     let mut in_order: Vec<&Recorded> = refusals.iter().collect();
     in_order.sort_by_key(|recorded| recorded.event.time);
     let late: Vec<Vec<&Recorded>> = refusals.iter().map(|recorded| vec![recorded]).collect();
-    assert_eq!(differences(&standing(&late, None), &standing(&[in_order], None)), []);
+    assert_eq!(
+        differences(&standing(&CHAINS.set, &late, None), &standing(&CHAINS.set, &[in_order], None)),
+        []
+    );
 }
 
 /// What the rules of a text raise in these batches: when each alert opened, and by which events.
 fn raised_by(text: &str, batches: &[Vec<&Recorded>]) -> Vec<(i64, Vec<String>)> {
-    let set = compile([("a.yml", text)]).expect("the rules compile");
     let place = Place { name: Arc::from("t"), line: 1, record: 0 };
-    let mut engine = Engine::new(Arc::new(set), settings());
+    let mut engine = Engine::new(compiled(text), settings());
     let mut standing = BTreeMap::new();
     for batch in batches {
         examples::apply(&mut standing, engine.evaluate(&seen(batch, &place)).changes);
@@ -383,4 +427,58 @@ detection: {sel: {outcome: ok}, condition: sel}
         let raised = raised_by(text, &[events.iter().collect()]);
         assert_eq!(raised.iter().map(|(opened, _)| *opened).collect::<Vec<_>>(), [20], "{first} {second}");
     }
+}
+
+/// What a rule that measures `raw.amount` of all events within an hour finds, as last told: the observed value.
+fn observed(kind: &str, condition: &str, amounts: &[&str]) -> Option<f64> {
+    let text = format!(
+        "title: Measure\nname: measure\nlevel: high\ncorrelation: {{type: {kind}, rules: [read], timespan: 1h, \
+         condition: {{field: raw.amount, {condition}}}}}\n---\n\
+         title: Read\nname: read\ndetection: {{sel: {{class: secret.read}}, condition: sel}}\n"
+    );
+    let one = |(n, amount): (usize, &&str)| Recorded {
+        // At one instant: the window is looked at once.
+        event: Happening { id: format!("e{n:04}"), ..refused(0, 0, 0) }.event(),
+        raw: format!("{{\"amount\": {amount}}}").into_bytes(),
+    };
+    let events: Vec<Recorded> = amounts.iter().enumerate().map(one).collect();
+    let found = standing(&compiled(&text), &[events.iter().collect()], None);
+    found.into_values().next().map(|alert| alert.why.observed)
+}
+
+#[test]
+fn what_is_measured_is_compared_exactly() {
+    let hundred: Vec<String> = (1..=100).rev().map(|n| n.to_string()).collect();
+    let hundred: Vec<&str> = hundred.iter().map(String::as_str).collect();
+    // In binary fractions 0.07 × 100 is more than 7, and 0.1 + 0.2 + 0.3 a third of it less than 0.2.
+    for percent in 1..=100 {
+        let found = observed("value_percentile", &format!("percentile: {percent}, eq: {percent}"), &hundred);
+        assert_eq!(found, Some(f64::from(percent)), "{percent}");
+    }
+    assert_eq!(observed("value_percentile", "percentile: 99.1, eq: 100", &hundred), Some(100.0));
+    assert_eq!(observed("value_percentile", "percentile: 0, eq: 1", &hundred), Some(1.0));
+    assert_eq!(observed("value_avg", "gte: 0.2", &["0.1", "0.2", "0.3"]), Some(0.2));
+    assert_eq!(observed("value_avg", "eq: 0.2", &["0.1", "0.2", "0.3"]), Some(0.2));
+    assert_eq!(observed("value_sum", "eq: 0.6", &["0.1", "0.2", "0.3"]), Some(0.6));
+    assert_eq!(observed("value_sum", "gt: 0.6", &["0.1", "0.2", "0.3"]), None);
+    assert_eq!(observed("value_median", "eq: 2.5", &["9", "2", "3", "-4"]), Some(2.5));
+    assert_eq!(observed("value_median", "eq: 3", &["9", "2", "3"]), Some(3.0));
+}
+
+#[test]
+fn what_is_no_number_adds_nothing_and_no_number_meets_no_bound() {
+    let nothing = ["null", "\"many\"", "\"NaN\"", "\"inf\"", "true", "[]", "{}", "\" 5\"", "\"\""];
+    for kind in ["value_sum", "value_avg", "value_median"] {
+        for bound in ["lt: 5", "lte: 0", "gte: -5", "gt: -5", "eq: 0", "neq: 7"] {
+            assert_eq!(observed(kind, bound, &nothing), None, "{kind} {bound}");
+        }
+        assert_eq!(observed(kind, "eq: 5", &[&nothing[..], &["5"]].concat()), Some(5.0), "{kind}");
+        assert_eq!(observed(kind, "eq: 5", &[&nothing[..], &["\"5\""]].concat()), Some(5.0), "{kind}");
+    }
+    assert_eq!(observed("value_percentile", "percentile: 50, lt: 5", &nothing), None);
+    assert_eq!(observed("value_sum", "eq: 6", &["[1, \"x\", 2, null, 3]"]), Some(6.0), "each item of a list");
+    assert_eq!(observed("value_sum", "lt: 0", &["-7", "2.5"]), Some(-4.5));
+    let most = observed("value_sum", "gt: 9e12", &["1e300"]).expect("it is large");
+    assert!((most - 9.223_372_036_854_775e12).abs() < 1.0, "{most}");
+    assert_eq!(observed("value_sum", "lt: 1", &["1e300", "-1e300"]), Some(-0.000_001), "both are held");
 }

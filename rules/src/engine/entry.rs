@@ -10,6 +10,7 @@ use crate::field::Field;
 use crate::rule::{Condition, Count, Counted};
 use crate::view::View;
 use keywatch_event::EventTime;
+use std::borrow::Cow;
 use std::cell::RefCell;
 use std::sync::Arc;
 
@@ -38,6 +39,8 @@ pub(crate) struct Entry {
     pub(crate) owner: Option<u32>,
     /// Whether windows count it: set when it is swept, since an explanation may come later.
     pub(crate) counted: bool,
+    /// Whether its event is known to matter as long as what an incident is made of.
+    pub(crate) kept: bool,
 }
 
 /// What one event adds to one counted condition.
@@ -74,6 +77,13 @@ pub(crate) struct Part {
     /// Which measured quantities it adds to, where that is a matter of matching: bit n for
     /// quantity n.
     pub(crate) adds: u64,
+}
+
+impl Part {
+    /// The same, of which these hits alone count.
+    pub(crate) fn of(&self, hits: u64) -> Cow<'_, Self> {
+        if hits == self.hits { Cow::Borrowed(self) } else { Cow::Owned(Self { hits, ..self.clone() }) }
+    }
 }
 
 /// The role of an event before its values are read.
@@ -143,6 +153,7 @@ impl Entry {
             note: part.note.clone(),
             owner: None,
             counted: false,
+            kept: false,
         }
     }
 
@@ -167,6 +178,7 @@ impl Entry {
             note: part.note.clone(),
             owner: None,
             counted: false,
+            kept: false,
         }
     }
 

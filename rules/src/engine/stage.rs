@@ -82,7 +82,7 @@ impl Stage {
             }
             let reading =
                 Reading { view: context.view, words: Some(context.words), digests: context.digests };
-            let part = Part { hits: *hits, ..part.clone() };
+            let part = part.of(*hits);
             let mut entry =
                 Entry::of_stage(Arc::clone(brief), (counting.count, counting.asks), &reading, &part);
             entry.live = counting.chained.live(*hits, brief);

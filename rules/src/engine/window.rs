@@ -46,6 +46,9 @@ impl Measure {
     fn add(&mut self, entry: &Entry, fact: &Fact) {
         match (self, fact) {
             (Self::Count(count), Fact::Adds(adds)) => *count += u64::from(*adds),
+            (Self::Distinct(values), Fact::Values(new)) => {
+                new.iter().for_each(|value| *values.entry(*value).or_insert(0) += 1);
+            }
             (Self::Distinct(values), fact) => {
                 fact.values(entry.live).for_each(|value| *values.entry(value).or_insert(0) += 1);
             }
@@ -68,6 +71,7 @@ impl Measure {
     fn remove(&mut self, entry: &Entry, fact: &Fact) {
         match (self, fact) {
             (Self::Count(count), Fact::Adds(adds)) => *count -= u64::from(*adds),
+            (Self::Distinct(values), Fact::Values(old)) => old.iter().for_each(|value| less(values, *value)),
             (Self::Distinct(values), fact) => fact.values(entry.live).for_each(|value| less(values, value)),
             (Self::Occurred(occurred), _) => {
                 let hits = occurred.iter_mut().enumerate().filter(|(hit, _)| entry.has_hit(*hit));

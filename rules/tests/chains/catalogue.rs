@@ -36,12 +36,12 @@ use super::oracle::{Group, ONE, Op};
 
 const REFUSED: Counts = Counts::Detected(|event| event.denied);
 const SUCCESS: Counts = Counts::Detected(|event| !event.denied);
-const READ: Counts = Counts::Detected(|_| true);
+pub(crate) const READ: Counts = Counts::Detected(|_| true);
 const CANARY: Counts = Counts::Detected(|event| event.secrets.contains(&0));
 
 const WHO: fn(&Happening, usize) -> Vec<Group> = |event, _| vec![vec![event.who]];
 const IP: fn(&Happening, usize) -> Vec<Group> = |event, _| vec![vec![event.ip]];
-const SECRETS: fn(&Happening, usize) -> Vec<Group> = |event, _| each(&event.secrets);
+pub(crate) const SECRETS: fn(&Happening, usize) -> Vec<Group> = |event, _| each(&event.secrets);
 const ALL: fn(&Happening, usize) -> Vec<Group> = |_, _| vec![vec![]];
 /// The first by who, the others by the secrets.
 const KEY: fn(&Happening, usize) -> Vec<Group> =
@@ -56,7 +56,7 @@ const fn from(least: i64) -> (Op, i64) {
 }
 
 const ONCE: &[(Op, i64)] = &[(Op::Gte, ONE)];
-const PLAIN: Rule = Rule {
+pub(crate) const PLAIN: Rule = Rule {
     name: "",
     counts: &[],
     group: WHO,

@@ -13,6 +13,7 @@ pub(crate) enum Counts {
 }
 
 /// What of it.
+#[derive(Clone, Copy)]
 pub(crate) enum Of {
     Events,
     Matching(fn(&Happening) -> bool),

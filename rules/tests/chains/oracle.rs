@@ -3,7 +3,6 @@
 //! It is written from the documentation (`rules/README.md`) and Sigma's specification, knows nothing of the
 //! engine, and computes in whole millionths, so that no rounding hides in it.
 
-use super::catalogue::RAISING;
 use super::form::{Counts, Escalate, Of, Rule, Step};
 use super::happening::Happening;
 use std::cell::RefCell;
@@ -64,8 +63,8 @@ impl Oracle {
         Self { events, known_hits: RefCell::default(), known_met: RefCell::default() }
     }
 
-    pub(crate) fn raised(&self) -> Vec<Raised> {
-        RAISING.iter().flat_map(|rule| self.alerts(rule)).collect()
+    pub(crate) fn raised(&self, rules: &'static [Rule]) -> Vec<Raised> {
+        rules.iter().flat_map(|rule| self.alerts(rule)).collect()
     }
 
     /// Which of what a rule counts the event is, in that group. None when it is explained.
