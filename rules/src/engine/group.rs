@@ -134,10 +134,17 @@ impl Group {
         Arrival::Swept(self.level_at(at, sweep))
     }
 
-    /// A group that slept until now, of whose entries the oldest `sealed` are sealed.
-    pub(crate) fn woken(count: &Count, entries: Vec<Entry>, sealed: usize, sweep: &Sweep<'_>) -> Self {
+    /// A group that slept until now, of whose entries the oldest `sealed` are sealed, and the oldest
+    /// `judged` were judged when they came and opened nothing.
+    pub(crate) fn woken(
+        count: &Count,
+        entries: Vec<Entry>,
+        (sealed, judged): (usize, usize),
+        sweep: &Sweep<'_>,
+    ) -> Self {
         let entries = entries.into_iter().map(Box::new).collect();
         let mut group = Self { entries, ..Self::new(count) };
+        group.pass(judged, sweep);
         group.go_on(sealed, sweep);
         group.sealed = sealed.min(group.steps.len());
         group.steps.drain(..group.sealed);
@@ -304,15 +311,28 @@ impl Group {
         }
     }
 
+    /// Sweeps the entries up to that at `to`, which are known to open and join nothing.
+    fn pass(&mut self, to: usize, sweep: &Sweep<'_>) {
+        for at in self.swept()..to.min(self.entries.len()) {
+            self.look_upon(at, sweep);
+            self.steps.push(Act::Nothing);
+        }
+    }
+
     fn step(&mut self, at: usize, sweep: &Sweep<'_>) -> Act {
-        let Some(entry) = self.entries.get_mut(at) else { return Act::Nothing };
+        if self.look_upon(at, sweep) { self.hit(at, sweep) } else { self.attach(at, sweep) }
+    }
+
+    /// Moves the window on to the entry at `at` when it counts; whether it does.
+    fn look_upon(&mut self, at: usize, sweep: &Sweep<'_>) -> bool {
+        let Some(entry) = self.entries.get_mut(at) else { return false };
         entry.live = (sweep.live)(entry);
         entry.counted = sweep.counts(entry);
-        if entry.counted {
+        let counts = entry.counted;
+        if counts {
             self.window.forward(&self.entries, at, sweep.count.timespan_secs);
-            return self.hit(at, sweep);
         }
-        self.attach(at, sweep)
+        counts
     }
 
     fn attach(&mut self, at: usize, sweep: &Sweep<'_>) -> Act {
