@@ -3,13 +3,15 @@
 mod room;
 mod sweeping;
 
+use super::anchor::{Anchors, Pasts};
 use super::asleep::{Asleep, Awakened, Light, Taken, Usual, Wakes};
 use super::backlog::Backlog;
 use super::brief::Brief;
 use super::chain::{Chained, Whereabouts};
 use super::entry::{Asks, Digests, Entry, Part, Plays, Reading, combined};
 use super::explain::Explanations;
-use super::group::{Arrival, Change, Group, Sweep};
+use super::group::{Arrival, Change, Group, Slept, Sweep};
+use super::incident::Incident;
 use super::lagged::{Lag, Measured};
 use super::lives::Lives;
 use super::stage::Stage;
@@ -38,6 +40,10 @@ pub(crate) struct CountState {
     explanations: Explanations,
     lives: Lives,
     pub(crate) lag: RefCell<Lag>,
+    /// Incidents that end for their age, for a restart.
+    pub(crate) anchors: Anchors,
+    /// While what is stored is given back: what is known of groups from before.
+    pasts: Pasts,
     /// Groups that are awake of events that come through other rules, and their names.
     places: Whereabouts,
     names: HashMap<u64, Box<str>>,
@@ -94,7 +100,7 @@ pub(crate) struct Effect {
 }
 
 impl CountState {
-    pub(crate) fn new(count: &Count, lag: Lag) -> Self {
+    pub(crate) fn new(count: &Count, lag: Lag, anchors: Anchors) -> Self {
         Self {
             groups: HashMap::new(),
             backlog: Backlog::default(),
@@ -104,6 +110,8 @@ impl CountState {
             explanations: Explanations::default(),
             lives: Lives::default(),
             lag: RefCell::new(lag),
+            anchors,
+            pasts: Pasts::default(),
             places: Whereabouts::default(),
             names: HashMap::new(),
             awake: 0,
@@ -138,10 +146,11 @@ impl CountState {
         }
     }
 
-    /// Takes what an event explains or changes in the life of a secret; no entry comes of it.
-    pub(crate) fn witness(&mut self, counting: Counting<'_>, context: &Context<'_, '_>) {
-        self.take_explanation(counting, context);
-        self.take_life(counting, context);
+    /// Takes what an event explains or changes in the life of a secret; no entry comes of it. Whether there is
+    /// anything that it explains, or a secret whose making is known.
+    pub(crate) fn witness(&mut self, counting: Counting<'_>, context: &Context<'_, '_>) -> bool {
+        let explains = self.take_explanation(counting, context);
+        self.take_life(counting, context) || explains
     }
 
     /// Takes an event that counts or is attached.
@@ -255,7 +264,8 @@ impl CountState {
         let fact = wakes.asks_values().then(|| counting.asks.fact(0, part.hits)).flatten();
         let values = fact.and_then(|which| context.words.of(which));
         let (lag, time) = (self.lag.get_mut(), light.brief.time);
-        let is_enough = |observed: f64| is_enough(counting.count, lag, name, (time, observed));
+        let has_past = self.pasts.has(name.hash);
+        let is_enough = |observed: f64| has_past || is_enough(counting.count, lag, name, (time, observed));
         match group.take(light, wakes, values.into_iter().flatten(), is_enough) {
             Taken::Late => return None,
             Taken::Known => return Some(Arrival::Known),
@@ -309,8 +319,11 @@ impl CountState {
             self.names.entry(name.hash).or_insert_with(|| name.text.into());
         }
         let known = (&self.explanations, &self.lives, &self.lag);
-        let group =
-            swept(counting, name, known, |sweep| Group::woken(count, entries, (sealed, judged), sweep));
+        let past = self.pasts.take(name.hash);
+        // What is known from before decides otherwise.
+        let judged = if past.is_none() { judged } else { 0 };
+        let slept = Slept { entries, sealed, judged, past };
+        let group = swept(counting, name, known, |sweep| Group::woken(count, slept, sweep));
         self.incidents += group.incidents();
         if group.dirty {
             self.dirty.push((name.text.into(), name.hash));
@@ -392,33 +405,44 @@ impl CountState {
         attached.map(|at| Plays::Attached(u8::try_from(at).unwrap_or(u8::MAX)))
     }
 
-    fn take_explanation(&mut self, counting: Counting<'_>, context: &Context<'_, '_>) {
+    fn take_explanation(&mut self, counting: Counting<'_>, context: &Context<'_, '_>) -> bool {
         let clears = |hold: &&Hold| context.found.has(hold.cleared_by);
-        let Some(hold) = counting.count.hold.as_ref().filter(clears) else { return };
+        let Some(hold) = counting.count.hold.as_ref().filter(clears) else { return false };
         let at = context.seen().event.time;
-        for group in self.explanations.explain(hold, hold_key(hold, context), at.secs()) {
-            self.look_at_waiting(counting, Name::from(&*group), (at, hold));
+        let groups = self.explanations.explain(hold, hold_key(hold, context), at.secs());
+        for group in &groups {
+            self.look_at_waiting(counting, Name::from(&**group), (at, hold));
         }
+        !groups.is_empty()
     }
 
-    fn take_life(&mut self, counting: Counting<'_>, context: &Context<'_, '_>) {
-        let Some(lower) = &counting.count.lower else { return };
+    fn take_life(&mut self, counting: Counting<'_>, context: &Context<'_, '_>) -> bool {
+        let Some(lower) = &counting.count.lower else { return false };
         let (created, read) = (context.found.has(lower.created_by), context.found.has(lower.read_by));
         if !created && !read {
-            return;
+            return false;
         }
+        let mut is_known = created;
         let event = context.seen().event;
         let (who, at) = (&*event.principal.id, event.time.secs());
         for secret in &event.secrets {
             let again = if created {
                 self.lives.created(&secret.id, who, at)
             } else {
+                is_known |= self.lives.is_made(&secret.id, at);
                 self.lives.read(&secret.id, who, at)
             };
             for (group, from) in again {
                 self.look_again(counting, Name::from(&*group), EventTime::from_secs(from));
             }
         }
+        is_known
+    }
+
+    /// What is stored is about to be given back, and nothing before `floor` will be judged again; without
+    /// one it was all given back.
+    pub(crate) fn expect_past(&mut self, count: &Count, floor: Option<EventTime>) {
+        self.pasts = floor.map(|floor| self.anchors.pasts(floor, count)).unwrap_or_default();
     }
 
     /// Tells what changed in its incidents since the last call.
@@ -431,7 +455,18 @@ impl CountState {
                 swept(counting, Name { text, hash: *hash }, known, |sweep| group.finish(sweep));
                 self.incidents = self.incidents + group.incidents() - before;
                 let floor = self.floor;
-                group.changes(&|incident| counting.chained.behind_all(incident, floor), tell);
+                let anchors = &mut self.anchors;
+                let behind = |incident: &Incident| counting.chained.behind_all(incident, floor);
+                group.changes(&behind, anchors.are_kept(), &mut |change| match change {
+                    Change::Stands(id, anchor) => anchors.put(text, id, anchor),
+                    Change::Gone(id) => anchors.remove(id),
+                    Change::Opened(_)
+                    | Change::Updated { .. }
+                    | Change::Withdrawn { .. }
+                    | Change::Kept(_) => {
+                        tell(change);
+                    }
+                });
             }
         }
     }
