@@ -122,7 +122,8 @@ fn names(n: u64, _: u64) -> AuditEvent<'static> {
 /// One address tries to sign in as one name after the other.
 fn logins(n: u64, _: u64) -> AuditEvent<'static> {
     let who = format!("user/invented-{n}");
-    let one = event(format!("f{n}"), second(n), who, "203.0.113.66", (Outcome::Unauthenticated, String::new()));
+    let one =
+        event(format!("f{n}"), second(n), who, "203.0.113.66", (Outcome::Unauthenticated, String::new()));
     AuditEvent { operation: "ConsoleLogin".into(), class: Class::AuthFail, secrets: Vec::new(), ..one }
 }
 
