@@ -4,14 +4,15 @@ mod room;
 mod sweeping;
 
 use super::anchor::{Anchors, Pasts};
-use super::asleep::{Asleep, Light, Taken, Usual, Wakes};
+use super::asleep::{Asleep, Awakened, Light, Taken, Usual, Wakes};
 use super::backlog::Backlog;
 use super::brief::Brief;
 use super::chain::{Chained, Whereabouts};
-use super::entry::{Asks, Digests, Entry, Part, Plays, Reading, combined};
+use super::entry::{Asks, Entry, Part, Plays, Reading, combined};
 use super::explain::Explanations;
-use super::group::{Arrival, Change, Group, Sweep};
+use super::group::{Arrival, Change, Group, Slept, Sweep};
 use super::incident::Incident;
+use super::key::Digests;
 use super::lagged::{Lag, Measured};
 use super::lives::Lives;
 use super::stage::Stage;
@@ -24,7 +25,7 @@ use hashbrown::hash_map::Entry as Cell;
 use keywatch_event::{EventTime, Level};
 use std::cell::RefCell;
 use std::sync::Arc;
-use sweeping::{day_of, hold_key, swept};
+use sweeping::{day_of, hold_key, is_enough, swept};
 
 /// What one counting rule remembers.
 #[derive(Debug)]
@@ -161,16 +162,24 @@ impl CountState {
         part: &Part,
         brief: &Arc<Brief>,
     ) -> Effect {
-        let which = counting.asks.group(part.hits);
+        let parts = counting.asks.parted(part.hits);
+        let which = counting.asks.group(part.hits).filter(|_| parts.len() == 1);
         if let Some(groups) = which.and_then(|which| context.words.of(which)) {
-            let groups = groups.map(|said| said.name);
+            let groups = groups.map(|said| (said.name, part.hits));
             return self.take_into(counting, context, (part, brief), groups);
         }
-        let hit = usize::try_from(part.hits.trailing_zeros()).unwrap_or(0);
-        let hits = &counting.count.hits;
-        let group_by = hits.get(hit).or(hits.first()).map_or(&[][..], |hit| &hit.group_by);
-        let groups = combined(group_by, context.view);
-        self.take_into(counting, context, (part, brief), groups.iter().map(|name| Name::from(&**name)))
+        // Under a group's name, as which of the hits the event is in it.
+        let mut named: Vec<(String, u64)> = Vec::new();
+        for hits in parts.iter() {
+            for text in combined(counting.count.group_by(*hits), context.view) {
+                match named.iter_mut().find(|(known, _)| *known == text) {
+                    Some((_, known)) => *known |= hits,
+                    None => named.push((text, *hits)),
+                }
+            }
+        }
+        let groups = named.iter().map(|(text, hits)| (Name::from(&**text), *hits));
+        self.take_into(counting, context, (part, brief), groups)
     }
 
     fn take_into<'g>(
@@ -178,16 +187,17 @@ impl CountState {
         counting: Counting<'_>,
         context: &Context<'_, '_>,
         (part, brief): (&Part, &Arc<Brief>),
-        groups: impl Iterator<Item = Name<'g>>,
+        groups: impl Iterator<Item = (Name<'g>, u64)>,
     ) -> Effect {
         let secs = brief.time.secs();
         let mut effect = Effect::default();
         // Everything that waits is known before any of it is judged.
-        let groups: super::few::Few<Name<'_>> = groups.collect();
+        let groups: super::few::Few<(Name<'_>, u64)> = groups.collect();
         if let Plays::Waiting(key) = part.plays {
-            self.explanations.wait(key, (secs, &brief.id), groups.iter().map(|group| group.text));
+            self.explanations.wait(key, (secs, &brief.id), groups.iter().map(|(group, _)| group.text));
         }
-        for group in groups.iter() {
+        for (group, hits) in groups.iter() {
+            let part = &*part.of(*hits);
             effect.entered = true;
             if counting.count.lower.is_some() {
                 brief.secrets.iter().for_each(|secret| self.lives.deleted(&secret.id, secs, group.text));
@@ -214,27 +224,31 @@ impl CountState {
         (part, brief): (&Part, &Arc<Brief>),
     ) -> Arrival {
         let sleeps = self.wakes.is_some() && !matches!(part.plays, Plays::Waiting(_));
-        if sleeps && !matches!(self.groups.get(&name.hash), Some(Slot::Awake(_))) {
-            return self.doze(counting, name, context, (part, brief));
+        if sleeps
+            && !matches!(self.groups.get(&name.hash), Some(Slot::Awake(_)))
+            && let Some(arrival) = self.doze(counting, name, context, (part, brief))
+        {
+            return arrival;
         }
         self.wake(counting, name, (context.view.around(), context.digests));
         let entry = Entry::new(
             Arc::clone(brief),
             (counting.count, counting.asks),
             &Reading { view: context.view, words: Some(context.words), digests: context.digests },
-            part,
+            (part, name),
         );
         self.change(counting, name, |group, sweep| group.insert(entry, sweep)).unwrap_or(Arrival::Known)
     }
 
-    /// Takes an entry into a sleeping group, and wakes it when it is time.
+    /// Takes an entry into a sleeping group, and wakes it when it is time; `None` when the group must be awake
+    /// to take it in.
     fn doze(
         &mut self,
         counting: Counting<'_>,
         name: Name<'_>,
         context: &Context<'_, '_>,
         (part, brief): (&Part, &Arc<Brief>),
-    ) -> Arrival {
+    ) -> Option<Arrival> {
         let low = |bits: u64| u16::try_from(bits & 0xffff).unwrap_or(0);
         let light = Light {
             brief: Arc::clone(brief),
@@ -246,34 +260,39 @@ impl CountState {
                 Plays::Hit | Plays::Waiting(_) => None,
             },
         };
-        let Some(wakes) = &self.wakes else { return Arrival::Known };
+        let wakes = self.wakes.as_ref()?;
         let is_usual =
             self.usual.is(&light, wakes) && self.floor.is_none_or(|floor| light.brief.time >= floor);
         if is_usual && !self.groups.contains_key(&name.hash) {
             self.backlog.push(name.hash, light);
-            return Arrival::Swept(None);
+            return Some(Arrival::Swept(None));
         }
         self.find_place(name);
         let (Some(wakes), Some(Slot::Asleep(group))) = (&self.wakes, self.groups.get_mut(&name.hash)) else {
-            return Arrival::Known;
+            return None;
         };
         let fact = wakes.asks_values().then(|| counting.asks.fact(0, part.hits)).flatten();
         let values = fact.and_then(|which| context.words.of(which));
-        match group.take(light, wakes, values.into_iter().flatten()) {
-            Taken::Known => return Arrival::Known,
-            Taken::Beyond => return Arrival::Beyond,
+        let (lag, time) = (self.lag.get_mut(), light.brief.time);
+        let has_past = self.pasts.has(name.hash);
+        let is_enough = |observed: f64| has_past || is_enough(counting.count, lag, name, (time, observed));
+        match group.take(light, wakes, values.into_iter().flatten(), is_enough) {
+            Taken::Late => return None,
+            Taken::Known => return Some(Arrival::Known),
+            Taken::Beyond => return Some(Arrival::Beyond),
             Taken::Slept(observed) => {
                 self.asleep += 1;
                 if let (Some(lagged), Some(value)) = (&counting.count.lagged, observed) {
                     let seen = Measured { value, alerted: false };
                     self.lag.get_mut().observe(lagged, name, day_of(brief.time), seen);
                 }
-                return Arrival::Swept(None);
+                return Some(Arrival::Swept(None));
             }
             Taken::Woken => self.asleep += 1,
         }
         self.wake(counting, name, (context.view.around(), context.digests));
-        Arrival::Swept(self.change(counting, name, |group, sweep| group.level_of(brief, sweep)).flatten())
+        let level = self.change(counting, name, |group, sweep| group.level_of(brief, sweep));
+        Some(Arrival::Swept(level.flatten()))
     }
 
     /// Makes sure that a group has a slot, with what lay in the backlog of it.
@@ -299,10 +318,10 @@ impl CountState {
         self.find_place(name);
         let Some(slot) = self.groups.get_mut(&name.hash) else { return };
         let Slot::Asleep(group) = slot else { return };
-        let (entries, sealed) = std::mem::take(group).into_entries();
+        let Awakened { entries, sealed, judged } = std::mem::take(group).into_entries(self.wakes.as_ref());
         self.asleep -= entries.len();
         self.awake += entries.len();
-        let entry = |light| Entry::awakened(light, (count, counting.asks), around, digests);
+        let entry = |light| Entry::awakened(light, (count, counting.asks), (around, digests), name);
         let entries: Vec<Entry> = entries.into_iter().map(entry).collect();
         let chained = entries.iter().filter(|entry| counting.chained.comes_through(entry.hits));
         for entry in chained {
@@ -311,7 +330,10 @@ impl CountState {
         }
         let known = (&self.explanations, &self.lives, &self.lag);
         let past = self.pasts.take(name.hash);
-        let group = swept(counting, name, known, |sweep| Group::woken(count, (entries, sealed), past, sweep));
+        // What is known from before decides otherwise.
+        let judged = if past.is_none() { judged } else { 0 };
+        let slept = Slept { entries, sealed, judged, past };
+        let group = swept(counting, name, known, |sweep| Group::woken(count, slept, sweep));
         self.incidents += group.incidents();
         if group.dirty {
             self.dirty.push((name.text.into(), name.hash));
