@@ -12,8 +12,22 @@ const KEYS: &[&str] = &["gte", "gt", "lte", "lt", "eq", "neq", "field", "percent
 /// Largest bound: above it a float no longer counts by ones.
 const BOUND_MAX: f64 = 9_007_199_254_740_992.0;
 
-/// The bounds in `table`, at least one, none below `least`.
-pub(super) fn bounds(table: &Table<'_>, least: f64, problems: &Problems) -> Option<Vec<(Op, f64)>> {
+/// What bounds are about.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Numbers {
+    /// What is counted: whole numbers from this on.
+    Counts {
+        /// The least there ever is: a window ends with an event that counts, so none is empty, but nothing
+        /// in it need meet a further condition.
+        least: f64,
+    },
+    /// What is measured: any number.
+    Measures,
+}
+
+/// The bounds in `table`, at least one, none below zero where something is counted.
+pub(super) fn bounds(table: &Table<'_>, numbers: Numbers, problems: &Problems) -> Option<Vec<(Op, f64)>> {
+    let least = if numbers == Numbers::Measures { -BOUND_MAX } else { 0.0 };
     let mut found = Vec::new();
     let mut whole = true;
     for (key, op) in OPS {
@@ -25,19 +39,37 @@ pub(super) fn bounds(table: &Table<'_>, least: f64, problems: &Problems) -> Opti
     }
     if whole && found.is_empty() {
         problems.add(table.node(), "the condition has no bound", "for example `gte: 5`");
-    } else if whole && is_contradiction(&found) {
-        problems.add(table.node(), "no number meets all these bounds", "let the lower one be the smaller");
+    } else if whole && is_contradiction(&found, numbers) {
+        problems.add(table.node(), "no number meets all these bounds", remedy(&found));
     }
     (whole && !found.is_empty()).then_some(found)
 }
 
-fn is_contradiction(bounds: &[(Op, f64)]) -> bool {
-    let value = |op| bounds.iter().find(|(known, _)| *known == op).map(|(_, bound)| *bound);
-    let over = |low: Option<f64>, high: Option<f64>, strict: bool| {
-        low.zip(high).is_some_and(|(low, high)| if strict { low >= high } else { low > high })
+fn remedy(bounds: &[(Op, f64)]) -> &'static str {
+    if bounds.len() > 1 {
+        return "let the lower one be the smaller, with a whole number between them where something is counted";
+    }
+    "what is counted comes in whole numbers from 1 on; what does not happen is told by `keywatch.silence`"
+}
+
+/// Whether no number, or no number of things, meets all the bounds.
+fn is_contradiction(bounds: &[(Op, f64)], numbers: Numbers) -> bool {
+    let meets = |number: f64| bounds.iter().all(|(op, bound)| op.holds(number, *bound));
+    let near = |of: &(Op, f64)| match numbers {
+        Numbers::Counts { .. } => [of.1.floor() - 1.0, of.1.floor(), of.1.ceil(), of.1.ceil() + 1.0],
+        Numbers::Measures => [of.1 - 1.0, of.1, of.1, of.1 + 1.0],
     };
-    let (gte, gt, lte, lt) = (value(Op::Gte), value(Op::Gt), value(Op::Lte), value(Op::Lt));
-    over(gte, lte, false) || over(gte, lt, true) || over(gt, lte, true) || over(gt, lt, true)
+    // Between two bounds that are not met there may be a number that meets both.
+    let between = bounds.iter().flat_map(|one| bounds.iter().map(move |other| f64::midpoint(one.1, other.1)));
+    let mut candidates: Vec<f64> = bounds.iter().flat_map(near).collect();
+    match numbers {
+        Numbers::Measures => candidates.extend(between),
+        Numbers::Counts { least } => {
+            candidates.push(least);
+            candidates.retain(|number| *number >= least);
+        }
+    }
+    !candidates.into_iter().any(meets)
 }
 
 /// The condition of a correlation that counts or measures.
@@ -60,9 +92,9 @@ pub(super) fn numeric(correlation: &Correlation<'_>, kind: Type) -> Option<Condi
         Type::Measure(measure) => measured(correlation, measure, &table, example),
         Type::EventCount | Type::Temporal | Type::Ordered => Some(events(&table, problems)),
     };
-    // Of what is counted there are never fewer than none.
-    let least = if matches!(kind, Type::Measure(_)) { -BOUND_MAX } else { 0.0 };
-    let bounds = bounds(&table, least, problems);
+    let numbers =
+        if matches!(kind, Type::Measure(_)) { Numbers::Measures } else { Numbers::Counts { least: 1.0 } };
+    let bounds = bounds(&table, numbers, problems);
     Some(Condition { of: of?, bounds: bounds? })
 }
 

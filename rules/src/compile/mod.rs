@@ -19,6 +19,7 @@ mod observed;
 mod part_of;
 mod risk;
 mod scope;
+mod sense;
 mod sequence;
 mod silence;
 
