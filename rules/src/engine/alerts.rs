@@ -11,6 +11,7 @@ use crate::rule::{Count, Rule};
 use keywatch_event::{Alert, EVIDENCE_MAX, EventTime, Evidence, Level, SECRETS_MAX, SecretRef};
 use notes::Notes;
 use sessions::Acted;
+pub(super) use sessions::named;
 use std::sync::Arc;
 
 /// The alert of a counted incident.

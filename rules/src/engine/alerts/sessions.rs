@@ -79,7 +79,7 @@ impl<'m> Acted<'m> {
 }
 
 /// The readable name of a principal. Who is known by an address alone has none.
-fn named(principal: &AlertPrincipal) -> String {
+pub(in crate::engine) fn named(principal: &AlertPrincipal) -> String {
     let name = principal.name.as_deref().unwrap_or(&principal.id);
     match (name.strip_prefix("anon@"), name.strip_prefix("withheld@")) {
         (Some(place), _) => format!("an unknown caller at {place}"),
