@@ -24,6 +24,8 @@ pub(crate) type Take<'t> = dyn FnMut(&Run<'_>, &[u64]) + Send + 't;
 pub(crate) struct Crew<'c> {
     /// How many threads work.
     pub(crate) threads: usize,
+    /// What turns records into events.
+    pub(crate) normalizer: &'c Normalizer,
     /// The time at which something is read.
     pub(crate) now: fn() -> EventTime,
     /// Hears how many bytes were read.
@@ -35,7 +37,6 @@ struct Shared<'s, 't> {
     source: Mutex<Source<'s>>,
     turn: Mutex<Turn<'s, 't>>,
     turned: Condvar,
-    normalizer: Normalizer,
     keys: Keys,
 }
 
@@ -60,7 +61,6 @@ impl Crew<'_> {
             source: Mutex::new(Source { pieces, next: 0 }),
             turn: Mutex::new(Turn { take, next: 0, broken: false }),
             turned: Condvar::new(),
-            normalizer: Normalizer::new(),
             keys: Keys::default(),
         };
         if self.threads <= 1 {
@@ -76,7 +76,7 @@ impl Crew<'_> {
     /// The work of one thread.
     fn one(&self, shared: &Shared<'_, '_>, events_max: usize) {
         let _alarm = Alarm(shared);
-        let mut worker = Worker::new(&shared.normalizer, events_max);
+        let mut worker = Worker::new(self.normalizer, events_max);
         let mut keys = Vec::new();
         let mut spare = Vec::new();
         loop {
@@ -160,7 +160,9 @@ mod tests {
     /// Everything that is handed over, in order.
     fn handed_over(paths: &[PathBuf], threads: usize) -> Vec<String> {
         let mut all = Vec::new();
-        let crew = Crew { threads, now: || EventTime::from_secs(1_800_000_000), progress: &|_| {} };
+        let normalizer = &Normalizer::new();
+        let crew =
+            Crew { threads, normalizer, now: || EventTime::from_secs(1_800_000_000), progress: &|_| {} };
         crew.work(&mut Pieces::new(paths.to_vec()), &mut |run: &Run<'_>, keys: &[u64]| {
             assert_eq!(run.events.len(), keys.len());
             all.extend(run.rejects.iter().map(|reject| format!("{} {}", reject.place, reject.reason)));
@@ -186,7 +188,13 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let paths = inputs(folder.path());
         let failed = std::panic::catch_unwind(|| {
-            let crew = Crew { threads: 4, now: || EventTime::from_secs(1_800_000_000), progress: &|_| {} };
+            let normalizer = &Normalizer::new();
+            let crew = Crew {
+                threads: 4,
+                normalizer,
+                now: || EventTime::from_secs(1_800_000_000),
+                progress: &|_| {},
+            };
             let mut runs = 0;
             crew.work(&mut Pieces::new(paths), &mut |_: &Run<'_>, _: &[u64]| {
                 runs += 1;

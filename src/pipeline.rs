@@ -132,7 +132,7 @@ impl Pipeline {
     ) -> Result<Self, StoreError> {
         let recipe = (rules, settings);
         let engine = Engine::new(Arc::clone(&recipe.0), recipe.1.clone());
-        let normalizer = Normalizer::new();
+        let normalizer = Normalizer::asking(engine.asked());
         let mut pipeline = Self { store, normalizer, engine, recipe, routing, late: 0 };
         pipeline.remember().await?;
         Ok(pipeline)
@@ -148,6 +148,7 @@ impl Pipeline {
     async fn restart(&mut self) -> Result<(), StoreError> {
         let (rules, settings) = self.recipe.clone();
         self.engine = Engine::new(rules, settings);
+        self.normalizer = Normalizer::asking(self.engine.asked());
         self.remember().await
     }
 

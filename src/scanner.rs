@@ -6,6 +6,7 @@
 use crate::known::Known;
 use keywatch_event::{Alert, EventTime, Level, Reject};
 use keywatch_ingest::Run;
+use keywatch_ingest::provider::Normalizer;
 use keywatch_rules::{Engine, Gauges, Seen, examples};
 use std::collections::BTreeMap;
 
@@ -46,6 +47,11 @@ impl Scanner {
             newest: None,
             matched: BTreeMap::new(),
         }
+    }
+
+    /// A normaliser that tells what the rules ask of records.
+    pub(crate) fn normalizer(&self) -> Normalizer {
+        Normalizer::asking(self.engine.asked())
     }
 
     /// Takes what became of some records, in their order, with the keys of their ids; hands each

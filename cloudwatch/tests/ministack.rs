@@ -187,6 +187,7 @@ async fn commit(store: &Store, ids: std::ops::Range<u32>, now: DateTime<Utc>) {
             secrets: Vec::new(),
             echo_of: None,
             scrubbed: Vec::new(),
+            told: None,
         },
         place: Place { name: Arc::from("log"), line: u64::from(id), record: 0 },
         raw: 0..2,

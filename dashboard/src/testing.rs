@@ -195,6 +195,7 @@ fn event<'a>(id: &'a str, minutes_ago: i64, principal: &'a str, secret: &'a str)
         }],
         echo_of: None,
         scrubbed: Vec::new(),
+        told: None,
     }
 }
 

@@ -4,6 +4,7 @@
 //! in a shape nobody can read, is absent; the event stays.
 
 use crate::class::vocabulary;
+use crate::json::Told;
 use crate::{Class, EventTime, Outcome, Provider, UnknownName};
 use serde::Serialize;
 use std::borrow::Cow;
@@ -71,6 +72,9 @@ pub struct AuditEvent<'a> {
     /// Kinds of the secret values that were taken out of the record, each once: `github-token` …
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub scrubbed: Vec<&'static str>,
+    /// What the record says at paths that somebody asked for beside; no part of what the event says.
+    #[serde(skip)]
+    pub told: Option<Told<'a>>,
 }
 
 /// The provider's error code and message, as given.
@@ -318,6 +322,7 @@ impl AuditEvent<'_> {
             secrets: self.secrets.into_iter().map(SecretRef::into_owned).collect(),
             echo_of: self.echo_of.map(own),
             scrubbed: self.scrubbed,
+            told: None,
         }
     }
 }

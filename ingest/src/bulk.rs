@@ -47,25 +47,27 @@ pub struct Worker<'n> {
     quick: Quick,
     decoder: OneShot,
     events_max: usize,
+    /// Empty: the room of the piece before, which is as large as this one will need.
+    room: Vec<Normalised<'static>>,
 }
 
 impl<'n> Worker<'n> {
     /// A worker that hands events over as soon as it has `events_max`.
     #[must_use]
     pub fn new(normalizer: &'n Normalizer, events_max: usize) -> Self {
-        Self { normalizer, quick: Quick::new(), decoder: OneShot::new(), events_max }
+        Self { normalizer, quick: Quick::new(), decoder: OneShot::new(), events_max, room: Vec::new() }
     }
 
     /// Reads all of `piece`, in order.
     pub fn open(&mut self, piece: &Piece, received_at: EventTime, sink: &mut dyn FnMut(&Run<'_>)) {
-        let Self { normalizer, quick, decoder, events_max } = self;
+        let Self { normalizer, quick, decoder, events_max, room } = self;
         // A copy of its own: threads that count references to one name hinder each other.
         let name = Arc::from(&*piece.name);
         let mut pass = Pass {
             stream: normalizer.stream(),
             quick,
             desk: Desk { normalizer, name, received_at, events_max: *events_max, sink },
-            run: Run::default(),
+            run: Run { events: emptied(std::mem::take(room)), ..Run::default() },
         };
         match &piece.content {
             Content::Lines { bytes, lines, first } => {
@@ -78,7 +80,15 @@ impl<'n> Worker<'n> {
             },
             Content::Cut(batch) => pass.desk.batch(batch),
         }
+        *room = emptied(pass.run.events);
     }
+}
+
+/// The room of a list, for events that borrow from elsewhere: collecting the nothing that is left takes
+/// place where it lies.
+fn emptied<'b>(mut events: Vec<Normalised<'_>>) -> Vec<Normalised<'b>> {
+    events.clear();
+    events.into_iter().map_while(|_| None).collect()
 }
 
 /// What is the same for all records of a piece.

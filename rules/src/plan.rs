@@ -30,6 +30,7 @@ use cells::cells;
 use expr::{Expr, Maker};
 use fast::Tests;
 use keywatch_event::Provider;
+use keywatch_event::json::Asked;
 use std::sync::Arc;
 
 /// Place of a matcher among those a plan was made of.
@@ -45,6 +46,8 @@ pub struct Plan {
     /// By provider.
     scopes: Vec<Scope>,
     nothing: Scope,
+    /// The paths of all of them.
+    asked: Arc<Asked>,
     sieve_min: usize,
 }
 
@@ -96,10 +99,13 @@ impl Plan {
         let mut maker = Maker::default();
         let exprs = matchers.iter().map(|matcher| Arc::new(maker.matcher(matcher))).collect();
         let fields: Vec<&Field> = fields.into_iter().collect();
-        let scopes = Provider::ALL.iter().map(|provider| scope(*provider, matchers, &fields)).collect();
+        let paths: Vec<Vec<&str>> =
+            Provider::ALL.iter().map(|provider| paths(*provider, matchers, &fields)).collect();
+        let asked = Asked::of(paths.iter().flatten().copied());
+        let scopes = paths.into_iter().map(|paths| Scope::of(paths).told_with(&asked)).collect();
         let tests = Tests::new(maker.into_items());
         let aspects = Aspects::new(&tests, sieve_min);
-        Self { exprs, tests, aspects, scopes, nothing: Scope::default(), sieve_min }
+        Self { exprs, tests, aspects, scopes, nothing: Scope::default(), asked: Arc::new(asked), sieve_min }
     }
 
     /// The record paths its matchers may read of this provider's events; views made with it read
@@ -107,6 +113,13 @@ impl Plan {
     #[must_use]
     pub fn scope(&self, provider: Provider) -> &Scope {
         self.scopes.get(provider as usize).unwrap_or(&self.nothing)
+    }
+
+    /// The record paths of all providers: a normaliser that is asked for them spares the pass over the
+    /// record.
+    #[must_use]
+    pub fn asked(&self) -> &Asked {
+        &self.asked
     }
 
     /// All matchers that match the event. `walk` is what was found out so far, with this plan and
@@ -117,14 +130,14 @@ impl Plan {
 }
 
 /// What is read of one provider's records: rules for others look at none of them.
-fn scope(provider: Provider, matchers: &[Matcher], fields: &[&Field]) -> Scope {
+fn paths<'f>(provider: Provider, matchers: &'f [Matcher], fields: &[&'f Field]) -> Vec<&'f str> {
     let may_match = |matcher: &&Matcher| {
         let source = matcher.source();
         source.ingested() && source.provider().is_none_or(|of| of == provider)
     };
     let items = matchers.iter().filter(may_match).flat_map(Matcher::items);
     let read = items.flat_map(crate::matcher::Item::read_fields).chain(fields.iter().copied());
-    Scope::of(read.flat_map(Field::paths))
+    read.flat_map(Field::paths).collect()
 }
 
 #[cfg(test)]

@@ -5,11 +5,11 @@
 //! its own JSON text. `null` is absent, and so is everything in bytes that are no JSON object.
 
 use hashbrown::HashMap;
-use keywatch_event::json::{Extractor, Fields, as_text, elements};
+use keywatch_event::AuditEvent;
+use keywatch_event::json::{Asked, Extractor, Fields, Told, as_text, elements};
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
-use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
@@ -18,10 +18,11 @@ use std::sync::Arc;
 pub struct Scope {
     nodes: Vec<Node>,
     /// Where each path's values are found.
-    slots: HashMap<Box<str>, usize>,
-    /// For records that spell every key as asked, which is nearly all; `None` when two paths
-    /// differ in case alone.
-    literal: Option<Arc<Extractor>>,
+    slots: HashMap<Box<str>, Slot>,
+    /// The number of what the normaliser is asked for, in which these paths are; 0 when they are not.
+    asked: u64,
+    /// For records that spell every key as asked, which is nearly all.
+    literal: Arc<Extractor>,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -32,9 +33,20 @@ struct Node {
     slot: Option<usize>,
 }
 
+/// Where the values of one path are found.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Slot {
+    /// In what a pass over the record found.
+    read: usize,
+    /// In what the normaliser tells.
+    told: usize,
+}
+
 /// What a pass found.
 #[derive(Debug)]
 pub(crate) enum Found<'a> {
+    /// What the pass of the normaliser did: one value for a path at most.
+    Told(&'a Told<'a>),
     /// One value for a path at most.
     Literal(Fields<'a>),
     /// In the order of the record.
@@ -55,22 +67,35 @@ impl Scope {
     /// Compiles paths: keys joined by dots. A path given twice is read once.
     #[must_use]
     pub fn of<'p>(paths: impl IntoIterator<Item = &'p str>) -> Self {
-        let mut scope = Self { nodes: vec![Node::default()], slots: HashMap::new(), literal: None };
         let mut paths: Vec<&str> = paths.into_iter().collect();
         paths.sort_unstable();
         paths.dedup();
-        scope.literal = literal(&paths);
+        let literal = Arc::new(Extractor::literal(paths.iter().copied()));
+        let mut scope = Self { nodes: vec![Node::default()], slots: HashMap::new(), asked: 0, literal };
         for (slot, path) in paths.into_iter().enumerate() {
             let end = path.split('.').fold(0, |at, key| scope.child(at, key));
             if let Some(node) = scope.nodes.get_mut(end) {
                 node.slot = Some(slot);
             }
-            scope.slots.insert(path.into(), slot);
+            scope.slots.insert(path.into(), Slot { read: slot, told: slot });
         }
         for node in &mut scope.nodes {
             node.children.sort_by_key(|(key, _)| key.len());
         }
         scope
+    }
+
+    /// The same paths, which are among those the normaliser is asked for.
+    pub(crate) fn told_with(mut self, asked: &Asked) -> Self {
+        let mut are_asked = true;
+        for (path, slot) in &mut self.slots {
+            match asked.place(path) {
+                Some(place) => slot.told = place,
+                None => are_asked = false,
+            }
+        }
+        self.asked = if are_asked { asked.number() } else { 0 };
+        self
     }
 
     fn child(&mut self, at: usize, key: &str) -> usize {
@@ -85,8 +110,13 @@ impl Scope {
     }
 
     /// Where the values of `path` are found; `None` when it is not among the scope's.
-    pub(crate) fn slot(&self, path: &str) -> Option<usize> {
+    pub(crate) fn slot(&self, path: &str) -> Option<Slot> {
         self.slots.get(path).copied()
+    }
+
+    /// What the normaliser told of these paths, when it was asked for them.
+    pub(crate) fn told<'a>(&self, event: &'a AuditEvent<'a>) -> Option<Found<'a>> {
+        event.told.as_ref().filter(|told| told.asked() == self.asked).map(Found::Told)
     }
 
     /// Reads every path of one record.
@@ -97,10 +127,10 @@ impl Scope {
     /// The same, with memory that was used before.
     pub(crate) fn read_with<'a>(&self, record: &'a [u8], spare: Spare) -> Found<'a> {
         let mut fields: Fields<'a> = spare.0;
-        match &self.literal {
-            Some(literal) if literal.read_literally(record, &mut fields) => Found::Literal(fields),
-            _ => self.walk(record),
+        if self.literal.read_literally(record, &mut fields) {
+            return Found::Literal(fields);
         }
+        self.walk(record)
     }
 
     /// Reads every path of a record in which anything may be odd.
@@ -139,18 +169,6 @@ impl Scope {
     }
 }
 
-/// A reader of the paths as they are spelled; `None` when another spelling of a key is asked for
-/// as well.
-fn literal(paths: &[&str]) -> Option<Arc<Extractor>> {
-    let keys = |path: &str| {
-        let ends: Vec<usize> = path.match_indices('.').map(|(at, _)| at).chain([path.len()]).collect();
-        ends.into_iter().filter_map(|end| path.get(..end).map(str::to_owned)).collect::<Vec<_>>()
-    };
-    let spelled: BTreeSet<String> = paths.iter().flat_map(|path| keys(path)).collect();
-    let folded: BTreeSet<String> = spelled.iter().map(|key| key.to_ascii_lowercase()).collect();
-    (spelled.len() == folded.len()).then(|| Arc::new(Extractor::new(paths.iter().copied())))
-}
-
 impl Default for Found<'_> {
     fn default() -> Self {
         Self::Walked(Vec::new())
@@ -162,22 +180,23 @@ impl<'a> Found<'a> {
     pub(crate) fn into_spare(self) -> Spare {
         match self {
             Self::Literal(fields) => Spare(fields.emptied()),
-            Self::Walked(_) => Spare::default(),
+            Self::Told(_) | Self::Walked(_) => Spare::default(),
         }
     }
 
     /// Calls `visit` with each value at `slot` until it answers true; whether it did.
-    pub(crate) fn any(&self, slot: usize, visit: &mut dyn FnMut(&str) -> bool) -> bool {
+    pub(crate) fn any(&self, slot: Slot, visit: &mut dyn FnMut(&str) -> bool) -> bool {
         self.at(slot).any(|raw| visit_scalars(raw, visit))
     }
 
     /// The values at `slot` as they stand in the record.
-    pub(crate) fn at(&self, slot: usize) -> impl Iterator<Item = &'a str> {
+    pub(crate) fn at(&self, slot: Slot) -> impl Iterator<Item = &'a str> {
         let (literal, walked) = match self {
-            Self::Literal(fields) => (fields.raw(slot), &[][..]),
+            Self::Told(told) => (told.at(slot.told), &[][..]),
+            Self::Literal(fields) => (fields.raw(slot.read), &[][..]),
             Self::Walked(found) => (None, found.as_slice()),
         };
-        let walked = walked.iter().filter(move |(found, _)| *found == slot).map(|(_, raw)| raw.get());
+        let walked = walked.iter().filter(move |(found, _)| *found == slot.read).map(|(_, raw)| raw.get());
         literal.into_iter().chain(walked)
     }
 }
@@ -425,3 +444,6 @@ impl<'a> Visitor<'a> for Strings<'_, 'a> {
 
 #[cfg(test)]
 mod tests;
+
+#[cfg(test)]
+mod told_tests;

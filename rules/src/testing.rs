@@ -43,6 +43,7 @@ pub(crate) fn event() -> AuditEvent<'static> {
         secrets: vec![secret("prod/db")],
         echo_of: None,
         scrubbed: Vec::new(),
+        told: None,
     }
 }
 

@@ -1,7 +1,8 @@
 //! One event as matchers see it: normalised fields at once, everything else when asked for.
 //!
 //! Making a view allocates nothing. The record is read at most once, for every path of the
-//! scope together; derived values are made at most once each. A view lives for one event on one
+//! scope together, and not at all where the normaliser told of those paths; derived values are made at most
+//! once each. A view lives for one event on one
 //! thread.
 
 use crate::field::{Derived, Grantee, Normal};
@@ -63,8 +64,10 @@ impl<'v> View<'v> {
 
     /// Memory for the next view.
     pub(crate) fn into_spare(self) -> Spare {
-        let read = self.record.into_inner().map(Found::into_spare);
-        read.or_else(|| self.spare.into_inner()).unwrap_or_default()
+        self.spare
+            .into_inner()
+            .or_else(|| self.record.into_inner().map(Found::into_spare))
+            .unwrap_or_default()
     }
 
     /// A view of an event where nothing was supplied and nothing is planned.
@@ -103,7 +106,8 @@ impl<'v> View<'v> {
         if let Some(slot) = self.scope.slot(path) {
             return self.read().any(slot, visit);
         }
-        Scope::of([path]).read(self.seen.raw).any(0, visit)
+        let alone = Scope::of([path]);
+        alone.slot(path).is_some_and(|slot| alone.read(self.seen.raw).any(slot, visit))
     }
 
     /// What stands in the record at a path, as it is written; `None` when it is absent.
@@ -120,7 +124,10 @@ impl<'v> View<'v> {
     }
 
     fn read(&self) -> &Found<'v> {
-        self.record.get_or_init(|| self.scope.read_with(self.seen.raw, self.spare.take().unwrap_or_default()))
+        self.record.get_or_init(|| match self.scope.told(self.seen.event) {
+            Some(told) => told,
+            None => self.scope.read_with(self.seen.raw, self.spare.take().unwrap_or_default()),
+        })
     }
 
     /// Every string value of the raw record.

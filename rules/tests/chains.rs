@@ -59,6 +59,7 @@ fn event(happening: &Happening) -> AuditEvent<'static> {
         secrets: vec![SecretRef { id: secret.clone().into(), name: secret.into(), version: None }],
         echo_of: None,
         scrubbed: Vec::new(),
+        told: None,
     }
 }
 

@@ -150,6 +150,7 @@ fn event(provider: Provider) -> AuditEvent<'static> {
         secrets: Vec::new(),
         echo_of: None,
         scrubbed: Vec::new(),
+        told: None,
     }
 }
 

@@ -79,6 +79,7 @@ fn event(n: usize, secs: i64, what: usize, who: usize, secret: usize) -> AuditEv
         secrets: vec![SecretRef { id: name.clone(), name, version: None }],
         echo_of: None,
         scrubbed: Vec::new(),
+        told: None,
     }
 }
 

@@ -60,6 +60,7 @@ fn event(
         secrets: vec![SecretRef { id: secret.clone().into(), name: secret.into(), version: None }],
         echo_of: None,
         scrubbed: Vec::new(),
+        told: None,
     }
 }
 

@@ -42,6 +42,7 @@ fn event(minute: i64) -> AuditEvent<'static> {
         secrets: Vec::new(),
         echo_of: None,
         scrubbed: Vec::new(),
+        told: None,
     }
 }
 

@@ -99,8 +99,10 @@ impl Scan {
             }
         };
         let available = || std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+        let normalizer = &scanner.normalizer();
         let crew = Crew {
             threads: self.threads.map_or_else(available, NonZeroUsize::get),
+            normalizer,
             now: || EventTime::from(clock::now()),
             progress: &|bytes_read| bar.set_position(bytes_read),
         };

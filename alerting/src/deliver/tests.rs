@@ -78,6 +78,7 @@ pub(super) fn event(number: usize) -> AuditEvent<'static> {
         secrets: vec![],
         echo_of: None,
         scrubbed: Vec::new(),
+        told: None,
     }
 }
 

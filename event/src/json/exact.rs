@@ -71,7 +71,8 @@ impl<'a> Visitor<'a> for Members<'_, 'a> {
         let Self { extractor, node, fields, broken } = self;
         while let Some(Key(key)) = map.next_key::<Key<'a>>()? {
             let key = if extractor.folds { Cow::Owned(key.to_ascii_lowercase()) } else { key };
-            let Some(wanted) = extractor.trie.key(node, key.as_bytes(), 0, key.len()) else {
+            let wanted = extractor.trie.key(node, key.as_bytes(), 0, key.len());
+            let Some(wanted) = wanted.filter(|wanted| wanted.counts) else {
                 map.next_value::<IgnoredAny>()?;
                 continue;
             };

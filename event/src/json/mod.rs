@@ -13,6 +13,7 @@
 pub mod block;
 mod exact;
 mod swift;
+mod told;
 mod trie;
 mod values;
 
@@ -20,7 +21,8 @@ mod values;
 mod tests;
 
 use crate::RejectReason;
-use trie::Trie;
+pub use told::{Asked, Told};
+use trie::{Trie, Use};
 pub use values::{as_text, elements, members};
 
 /// Deepest nesting of a record that is read. Audit records stay under 20; deeper is hostile,
@@ -34,6 +36,10 @@ pub struct Extractor {
     slots: usize,
     /// Whether keys compare without regard to ASCII case.
     folds: bool,
+    /// The number of what is asked beside; 0 for nothing.
+    asked: u64,
+    /// By slot: the place among the asked paths, [`NOWHERE`](told::NOWHERE) for none.
+    places: Vec<u32>,
 }
 
 /// The values found in one record, by the position of their path in [`Extractor::new`].
@@ -48,6 +54,10 @@ pub struct Fields<'a> {
     reading: u32,
     /// Whether the record is known to hold no backslash, so that strings stand as they are.
     plain: bool,
+    /// Whether no other reader could find more at the asked paths.
+    literal: bool,
+    /// What the record read last begins.
+    text: &'a str,
     /// Room for the quotes of the record being read.
     quotes: swift::Places,
 }
@@ -66,11 +76,38 @@ impl Extractor {
         Self::compile(paths, true)
     }
 
+    /// The same, and reads what is `asked` in the same pass. That decides nothing: a record is read and
+    /// refused as without it.
+    #[must_use]
+    pub fn asking<'p>(paths: impl IntoIterator<Item = &'p str>, asked: &Asked) -> Self {
+        let own: Vec<&str> = paths.into_iter().collect();
+        let mut all: Vec<(&str, usize, Use)> =
+            own.iter().zip(0..).map(|(path, slot)| (*path, slot, Use::Own)).collect();
+        let mut places = vec![told::NOWHERE; own.len()];
+        for (path, place) in asked.paths().zip(0_u32..) {
+            // The last place is the one that is filled.
+            let slot = own.iter().rposition(|known| *known == path).unwrap_or(places.len());
+            places.resize(places.len().max(slot + 1), told::NOWHERE);
+            places.get_mut(slot).into_iter().for_each(|at| *at = place);
+            all.push((path, slot, Use::Asked));
+        }
+        let slots = places.len();
+        Self { trie: Trie::new(all), slots, folds: false, asked: asked.number(), places }
+    }
+
+    /// Compiles paths for [`Self::read_literally`].
+    #[must_use]
+    pub fn literal<'p>(paths: impl IntoIterator<Item = &'p str>) -> Self {
+        let paths: Vec<&str> = paths.into_iter().collect();
+        let trie = Trie::new(paths.iter().zip(0..).map(|(path, slot)| (*path, slot, Use::Asked)));
+        Self { trie, slots: paths.len(), folds: false, asked: 0, places: Vec::new() }
+    }
+
     fn compile<'p>(paths: impl IntoIterator<Item = &'p str>, folds: bool) -> Self {
         let fold = |path: &str| if folds { path.to_ascii_lowercase() } else { path.to_owned() };
         let paths: Vec<String> = paths.into_iter().map(fold).collect();
-        let trie = Trie::new(paths.iter().zip(0..).map(|(path, slot)| (&**path, slot)));
-        Self { trie, slots: paths.len(), folds }
+        let trie = Trie::new(paths.iter().zip(0..).map(|(path, slot)| (&**path, slot, Use::Own)));
+        Self { trie, slots: paths.len(), folds, asked: 0, places: Vec::new() }
     }
 
     /// Reads one record, an object. `fields` is cleared first and may be reused.
@@ -101,19 +138,20 @@ impl Extractor {
     #[must_use]
     pub fn read_head<'a>(&self, text: &'a str, fields: &mut Fields<'a>) -> Option<usize> {
         fields.clear(self);
-        if self.folds { None } else { swift::read(&self.trie, text, fields, false) }
+        if self.folds { None } else { swift::read(&self.trie, text, fields) }
     }
 }
 
 impl Extractor {
     /// Reads one record in which nothing could be read in two ways: every key on a path is
-    /// spelled as asked, or there is none like it, and paths lead through objects alone. Whether
-    /// the record is one; if not, what `fields` hold means nothing.
+    /// spelled as asked, once, or there is none like it, and no path leads through an array. Whether
+    /// the record is one; if not, what `fields` hold means nothing. For an extractor made by
+    /// [`Self::literal`].
     #[must_use]
     pub fn read_literally<'a>(&self, record: &'a [u8], fields: &mut Fields<'a>) -> bool {
         fields.clear(self);
         let Ok(text) = text_of(record) else { return false };
-        !self.folds && swift::read(&self.trie, text, fields, true) == Some(text.len())
+        swift::read(&self.trie, text, fields) == Some(text.len()) && fields.literal
     }
 }
 
@@ -128,6 +166,8 @@ impl<'a> Fields<'a> {
             seen: self.seen,
             reading: self.reading,
             plain: false,
+            literal: false,
+            text: "",
             quotes: self.quotes,
         }
     }
@@ -146,7 +186,7 @@ impl<'a> Fields<'a> {
             }
         }
         self.reading += 1;
-        self.plain = false;
+        (self.plain, self.literal) = (false, false);
     }
 
     /// Notes that the record holds a key, by its number; false when it did before.

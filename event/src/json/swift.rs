@@ -10,20 +10,17 @@ use super::{DEPTH_MAX, Fields};
 use fearless_simd::{Level, Simd, dispatch};
 
 /// Reads the object that `text` begins with into `fields`, which are clear; its length. `None`
-/// when it is no valid JSON, or needs a second look for another reason. When `literally`, a record
-/// in which another reader could find more needs one too: a key that differs from a wanted one
-/// in case alone, or anything but an object or `null` where a path goes on.
-pub(super) fn read<'a>(
-    trie: &Trie,
-    text: &'a str,
-    fields: &mut Fields<'a>,
-    literally: bool,
-) -> Option<usize> {
+/// when it is no valid JSON, or needs a second look for another reason. `fields.literal` then says whether
+/// another reader could find no more at asked paths: it might where a key differs from a wanted one in case
+/// alone or comes twice, or where an array or a number stands where a path goes on. A trie in
+/// which nothing else is wanted is read no further then.
+pub(super) fn read<'a>(trie: &Trie, text: &'a str, fields: &mut Fields<'a>) -> Option<usize> {
     let mut quotes = Quotes { places: std::mem::take(&mut fields.quotes), ..Quotes::default() };
     quotes.places.resize(BLOCKS * BLOCK + AT_ONCE, 0);
-    let mut pass = Pass { trie, text, bytes: text.as_bytes(), at: 0, depth: 0, quotes, literally };
+    let mut pass = Pass { trie, text, bytes: text.as_bytes(), at: 0, depth: 0, quotes, literal: true };
     let end = pass.record(fields);
     fields.plain = !pass.quotes.backslashes;
+    (fields.literal, fields.text) = (pass.literal && end.is_some(), text);
     fields.quotes = pass.quotes.places;
     end
 }
@@ -38,7 +35,7 @@ struct Pass<'t, 'a> {
     /// Objects and arrays that are open.
     depth: usize,
     quotes: Quotes,
-    literally: bool,
+    literal: bool,
 }
 
 /// Blocks whose quotes are found at once.
@@ -269,13 +266,17 @@ impl<'a> Pass<'_, 'a> {
         let first = self.colon()?;
         let trie = self.trie;
         let Some(key) = trie.key(node, self.bytes, start, end) else {
-            if self.literally && trie.is_near(node, self.bytes.get(start..end)?) {
-                return None;
+            if trie.is_near(node, self.bytes.get(start..end)?) {
+                self.doubt()?;
             }
             return if first == b'"' { self.string() } else { self.skip(first) };
         };
-        if !fields.is_first(key.number) {
+        let again = !fields.is_first(key.number);
+        if again && key.counts {
             return None;
+        }
+        if again || key.respells {
+            self.doubt()?;
         }
         let from = self.at;
         if first == b'"' && key.below.is_leaf() {
@@ -283,15 +284,25 @@ impl<'a> Pass<'_, 'a> {
         } else if first == b'{' && !key.below.is_leaf() {
             self.object(key.below, fields)?;
         } else {
-            if self.literally && first != b'n' && !key.below.is_leaf() {
-                return None;
-            }
             self.skip(first)?;
+            // A text, as long as nothing in it must be decoded, a truth value and `null` hold nothing for
+            // anybody; in an array there may be objects, and a number may be too large for some readers.
+            let is_plain = first == b'"' && !self.quotes.backslashes;
+            if key.leads() && !is_plain && !matches!(first, b'n' | b't' | b'f') {
+                self.doubt()?;
+            }
         }
         if let Some(slot) = key.slot {
             fields.fill(slot, self.text.get(from..self.at)?);
         }
         Some(())
+    }
+
+    /// Another reader might find more; goes on only for those who ask no such thing.
+    #[cold]
+    fn doubt(&mut self) -> Option<()> {
+        self.literal = false;
+        self.trie.counts.then_some(())
     }
 
     /// Passes a value that begins with `first`.

@@ -149,6 +149,7 @@ fn check_against_oracle(record: &[u8]) {
         assert_eq!(extractor.read(record, &mut swift).unwrap_err().kind(), "encoding", "{shown}");
         return;
     };
+    check_asking(&extractor, record);
     let head = extractor.read_head(text, &mut swift);
     exact.clear(&extractor);
     let outcome = check_depth(record).and_then(|()| exact::read(&extractor, text, &mut exact));
@@ -175,6 +176,30 @@ fn check_against_oracle(record: &[u8]) {
         // Syntax is refused by both; a key that no text can hold, by this reader alone.
         Err(RejectReason::Syntax(_)) => assert!(said.is_none() || shown.contains("\\u"), "refused: {shown}"),
         Err(_) => {}
+    }
+}
+
+/// What others ask for beside changes nothing of what is read, and nothing of what is refused; what is told of it
+/// is what an extractor for it alone finds.
+fn check_asking(extractor: &Extractor, record: &[u8]) {
+    let paths = ["a.b.x", "b.c", "k", "s", "t.n", "x.x", "long key of more than 17 bytes"];
+    let asked = Asked::of(paths);
+    let (asking, alone) = (Extractor::asking(PATHS, &asked), Extractor::new(paths));
+    let [mut plain, mut beside, mut other] = [(); 3].map(|()| Fields::default());
+    let shown = String::from_utf8_lossy(record);
+    let (want, got) = (extractor.read(record, &mut plain), asking.read(record, &mut beside));
+    assert_eq!(got, want, "{shown}");
+    if got.is_err() {
+        return;
+    }
+    for (slot, path) in PATHS.iter().enumerate() {
+        assert_eq!(beside.raw(slot), plain.raw(slot), "{path}: {shown}");
+    }
+    if let Some(told) = beside.told(&asking) {
+        assert_eq!(alone.read(record, &mut other), Ok(()), "{shown}");
+        for (slot, path) in paths.iter().enumerate() {
+            assert_eq!(told.at(asked.place(path).unwrap()), other.raw(slot), "{path}: {shown}");
+        }
     }
 }
 

@@ -10,6 +10,8 @@ pub(super) struct Trie {
     table: Vec<Key>,
     root: Node,
     keys: usize,
+    /// Whether some path is of [`Use::Own`].
+    pub(super) counts: bool,
 }
 
 /// An object whose keys matter: its part of the table, whose length is a power of two.
@@ -17,7 +19,7 @@ pub(super) struct Trie {
 pub(super) struct Node {
     start: usize,
     places: usize,
-    /// A bit for the outline of each of its keys.
+    /// A bit for the outline of each of its keys through which an asked path leads.
     outlines: u64,
 }
 
@@ -31,7 +33,42 @@ pub(super) struct Key {
     pub(super) slot: Option<usize>,
     /// What is wanted within its value.
     pub(super) below: Node,
+    /// Whether a path of [`Use::Own`] leads through it.
+    pub(super) counts: bool,
+    /// Where asked paths lead from here.
+    asked: Leads,
+    /// Whether it differs from another key, through which an asked path leads, in case alone.
+    pub(super) respells: bool,
     text: Box<[u8]>,
+}
+
+/// Where asked paths lead from a key.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Leads {
+    /// None leads to it.
+    #[default]
+    Nowhere,
+    /// They end there.
+    Here,
+    /// One goes on within its value.
+    Below,
+}
+
+impl Key {
+    /// Whether an asked path goes on within its value.
+    #[inline]
+    pub(super) fn leads(&self) -> bool {
+        self.asked == Leads::Below
+    }
+}
+
+/// What a path is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Use {
+    /// It decides what a record means: whoever names it twice is refused.
+    Own,
+    /// Somebody asks for it who would read the record otherwise, and must find the same.
+    Asked,
 }
 
 /// What a key is known by; up to 16 bytes it is all of the key.
@@ -56,32 +93,50 @@ const MASKS: [u64; END_BYTES] =
 struct Draft {
     children: Vec<(Box<str>, Draft)>,
     slot: Option<usize>,
+    counts: bool,
+    is_asked: bool,
 }
 
 impl Draft {
-    fn add(&mut self, path: &str, slot: usize) {
+    fn add(&mut self, path: &str, (slot, of): (usize, Use)) {
         let (key, rest) = path.split_once('.').map_or((path, None), |(key, rest)| (key, Some(rest)));
         let known = self.children.iter().position(|(name, _)| &**name == key);
         let at = known.unwrap_or_else(|| {
             self.children.push((key.into(), Self::default()));
             self.children.len() - 1
         });
-        match (self.children.get_mut(at), rest) {
-            (Some((_, child)), Some(rest)) => child.add(rest, slot),
-            (Some((_, child)), None) => child.slot = Some(slot),
-            (None, _) => {}
+        let Some((_, child)) = self.children.get_mut(at) else { return };
+        child.counts |= of == Use::Own;
+        child.is_asked |= of == Use::Asked;
+        match rest {
+            Some(rest) => child.add(rest, (slot, of)),
+            None => child.slot = Some(slot),
         }
+    }
+
+    fn leads(&self) -> Leads {
+        match (self.is_asked, self.asked().next()) {
+            (false, _) => Leads::Nowhere,
+            (true, None) => Leads::Here,
+            (true, Some(_)) => Leads::Below,
+        }
+    }
+
+    /// The keys below through which asked paths lead.
+    fn asked(&self) -> impl Iterator<Item = &str> {
+        self.children.iter().filter(|(_, child)| child.is_asked).map(|(text, _)| &**text)
     }
 }
 
 impl Trie {
     /// Compiles paths, each with its slot; a later slot for a path takes the place of an earlier.
-    pub(super) fn new<'p>(paths: impl IntoIterator<Item = (&'p str, usize)>) -> Self {
+    pub(super) fn new<'p>(paths: impl IntoIterator<Item = (&'p str, usize, Use)>) -> Self {
         let mut draft = Draft::default();
-        for (path, slot) in paths {
-            draft.add(path, slot);
+        for (path, slot, of) in paths {
+            draft.add(path, (slot, of));
+            draft.counts |= of == Use::Own;
         }
-        let mut trie = Self { table: Vec::new(), root: Node::default(), keys: 0 };
+        let mut trie = Self { table: Vec::new(), root: Node::default(), keys: 0, counts: draft.counts };
         trie.root = trie.place(&draft);
         trie
     }
@@ -90,19 +145,28 @@ impl Trie {
         if draft.children.is_empty() {
             return Node::default();
         }
-        let texts = draft.children.iter().map(|(text, _)| text.as_bytes());
         let node = Node {
             start: self.table.len(),
             places: (draft.children.len() * 4).next_power_of_two(),
-            outlines: texts.fold(0, |all, text| all | outline(text)),
+            outlines: draft.asked().fold(0, |all, text| all | outline(text.as_bytes())),
         };
         self.table.resize(node.start + node.places, Key::default());
         for (text, child) in &draft.children {
             self.keys += 1;
             let (number, below) = (self.keys, self.place(child));
-            let text = text.as_bytes();
-            let ends = Ends::of(text, 0, text.len());
-            let key = Key { ends, number, slot: child.slot, below, text: text.into() };
+            let respells = |other: &str| other != &**text && other.eq_ignore_ascii_case(text);
+            let bytes = text.as_bytes();
+            let ends = Ends::of(bytes, 0, bytes.len());
+            let key = Key {
+                ends,
+                number,
+                slot: child.slot,
+                below,
+                counts: child.counts,
+                asked: child.leads(),
+                respells: draft.asked().any(respells),
+                text: bytes.into(),
+            };
             let mut places = (0..node.places).map(|step| node.at(ends.first_probe() + step));
             let free = places.find(|at| self.table.get(*at).is_some_and(|key| key.number == 0));
             if let Some(place) = free.and_then(|at| self.table.get_mut(at)) {
@@ -122,16 +186,17 @@ impl Trie {
         self.root
     }
 
-    /// Whether a key that is none of `node`'s differs from one of them in ASCII case alone.
+    /// Whether a key that is none of `node`'s differs in ASCII case alone from one through which an asked
+    /// path leads.
     #[inline]
     pub(super) fn is_near(&self, node: Node, text: &[u8]) -> bool {
-        node.outlines & outline(text) != 0 && self.is_respelled(node, text)
+        node.outlines != 0 && node.outlines & outline(text) != 0 && self.is_respelled(node, text)
     }
 
     #[inline(never)]
     fn is_respelled(&self, node: Node, text: &[u8]) -> bool {
         let keys = self.table.get(node.start..node.start + node.places).unwrap_or_default();
-        keys.iter().any(|key| key.number != 0 && key.text.eq_ignore_ascii_case(text))
+        keys.iter().any(|key| key.asked != Leads::Nowhere && key.text.eq_ignore_ascii_case(text))
     }
 
     /// The key of `node` that stands in `bytes` from `start` to `end`, as is.

@@ -2,11 +2,11 @@ use super::*;
 use crate::source::testing::gzip;
 use crate::source::{Pieces, Reader};
 use proptest::prelude::*;
-use std::path::Path;
+use std::path::PathBuf;
 
 const RECEIVED_AT: EventTime = EventTime::from_secs(1_800_000_000);
 
-/// Everything that comes of one file: events and rejects with their places, in the order given,
+/// Everything that comes of some files: events and rejects with their places, in the order given,
 /// and the number of records without an event.
 #[derive(Debug, Default, PartialEq)]
 struct Outcome {
@@ -30,10 +30,10 @@ fn shown(event: &AuditEvent<'_>, place: &Place, raw: &[u8]) -> String {
 }
 
 /// The way of pieces and workers.
-fn in_bulk(path: &Path, events_max: usize) -> Outcome {
+fn in_bulk(paths: &[PathBuf], events_max: usize) -> Outcome {
     let normalizer = Normalizer::new();
     let mut worker = Worker::new(&normalizer, events_max);
-    let mut pieces = Pieces::new(vec![path.to_owned()]);
+    let mut pieces = Pieces::new(paths.to_vec());
     let mut outcome = Outcome::default();
     let mut spare = Vec::new();
     while let Some(piece) = pieces.next_piece(spare) {
@@ -44,14 +44,15 @@ fn in_bulk(path: &Path, events_max: usize) -> Outcome {
         spare = piece.into_buffer();
     }
     assert!(pieces.failures().is_empty());
-    assert_eq!(pieces.progress().bytes_read, std::fs::metadata(path).unwrap().len());
+    let bytes = paths.iter().map(|path| std::fs::metadata(path).unwrap().len());
+    assert_eq!(pieces.progress().bytes_read, bytes.sum::<u64>());
     outcome
 }
 
 /// The way of batches, which `serve` goes.
-fn one_by_one(path: &Path) -> Outcome {
+fn one_by_one(paths: &[PathBuf]) -> Outcome {
     let normalizer = Normalizer::new();
-    let mut reader = Reader::new(vec![path.to_owned()]);
+    let mut reader = Reader::new(paths.to_vec());
     let mut outcome = Outcome::default();
     while let Some(batch) = reader.next_batch(100, 1 << 20) {
         outcome.take(std::iter::empty(), &batch.rejects, batch.skipped);
@@ -74,15 +75,23 @@ fn one_by_one(path: &Path) -> Outcome {
 /// Both ways must come to the same; rejects may be told in another order.
 #[track_caller]
 fn check(content: &[u8]) -> Outcome {
-    let file = tempfile::NamedTempFile::new().unwrap();
-    std::fs::write(file.path(), content).unwrap();
-    let path = file.path().to_owned();
-    let mut want = one_by_one(&path);
+    check_all(&[content])
+}
+
+#[track_caller]
+fn check_all(contents: &[&[u8]]) -> Outcome {
+    let folder = tempfile::tempdir().unwrap();
+    let paths: Vec<PathBuf> =
+        (0..contents.len()).map(|number| folder.path().join(number.to_string())).collect();
+    for (path, content) in paths.iter().zip(contents) {
+        std::fs::write(path, content).unwrap();
+    }
+    let mut want = one_by_one(&paths);
     want.rejects.sort();
     for events_max in [1, 100] {
-        let mut got = in_bulk(&path, events_max);
+        let mut got = in_bulk(&paths, events_max);
         got.rejects.sort();
-        assert_eq!(got, want, "{}", String::from_utf8_lossy(content));
+        assert_eq!(got, want, "{}", String::from_utf8_lossy(&contents.concat()));
     }
     want
 }
@@ -159,6 +168,15 @@ fn damaged_compression_gives_what_was_before_the_damage() {
     let mut flipped = whole.clone();
     flipped[whole.len() / 2] ^= 0x55;
     check(&flipped);
+}
+
+#[test]
+fn files_in_a_row_show_nothing_of_those_before() {
+    let many: String = (0..900).map(|n| aws(n) + "\n").collect();
+    let (long, short, cut) = (gzip(many.as_bytes()), gzip(aws(901).as_bytes()), aws(902) + "\n{");
+    let half = &long[..long.len() / 2];
+    let outcome = check_all(&[&long, &short, cut.as_bytes(), &short, half, many.as_bytes(), &short, b""]);
+    assert!(outcome.events.len() > 1803);
 }
 
 #[test]

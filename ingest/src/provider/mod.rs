@@ -10,7 +10,7 @@ mod paths;
 mod text;
 mod vault;
 
-use keywatch_event::json::{Extractor, Fields};
+use keywatch_event::json::{Asked, Extractor, Fields};
 use keywatch_event::scrubbed::marks;
 use keywatch_event::{AuditEvent, EventTime, Provider, RejectReason};
 use std::borrow::Cow;
@@ -36,6 +36,13 @@ impl Normalizer {
     pub fn new() -> Self {
         let paths = || paths::ALL.iter().copied();
         Self { extractor: Extractor::new(paths()), folding: Extractor::ignoring_case(paths()) }
+    }
+
+    /// The same, which besides tells with each event what its record says at the paths `asked` for, where
+    /// that is certain. The events are the same.
+    #[must_use]
+    pub fn asking(asked: &Asked) -> Self {
+        Self { extractor: Extractor::asking(paths::ALL.iter().copied(), asked), ..Self::new() }
     }
 
     /// Reads one record. `Ok(None)` for a record that is one but describes no event by design,
@@ -102,6 +109,19 @@ impl<'a> Stream<'_, 'a> {
     }
 
     fn event(
+        &mut self,
+        record: &'a [u8],
+        received_at: EventTime,
+    ) -> Result<Option<AuditEvent<'a>>, RejectReason> {
+        let told = self.fields.told(&self.normalizer.extractor);
+        let mut event = self.plain_event(record, received_at)?;
+        if let Some(event) = &mut event {
+            event.told = told;
+        }
+        Ok(event)
+    }
+
+    fn plain_event(
         &mut self,
         record: &'a [u8],
         received_at: EventTime,

@@ -7,11 +7,8 @@
 /// Largest compressed file that is tried.
 pub(super) const PACKED_BYTES_MAX: u64 = 8 << 20;
 /// Largest content that is tried: CloudTrail's own files hold up to 50 MB, nearly all far less.
-/// One such buffer is kept per thread.
+/// One such buffer is kept per thread, of which only what files filled takes memory.
 const EXPANDED_BYTES_MAX: usize = 32 << 20;
-
-/// What the buffer grows by at least: files of one trail differ in size by little.
-const GROWN_BY: usize = 1 << 20;
 
 #[expect(clippy::disallowed_types, reason = "the size is checked against a bound before")]
 type Decoder = libdeflater::Decompressor;
@@ -36,10 +33,9 @@ impl OneShot {
         if size > EXPANDED_BYTES_MAX {
             return None;
         }
-        if self.text.len() < size {
-            // Neither doubled, as a growing vector would be, nor beside the old one.
-            self.text = Vec::new();
-            self.text = vec![0; size.next_multiple_of(GROWN_BY)];
+        if self.text.is_empty() {
+            // Its pages come when they are written. One that grows would leave the smaller ones behind.
+            self.text = vec![0; EXPANDED_BYTES_MAX];
         }
         let text = self.text.get_mut(..size)?;
         let written = self.decoder.deflate_decompress(deflated(body)?, text).ok()?;

@@ -90,8 +90,9 @@ impl Pieces {
         loop {
             let Some(current) = &mut self.current else {
                 let Waiting { path, bytes } = self.reader.waiting.pop_front()?;
-                match open(&path, bytes) {
-                    Ok(Opened::Packed(packed)) => {
+                match open(&path, bytes, &mut spare) {
+                    Ok(Opened::Packed) => {
+                        let packed = spare;
                         self.reader.done(packed.len() as u64);
                         return Some(Piece { name: name_of(&path), content: Content::Packed(packed) });
                     }
@@ -133,19 +134,20 @@ impl Piece {
     #[must_use]
     pub fn into_buffer(self) -> Vec<u8> {
         match self.content {
-            Content::Lines { bytes, .. } => bytes,
-            Content::Packed(_) | Content::Cut(_) => Vec::new(),
+            Content::Lines { bytes, .. } | Content::Packed(bytes) => bytes,
+            Content::Cut(_) => Vec::new(),
         }
     }
 }
 
 enum Opened {
-    Packed(Vec<u8>),
+    /// All of it was read.
+    Packed,
     Stream(Input),
 }
 
-/// Opens a file; one that is small and compressed is read at once.
-fn open(path: &Path, bytes: Option<u64>) -> io::Result<Opened> {
+/// Opens a file; one that is small and compressed is read at once, into `packed`.
+fn open(path: &Path, bytes: Option<u64>, packed: &mut Vec<u8>) -> io::Result<Opened> {
     if is_stdin(path) {
         return Input::open(io::stdin()).map(Opened::Stream);
     }
@@ -158,13 +160,15 @@ fn open(path: &Path, bytes: Option<u64>) -> io::Result<Opened> {
     if head != GZIP_MAGIC {
         return Input::open(Cursor::new(head).chain(file)).map(Opened::Stream);
     }
-    let most = PACKED_BYTES_MAX - head.len() as u64;
-    head.reserve_exact(usize::try_from(bytes.unwrap_or(0)).unwrap_or(0) + 1);
-    Read::by_ref(&mut file).take(most).read_to_end(&mut head)?;
-    if head.len() as u64 == PACKED_BYTES_MAX {
-        return Input::open(Cursor::new(head).chain(file)).map(Opened::Stream);
+    packed.clear();
+    packed.reserve(usize::try_from(bytes.unwrap_or(0)).unwrap_or(0) + 1);
+    packed.append(&mut head);
+    let most = PACKED_BYTES_MAX - packed.len() as u64;
+    Read::by_ref(&mut file).take(most).read_to_end(packed)?;
+    if packed.len() as u64 == PACKED_BYTES_MAX {
+        return Input::open(Cursor::new(std::mem::take(packed)).chain(file)).map(Opened::Stream);
     }
-    Ok(Opened::Packed(head))
+    Ok(Opened::Packed)
 }
 
 fn name_of(path: &Path) -> Arc<str> {

@@ -195,6 +195,7 @@ impl Brief {
             secrets: self.secrets.iter().map(secret).collect(),
             echo_of: None,
             scrubbed: Vec::new(),
+            told: None,
         }
     }
 }

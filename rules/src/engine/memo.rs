@@ -116,6 +116,7 @@ impl Memo {
             secrets: self.secrets.into_iter().map(secret).collect(),
             echo_of: None,
             scrubbed: Vec::new(),
+            told: None,
         }
     }
 }

@@ -56,6 +56,7 @@ use familiar::Familiar;
 use heard::Audiences;
 pub use incident::alert_id;
 use judge::Novelties;
+use keywatch_event::json::Asked;
 use keywatch_event::{Evaluation, EventTime, Learned};
 use lagged::Lag;
 use parts::Parts;
@@ -306,6 +307,13 @@ impl Engine {
     #[must_use]
     pub fn rules(&self) -> &RuleSet {
         &self.rules
+    }
+
+    /// The paths of raw records that the rules ask for: what a normaliser is given to find them in its own
+    /// pass.
+    #[must_use]
+    pub fn asked(&self) -> &Asked {
+        self.dispatch.plan.asked()
     }
 
     /// Takes back learned state and the stored events that feed windows, after a restart. Alerts

@@ -122,6 +122,7 @@ impl Line<'_> {
             secrets: self.secrets(&number),
             echo_of: text("echo_of"),
             scrubbed: self.scrubbed(),
+            told: None,
         };
         let (country, asn) = (text("country").map(Into::into), text("asn").map(Into::into));
         ExampleEvent { event, raw: self.raw(&number), country, asn }

@@ -186,6 +186,7 @@ fn nobody<R>(ask: impl FnOnce(&View<'_>) -> R) -> R {
         secrets: Vec::new(),
         echo_of: None,
         scrubbed: Vec::new(),
+        told: None,
     };
     let place = Place { name: Arc::from(""), line: 0, record: 0 };
     let seen = Seen { event: &event, place: &place, raw: b"" };

@@ -192,6 +192,7 @@ fn event(id: &str) -> AuditEvent<'static> {
         secrets: vec![secret("db")],
         echo_of: None,
         scrubbed: Vec::new(),
+        told: None,
     }
 }
 

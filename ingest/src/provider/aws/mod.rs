@@ -49,6 +49,7 @@ pub(super) fn event<'a>(fields: &Fields<'a>, record: &'a [u8], received_at: Even
         secrets,
         echo_of: echo(fields, &call),
         scrubbed: Vec::new(),
+        told: None,
         service: call.service,
         account: call.account,
         region: call.region,

@@ -54,6 +54,7 @@ pub(super) fn event<'a>(fields: &Fields<'a>, record: &'a [u8], received_at: Even
         secrets: name::object(fields, &call, &home).into_iter().collect(),
         echo_of: class::echo_of(fields, &call),
         scrubbed: Vec::new(),
+        told: None,
         operation,
     }
 }

@@ -42,6 +42,7 @@ pub(super) fn event<'a>(fields: &Fields<'a>, record: &'a [u8], received_at: Even
         error: error(fields, outcome),
         echo_of: echo_of(fields, &call, &principal.id),
         scrubbed: Vec::new(),
+        told: None,
         principal,
         source,
         user_agent: fields.text(p::PROTO_AGENT),

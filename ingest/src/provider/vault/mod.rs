@@ -74,6 +74,7 @@ pub(super) fn event<'a>(
         secrets: secrets(fields, &target, namespace.as_deref()),
         echo_of: (kind == Kind::Request).then(|| echo_of(fields)),
         scrubbed: Vec::new(),
+        told: None,
         account: namespace,
     })
 }
