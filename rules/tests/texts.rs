@@ -120,6 +120,15 @@ fn an_alert_names_what_was_done_and_to_whom() {
 }
 
 #[test]
+fn what_was_read_after_a_guessed_login_stands_in_its_alert() {
+    let alerts = alerts();
+    for rule in ["KW-111g", "KW-111v", "KW-111i"] {
+        let mut of = alerts.iter().filter(|alert| alert.rule == rule);
+        assert!(of.any(|alert| alert.secrets.iter().any(|secret| secret.name.ends_with("db"))), "{rule}");
+    }
+}
+
+#[test]
 fn an_alert_says_what_was_new_and_what_came_after_what() {
     says(
         "KW-002",
