@@ -154,6 +154,9 @@ impl Pipeline {
 
     async fn remember(&mut self) -> Result<(), StoreError> {
         let learned = self.store.learned().await?;
+        if let Some(newest) = self.store.newest().await? {
+            self.engine.reached(newest);
+        }
         let span = self.engine.span_secs();
         let stored = self.store.open_signals(self.recipe.1.lateness_secs, span, SIGNALS_MAX).await?;
         let events = past::read(&self.normalizer, &stored);

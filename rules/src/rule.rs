@@ -414,6 +414,14 @@ impl Kind {
         }
     }
 
+    /// What it counts, if it does.
+    pub(crate) fn counting(&self) -> Option<&Count> {
+        match self {
+            Self::Count(count) => Some(count),
+            Self::Classify(_) | Self::Silence(_) | Self::Risk(_) | Self::Observed(_) => None,
+        }
+    }
+
     /// Whether it listens to what is new for a baseline.
     #[must_use]
     pub fn is_novel(&self) -> bool {

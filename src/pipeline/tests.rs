@@ -6,6 +6,7 @@ use keywatch_store::{AlertFilter, Page};
 use std::fmt::Write as _;
 
 mod apart;
+mod restarts;
 mod unanswered;
 
 /// 2026-06-01T00:00:00Z.

@@ -54,6 +54,17 @@ impl Store {
         Ok(rows.into_iter().collect())
     }
 
+    /// Event time of the newest event; `None` when none is stored.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database cannot be read.
+    pub async fn newest(&self) -> Result<Option<EventTime>, StoreError> {
+        let newest = sqlx::query_scalar("SELECT max(time) FROM events").fetch_one(self.readers()).await;
+        let newest: Option<i64> =
+            newest.map_err(|source| self.failed("look for the newest event", source))?;
+        Ok(newest.map(|nanos| EventTime::from_unix_nanos(nanos, 9)))
+    }
+
     /// The stored events that may still matter to a window or an incident: those whose time to
     /// matter ends no earlier than `lateness_secs` before the newest event, as was decided when
     /// they were judged. Of those within `span_secs` more, the latest `limit`, oldest first.
@@ -67,9 +78,8 @@ impl Store {
         limit: u32,
     ) -> Result<Vec<StoredSignal>, StoreError> {
         let failed = |source| self.failed("read the events that windows are rebuilt from", source);
-        let newest = sqlx::query_scalar("SELECT max(time) FROM events").fetch_one(self.readers()).await;
-        let Some(newest) = newest.map_err(failed)? else { return Ok(Vec::new()) };
-        let until = EventTime::from_unix_nanos(newest, 0).plus_secs(-lateness_secs);
+        let Some(newest) = self.newest().await? else { return Ok(Vec::new()) };
+        let until = newest.plus_secs(-lateness_secs);
         let rows = sqlx::query(reading::OPEN_SIGNALS)
             .bind(until.plus_secs(-span_secs).unix_nanos())
             .bind(until.unix_nanos())

@@ -159,7 +159,13 @@ fn outcome(
         let seen = |event| Seen { event, place: &testing::PLACE, raw: b"{}" };
         let evaluation = engine.evaluate(&batch.iter().map(seen).collect::<Vec<_>>());
         examples::apply(&mut alerts, evaluation.changes);
-        learned.extend(evaluation.learned.into_iter().map(|one| (one.key.clone(), one)));
+        for one in evaluation.learned {
+            if one.state.is_empty() {
+                learned.remove(&one.key);
+            } else {
+                learned.insert(one.key.clone(), one);
+            }
+        }
     }
     (alerts, learned.into_values().collect())
 }

@@ -66,6 +66,27 @@ impl Engine {
         }
     }
 
+    /// Tells rules what will be given back of the past: what reaches beyond `floor`, or nothing more.
+    pub(super) fn expect_past(&mut self, floor: Option<EventTime>) {
+        for (rule, state) in self.rules.rules.iter().zip(&mut self.states) {
+            if let (Kind::Count(count), State::Count(state)) = (&rule.kind, state) {
+                state.expect_past(count, floor);
+            }
+        }
+    }
+
+    /// Gives up judging what lies before `floor`, of which only a part is known. Rules that others count
+    /// keep what they noted: those may not have looked at it yet.
+    pub(super) fn close(&mut self, floor: EventTime) {
+        self.floor = self.floor.max(Some(floor));
+        for (rule, state) in self.rules.rules.iter().zip(&mut self.states) {
+            if let (Kind::Count(count), State::Count(state)) = (&rule.kind, state) {
+                state.seal(count, floor);
+            }
+        }
+        self.stages.iter_mut().for_each(|stage| stage.close(floor));
+    }
+
     /// Shrinks every rule's share to three quarters of the limit, and drops what is open only when that
     /// leaves too much.
     fn shed(&mut self) {
@@ -94,10 +115,17 @@ impl Engine {
         if !self.settings.writes_learned {
             return Vec::new();
         }
+        let (newest, lateness_secs) = (self.newest, self.settings.lateness_secs);
         let mut learned = self.baselines.take_learned(&self.rules.baselines);
         for (rule, state) in self.rules.rules.iter().zip(&mut self.states) {
             match state {
-                State::Count(state) => learned.extend(state.lag.get_mut().take_learned(&rule.id)),
+                State::Count(state) => {
+                    let floor = newest
+                        .zip(rule.kind.counting())
+                        .map(|(newest, count)| newest.plus_secs(-lateness_secs - count.matters_secs(true)));
+                    learned.extend(state.lag.get_mut().take_learned(&rule.id));
+                    learned.extend(state.anchors.take_learned(&rule.id, floor));
+                }
                 State::Silence(quiet) => learned.extend(quiet.take_learned(&rule.id)),
                 State::None | State::Risk(_) => {}
             }
@@ -110,7 +138,10 @@ impl Engine {
         self.baselines.restore(&self.rules.baselines, learned);
         for (rule, state) in self.rules.rules.iter().zip(&mut self.states) {
             match state {
-                State::Count(state) => state.lag.get_mut().restore(&rule.id, learned),
+                State::Count(state) => {
+                    state.lag.get_mut().restore(&rule.id, learned);
+                    state.anchors.restore(&rule.id, learned);
+                }
                 State::Silence(quiet) => quiet.restore(&rule.id, learned),
                 State::None | State::Risk(_) => {}
             }

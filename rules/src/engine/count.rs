@@ -3,6 +3,7 @@
 mod room;
 mod sweeping;
 
+use super::anchor::{Anchors, Pasts};
 use super::asleep::{Asleep, Light, Taken, Usual, Wakes};
 use super::backlog::Backlog;
 use super::brief::Brief;
@@ -10,6 +11,7 @@ use super::chain::{Chained, Whereabouts};
 use super::entry::{Asks, Digests, Entry, Part, Plays, Reading, combined};
 use super::explain::Explanations;
 use super::group::{Arrival, Change, Group, Sweep};
+use super::incident::Incident;
 use super::lagged::{Lag, Measured};
 use super::lives::Lives;
 use super::stage::Stage;
@@ -38,6 +40,10 @@ pub(crate) struct CountState {
     explanations: Explanations,
     lives: Lives,
     pub(crate) lag: RefCell<Lag>,
+    /// Incidents that end for their age, for a restart.
+    pub(crate) anchors: Anchors,
+    /// While what is stored is given back: what is known of groups from before.
+    pasts: Pasts,
     /// Groups that are awake of events that come through other rules, and their names.
     places: Whereabouts,
     names: HashMap<u64, Box<str>>,
@@ -94,7 +100,7 @@ pub(crate) struct Effect {
 }
 
 impl CountState {
-    pub(crate) fn new(count: &Count, lag: Lag) -> Self {
+    pub(crate) fn new(count: &Count, lag: Lag, anchors: Anchors) -> Self {
         Self {
             groups: HashMap::new(),
             backlog: Backlog::default(),
@@ -104,6 +110,8 @@ impl CountState {
             explanations: Explanations::default(),
             lives: Lives::default(),
             lag: RefCell::new(lag),
+            anchors,
+            pasts: Pasts::default(),
             places: Whereabouts::default(),
             names: HashMap::new(),
             awake: 0,
@@ -138,10 +146,11 @@ impl CountState {
         }
     }
 
-    /// Takes what an event explains or changes in the life of a secret; no entry comes of it.
-    pub(crate) fn witness(&mut self, counting: Counting<'_>, context: &Context<'_, '_>) {
-        self.take_explanation(counting, context);
-        self.take_life(counting, context);
+    /// Takes what an event explains or changes in the life of a secret; no entry comes of it. Whether there is
+    /// anything that it explains, or a secret whose making is known.
+    pub(crate) fn witness(&mut self, counting: Counting<'_>, context: &Context<'_, '_>) -> bool {
+        let explains = self.take_explanation(counting, context);
+        self.take_life(counting, context) || explains
     }
 
     /// Takes an event that counts or is attached.
@@ -301,7 +310,8 @@ impl CountState {
             self.names.entry(name.hash).or_insert_with(|| name.text.into());
         }
         let known = (&self.explanations, &self.lives, &self.lag);
-        let group = swept(counting, name, known, |sweep| Group::woken(count, entries, sealed, sweep));
+        let past = self.pasts.take(name.hash);
+        let group = swept(counting, name, known, |sweep| Group::woken(count, (entries, sealed), past, sweep));
         self.incidents += group.incidents();
         if group.dirty {
             self.dirty.push((name.text.into(), name.hash));
@@ -383,33 +393,44 @@ impl CountState {
         attached.map(|at| Plays::Attached(u8::try_from(at).unwrap_or(u8::MAX)))
     }
 
-    fn take_explanation(&mut self, counting: Counting<'_>, context: &Context<'_, '_>) {
+    fn take_explanation(&mut self, counting: Counting<'_>, context: &Context<'_, '_>) -> bool {
         let clears = |hold: &&Hold| context.found.has(hold.cleared_by);
-        let Some(hold) = counting.count.hold.as_ref().filter(clears) else { return };
+        let Some(hold) = counting.count.hold.as_ref().filter(clears) else { return false };
         let at = context.seen().event.time;
-        for group in self.explanations.explain(hold, hold_key(hold, context), at.secs()) {
-            self.look_at_waiting(counting, Name::from(&*group), (at, hold));
+        let groups = self.explanations.explain(hold, hold_key(hold, context), at.secs());
+        for group in &groups {
+            self.look_at_waiting(counting, Name::from(&**group), (at, hold));
         }
+        !groups.is_empty()
     }
 
-    fn take_life(&mut self, counting: Counting<'_>, context: &Context<'_, '_>) {
-        let Some(lower) = &counting.count.lower else { return };
+    fn take_life(&mut self, counting: Counting<'_>, context: &Context<'_, '_>) -> bool {
+        let Some(lower) = &counting.count.lower else { return false };
         let (created, read) = (context.found.has(lower.created_by), context.found.has(lower.read_by));
         if !created && !read {
-            return;
+            return false;
         }
+        let mut is_known = created;
         let event = context.seen().event;
         let (who, at) = (&*event.principal.id, event.time.secs());
         for secret in &event.secrets {
             let again = if created {
                 self.lives.created(&secret.id, who, at)
             } else {
+                is_known |= self.lives.is_made(&secret.id, at);
                 self.lives.read(&secret.id, who, at)
             };
             for (group, from) in again {
                 self.look_again(counting, Name::from(&*group), EventTime::from_secs(from));
             }
         }
+        is_known
+    }
+
+    /// What is stored is about to be given back, and nothing before `floor` will be judged again; without
+    /// one it was all given back.
+    pub(crate) fn expect_past(&mut self, count: &Count, floor: Option<EventTime>) {
+        self.pasts = floor.map(|floor| self.anchors.pasts(floor, count)).unwrap_or_default();
     }
 
     /// Tells what changed in its incidents since the last call.
@@ -422,7 +443,18 @@ impl CountState {
                 swept(counting, Name { text, hash: *hash }, known, |sweep| group.finish(sweep));
                 self.incidents = self.incidents + group.incidents() - before;
                 let floor = self.floor;
-                group.changes(&|incident| counting.chained.behind_all(incident, floor), tell);
+                let anchors = &mut self.anchors;
+                let behind = |incident: &Incident| counting.chained.behind_all(incident, floor);
+                group.changes(&behind, anchors.are_kept(), &mut |change| match change {
+                    Change::Stands(id, anchor) => anchors.put(text, id, anchor),
+                    Change::Gone(id) => anchors.remove(id),
+                    Change::Opened(_)
+                    | Change::Updated { .. }
+                    | Change::Withdrawn { .. }
+                    | Change::Kept(_) => {
+                        tell(change);
+                    }
+                });
             }
         }
     }

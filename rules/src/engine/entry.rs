@@ -40,6 +40,8 @@ pub(crate) struct Entry {
     pub(crate) owner: Option<u32>,
     /// Whether windows count it: set when it is swept, since an explanation may come later.
     pub(crate) counted: bool,
+    /// Whether its event is known to matter as long as what an incident is made of.
+    pub(crate) kept: bool,
 }
 
 /// Values of one set of incident key fields: the first 128 bits of their SHA-256, which nobody
@@ -148,6 +150,7 @@ impl Entry {
             note: part.note.clone(),
             owner: None,
             counted: false,
+            kept: false,
         }
     }
 
@@ -172,6 +175,7 @@ impl Entry {
             note: part.note.clone(),
             owner: None,
             counted: false,
+            kept: false,
         }
     }
 

@@ -12,21 +12,30 @@
 
 mod again;
 mod forgetting;
+mod ghosts;
 mod index;
+mod keeping;
 mod late;
+mod sweep;
 mod telling;
 
+pub(crate) use sweep::Sweep;
 pub(crate) use telling::Change;
 
+use super::anchor::{Anchor, Past};
 use super::brief::Brief;
 use super::entry::{Entry, Role};
 use super::incident::{Incident, Member, Undo};
 use super::instant::{self, can_end};
 use super::window::Window;
-use crate::rule::{Count, Op, Rule};
+use crate::rule::Count;
 use index::Index;
 use keywatch_event::{EventTime, Level};
+use std::collections::VecDeque;
 use std::sync::Arc;
+
+/// Where something is among the entries of a group.
+pub(crate) type Order<'o> = (EventTime, &'o str);
 
 /// Entries and incidents of one group.
 #[derive(Debug)]
@@ -47,6 +56,14 @@ pub(crate) struct Group {
     base: Index,
     /// Incidents that were told of and undone.
     undone: Vec<Incident>,
+    /// Incidents known by their anchors that the sweep has not come to yet, in order of opening.
+    ghosts: VecDeque<Anchor>,
+    /// What is known from before a restart, until that is sealed.
+    past: Option<Box<Past>>,
+    /// Events that matter longer than was said of them.
+    kept: Vec<Arc<Brief>>,
+    /// Before this place no window is looked through any more for what stands behind an incident.
+    supported: usize,
     /// Serial numbers of incidents that changed since they were last told of; some perhaps twice.
     touched: Vec<u32>,
     /// Whether there may be anything to tell.
@@ -63,22 +80,6 @@ enum Act {
     Joined(u32, Box<Undo>),
     /// Opened the latest incident; the entries it took, with the incident they had.
     Opened(Vec<(Arc<Brief>, Option<u32>)>),
-}
-
-/// What a sweep needs to know beyond the group.
-pub(crate) struct Sweep<'s> {
-    pub(crate) rule: &'s Rule,
-    pub(crate) count: &'s Count,
-    /// Which hits of an entry count.
-    pub(crate) live: &'s dyn Fn(&Entry) -> u64,
-    /// Whether a waiting entry is explained after all.
-    pub(crate) explained: &'s dyn Fn(&Entry) -> bool,
-    /// The level one entry has by itself.
-    pub(crate) level: &'s dyn Fn(&Entry) -> Level,
-    /// The learned bound for a day, and where it comes from; `None` for the rule's own.
-    pub(crate) bound: &'s dyn Fn(EventTime) -> Option<(f64, String)>,
-    /// Told of what the window comes to at each entry, and whether an incident is open.
-    pub(crate) observe: &'s dyn Fn(EventTime, f64, bool),
 }
 
 /// What became of an entry that came.
@@ -105,6 +106,10 @@ impl Group {
             full: Index::default(),
             base: Index::default(),
             undone: Vec::new(),
+            ghosts: VecDeque::new(),
+            past: None,
+            kept: Vec::new(),
+            supported: 0,
             touched: Vec::new(),
             dirty: false,
             #[cfg(test)]
@@ -134,10 +139,20 @@ impl Group {
         Arrival::Swept(self.level_at(at, sweep))
     }
 
-    /// A group that slept until now, of whose entries the oldest `sealed` are sealed.
-    pub(crate) fn woken(count: &Count, entries: Vec<Entry>, sealed: usize, sweep: &Sweep<'_>) -> Self {
+    /// A group that slept until now, of whose entries the oldest `sealed` are sealed, and what is known of it
+    /// from before a restart.
+    pub(crate) fn woken(
+        count: &Count,
+        (entries, sealed): (Vec<Entry>, usize),
+        past: Option<Past>,
+        sweep: &Sweep<'_>,
+    ) -> Self {
         let entries = entries.into_iter().map(Box::new).collect();
         let mut group = Self { entries, ..Self::new(count) };
+        group.past = past.map(|mut past| {
+            group.ghosts = std::mem::take(&mut past.over).into();
+            Box::new(past)
+        });
         group.go_on(sealed, sweep);
         group.sealed = sealed.min(group.steps.len());
         group.steps.drain(..group.sealed);
@@ -234,6 +249,8 @@ impl Group {
             let Some(act) = self.steps.pop() else { return };
             let at = self.swept();
             self.take_back(at, act, count);
+            self.dismiss(at);
+            self.supported = self.supported.min(at);
             if self.entries.get(at).is_some_and(|entry| entry.counted) {
                 self.window.back(&self.entries, at, count.timespan_secs);
             }
@@ -263,6 +280,9 @@ impl Group {
             Act::Opened(taken) => {
                 let Some(mut incident) = self.incidents.pop() else { return };
                 let serial = self.next_serial();
+                if let Some(anchor) = incident.ghost.take() {
+                    self.ghosts.push_front(*anchor);
+                }
                 self.full.forget(incident.full_keys.drain(..), serial);
                 self.base.forget(incident.base_keys.drain(..), serial);
                 for (brief, before) in taken {
@@ -305,6 +325,9 @@ impl Group {
     }
 
     fn step(&mut self, at: usize, sweep: &Sweep<'_>) -> Act {
+        if !self.ghosts.is_empty() {
+            self.summon(at);
+        }
         let Some(entry) = self.entries.get_mut(at) else { return Act::Nothing };
         entry.live = (sweep.live)(entry);
         entry.counted = sweep.counts(entry);
@@ -336,6 +359,7 @@ impl Group {
         }
         let serial = self.serial + u32::try_from(place).unwrap_or(u32::MAX);
         self.own(at, Some(serial));
+        self.keep(at);
         self.touch(serial);
         Act::Joined(serial, Box::new(undo))
     }
@@ -348,6 +372,9 @@ impl Group {
         let accepting = self.accepting(entry, sweep.count);
         if let Some(serial) = accepting {
             (sweep.observe)(time, observed, true);
+            if self.incident(serial).is_some_and(|incident| incident.observed < observed) {
+                self.keep_window(at);
+            }
             return self.join(at, serial, observed, sweep);
         }
         let counts = |other: &Entry| sweep.counts_as(other, (sweep.live)(other));
@@ -355,9 +382,16 @@ impl Group {
         let opens = !goes_on && sweep.opens(time, (&self.window, observed), window);
         (sweep.observe)(time, observed, opens);
         if let Some(serial) = opens.then(|| self.repeated(entry, sweep)).flatten() {
+            self.keep_window(at);
             return self.join(at, serial, observed, sweep);
         }
-        if opens { self.open(at, observed, sweep) } else { Act::Nothing }
+        let said = self.past.as_ref().and_then(|past| past.opens(entry.order()));
+        if self.is_haunted(at) {
+            let act = self.open(at, observed, sweep);
+            self.haunt();
+            return act;
+        }
+        if said.unwrap_or(opens) { self.open(at, observed, sweep) } else { Act::Nothing }
     }
 
     /// The earliest open incident that takes the entry by one of its keys.
@@ -366,7 +400,8 @@ impl Group {
             return None;
         }
         let time = entry.brief.time;
-        let open = |serial: &u32| self.incident(*serial).is_some_and(|incident| incident.takes(time, count));
+        let takes = |incident: &Incident| incident.takes(time, count) && incident.precedes(entry);
+        let open = |serial: &u32| self.incident(*serial).is_some_and(takes);
         let crowded = |serial: &u32| self.incident(*serial).is_some_and(Incident::is_crowded);
         let by_full = entry.keys.iter().filter_map(|key| self.full.of(key.full).find(open));
         let by_base = entry.keys.iter().filter_map(|key| self.base.of(key.base).filter(crowded).find(open));
@@ -405,6 +440,7 @@ impl Group {
             self.base.remember(key.base, by, &mut incident.base_keys);
         }
         self.own(at, Some(serial));
+        self.keep(at);
         self.touch(serial);
         Act::Joined(serial, Box::new(undo))
     }
@@ -432,44 +468,8 @@ impl Group {
         for place in places {
             self.join(place, serial, observed, sweep);
         }
+        self.keep_window(at);
         Act::Opened(taken)
-    }
-}
-
-impl Sweep<'_> {
-    /// Whether windows count an entry, by what is known of explanations now.
-    fn counts(&self, entry: &Entry) -> bool {
-        self.counts_as(entry, entry.live)
-    }
-
-    /// The same, if these of its hits count.
-    fn counts_as(&self, entry: &Entry, live: u64) -> bool {
-        match entry.role {
-            Role::Attached(..) => false,
-            Role::Hit => live != 0,
-            Role::Waiting(_) => live != 0 && !(self.explained)(entry),
-        }
-    }
-
-    /// The learned bound at a time, asked only when the rule's own is met.
-    fn bound_at(&self, time: EventTime, observed: f64) -> Option<(f64, String)> {
-        self.count.lagged.as_ref()?;
-        self.fixed_holds(observed).then(|| (self.bound)(time))?
-    }
-
-    /// Whether a window that comes to that much, of the entries in it, opens an incident.
-    fn opens(&self, time: EventTime, (window, observed): (&Window, f64), entries: &[Box<Entry>]) -> bool {
-        let learned = self.bound_at(time, observed);
-        self.holds(observed, learned.as_ref()) && window.any_holds(self.count, entries)
-    }
-
-    fn fixed_holds(&self, observed: f64) -> bool {
-        self.count.condition.bounds.iter().all(|(op, bound)| op.holds(observed, *bound))
-    }
-
-    fn holds(&self, observed: f64, learned: Option<&(f64, String)>) -> bool {
-        let over = |(bound, _): &(f64, String)| Op::Gte.holds(observed, *bound);
-        self.fixed_holds(observed) && learned.is_none_or(over)
     }
 }
 

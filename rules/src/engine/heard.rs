@@ -181,12 +181,12 @@ impl Count {
         quantities.filter(|(_, of)| adds(of)).fold(0, |all, (at, _)| all | 1 << at)
     }
 
-    /// How long an event matters that explains others, or tells of the life of a secret; `None`
-    /// when it does neither.
+    /// How long an event matters that explains others, or tells of the life of a secret, while none is known
+    /// that it changes: as long as those that raise nothing. `None` when it does neither.
     fn witnessed_secs(&self, found: &Found) -> Option<i64> {
         let clears = self.hold.as_ref().filter(|hold| found.has(hold.cleared_by)).map(|hold| hold.secs);
         let tells = |lower: &&crate::rule::Lower| found.has(lower.created_by) || found.has(lower.read_by);
         let lives = self.lower.as_ref().filter(tells).map(|lower| lower.within_secs);
-        clears.max(lives)
+        clears.max(lives).map(|secs| secs + self.matters_secs(false))
     }
 }

@@ -4,6 +4,7 @@
 
 mod forgetting;
 
+use super::anchor::Anchor;
 use super::brief::Brief;
 use super::entry::{Entry, Fact, Role};
 use super::few::Few;
@@ -66,6 +67,8 @@ pub(crate) struct Incident {
     values: HashMap<u64, u32>,
     /// Whether every member was looked at for escalations when it came.
     weighed: bool,
+    /// What it is known by, when nothing else of it is known and nothing is to be told of it.
+    pub(crate) ghost: Option<Box<Anchor>>,
 }
 
 /// One event of an incident.
@@ -146,7 +149,45 @@ impl Incident {
             told: None,
             values: HashMap::new(),
             weighed: true,
+            ghost: None,
         }
+    }
+
+    /// One that is known by its anchor alone: it takes what its age and its latest event allow. It has no id.
+    pub(crate) fn ghost(opened_by: Arc<Brief>, actors: Vec<Arc<Brief>>, anchor: Anchor) -> Self {
+        Self {
+            id: AlertId(String::new()),
+            level: Level::Info,
+            opened_by,
+            members: Vec::new(),
+            forgotten: 0,
+            looked_through: 0,
+            events: 0,
+            behind: Vec::new(),
+            first: anchor.first(),
+            last: anchor.last(),
+            observed: 0.0,
+            bound: (0.0, None),
+            waits: false,
+            full_keys: Vec::new(),
+            base_keys: Vec::new(),
+            actors,
+            told: None,
+            values: HashMap::new(),
+            weighed: true,
+            ghost: Some(Box::new(anchor)),
+        }
+    }
+
+    /// Whether it was there when the entry came. One that is known by its anchor may be there too early.
+    pub(crate) fn precedes(&self, entry: &Entry) -> bool {
+        self.ghost.is_none() || self.opened_by.order() <= entry.order()
+    }
+
+    /// Its first actors, and when each came, in nanoseconds since 1970.
+    pub(crate) fn first_actors(&self) -> Vec<(String, i64)> {
+        let actor = |brief: &Arc<Brief>| (brief.who.actor.to_string(), brief.time.unix_nanos());
+        self.actors.iter().map(actor).collect()
     }
 
     /// Whether it still takes events at `at`.

@@ -218,10 +218,10 @@ impl Case<'_, '_> {
             let engine = &mut *self.engine;
             let counting = Counting::of(&engine.rules, self.dispatch, hearing.rule, &engine.stages)?;
             if let Some(State::Count(state)) = engine.states.get_mut(hearing.rule) {
-                state.witness(counting, self.context);
-            }
-            if secs > 0 {
-                self.verdicts.matters(self.at, secs);
+                // What it changes may belong to an incident, and is then needed for as long.
+                let changes = state.witness(counting, self.context);
+                let more = if changes { count.matters_secs(true) - count.matters_secs(false) } else { 0 };
+                self.verdicts.matters(self.at, secs + more.max(0));
             }
         }
         let hits = hearing.hits | self.novel_hits(hearing, count, novelties);
@@ -334,6 +334,8 @@ impl Raising {
 impl Verdicts {
     fn change(&mut self, batch: u64, (rule, count): (&Rule, &Count), change: Change<'_>) {
         let (incident, change) = match change {
+            Change::Kept(brief) => return self.keep(batch, brief, count.matters_secs(true)),
+            Change::Stands(..) | Change::Gone(_) => return,
             Change::Withdrawn { id, merged_into } => {
                 let reason = match merged_into {
                     Some(other) => format!("earlier evidence joined it to {other}"),
@@ -354,13 +356,6 @@ impl Verdicts {
             }
         };
         self.say_members(batch, rule, incident);
-        let opens = match &change {
-            AlertChange::Opened { .. } => true,
-            // It opened anew, with what lay in the window then.
-            AlertChange::Updated { was, alert, .. } => *was != alert.id,
-            AlertChange::Withdrawn { .. } => false,
-        };
-        self.keep_members(batch, count.matters_secs(true), (incident, opens));
         self.changes.push(change);
     }
 }
@@ -369,7 +364,7 @@ impl Count {
     /// How long after its time an event that entered a window may matter: to the window, and,
     /// when it belongs to an incident, as long as that may live. An event that kept a condition from
     /// being met says when the incident began just as well.
-    fn matters_secs(&self, in_incident: bool) -> i64 {
+    pub(super) fn matters_secs(&self, in_incident: bool) -> i64 {
         let Incident { keep_alive_secs, max_duration_secs, repeats_secs, .. } = self.incident;
         let lives = if in_incident || !stays_met(self) { max_duration_secs + repeats_secs } else { 0 };
         self.timespan_secs.max(keep_alive_secs) + lives

@@ -1,65 +1,80 @@
 //! The short lives of secrets: who made one, and who read it.
 //!
-//! Answers one question, exactly and in any order of arrival: did this principal make this
-//! secret a moment before, and did nobody else read it since?
+//! Answers one question, in any order of arrival: did this principal make this secret a moment before, and
+//! had nobody else read it until then? What happens to a secret of the same name later, such as one that is
+//! made anew every night, changes no answer about the one before.
 
 use super::words::hashed;
 use hashbrown::HashMap;
 
-/// Most secrets and groups that deleted one remembered; the longest untouched secrets go first. Each is about
-/// 130 bytes.
+/// Most secrets, lives of them and groups that deleted one remembered; the longest untouched secrets go first.
+/// Each is about 150 bytes.
 const HELD_MAX: usize = 100_000;
 /// Most groups that deleted one secret: each is looked for one by one. What further ones deleted is not looked
 /// at again when it turns out who made the secret.
 const GROUPS_MAX: usize = 1_000;
+/// Most times a secret was made that are remembered; the earliest go first.
+const LIVES_MAX: usize = 128;
 
 /// What is known of each secret. Secrets and principals are kept as the hashes by which names are known.
 #[derive(Debug, Default)]
 pub(crate) struct Lives {
-    secrets: HashMap<u64, Life>,
-    /// How many secrets and groups there are.
+    secrets: HashMap<u64, Secret>,
+    /// How many secrets, lives and groups there are.
     held: usize,
 }
 
 #[derive(Debug, Default)]
-struct Life {
-    /// Latest creation and by whom.
-    created: Option<(i64, u64)>,
-    /// The two distinct readers that read last, the latest first, with the time of their last
-    /// read: enough to tell whether anybody but one given principal read after a given time.
-    readers: [Option<(u64, i64)>; 2],
+struct Secret {
+    /// From one making to the next, in order.
+    lives: Vec<Life>,
+    /// Readers of the time before the first of them, or of all time.
+    before: Readers,
     /// Groups with a deletion of it and the earliest such, to be looked at again when its life
     /// turns out otherwise.
     groups: Vec<(Box<str>, i64)>,
     touched: i64,
 }
 
+/// A secret from when it was made until one of its name is made again.
+#[derive(Clone, Debug, PartialEq)]
+struct Life {
+    made: i64,
+    by: u64,
+    readers: Readers,
+}
+
+/// Two distinct readers, with the time of their first and their last read: those that read first. Enough
+/// to tell whether anybody but one given principal read until a given time.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+struct Readers([Option<(u64, i64, i64)>; 2]);
+
 /// Groups to look at again, each from an event second on.
 pub(crate) type Again = Vec<(Box<str>, i64)>;
 
 impl Lives {
-    fn life(&mut self, secret: &str, at: i64) -> &mut Life {
+    fn secret(&mut self, secret: &str, at: i64) -> &mut Secret {
         if self.held >= HELD_MAX {
             self.forget_older_half();
         }
         let held = &mut self.held;
-        let life = self.secrets.entry(hashed(secret)).or_insert_with(|| {
+        let secret = self.secrets.entry(hashed(secret)).or_insert_with(|| {
             *held += 1;
-            Life::default()
+            Secret::default()
         });
-        life.touched = life.touched.max(at);
-        life
+        secret.touched = secret.touched.max(at);
+        secret
     }
 
     /// Forgets the secrets that were touched before the half of all, and of those left all when they have
     /// too many groups.
     fn forget_older_half(&mut self) {
-        let mut times: Vec<i64> = self.secrets.values().map(|life| life.touched).collect();
+        let mut times: Vec<i64> = self.secrets.values().map(|secret| secret.touched).collect();
         let middle = times.len() / 2;
         let (_, median, _) = times.select_nth_unstable(middle);
         let median = *median;
-        self.secrets.retain(|_, life| life.touched > median);
-        self.held = self.secrets.values().map(|life| 1 + life.groups.len()).sum();
+        self.secrets.retain(|_, secret| secret.touched > median);
+        self.held = self.secrets.values().map(Secret::len).sum();
         if self.held > HELD_MAX / 4 * 3 {
             self.secrets.clear();
             self.held = 0;
@@ -69,72 +84,125 @@ impl Lives {
     /// A secret was made; names the groups to look at again.
     pub(crate) fn created(&mut self, secret: &str, by: &str, at: i64) -> Again {
         let by = hashed(by);
-        let life = self.life(secret, at);
-        let before = life.own();
-        if life.created.is_none_or(|before| before < (at, by)) {
-            life.created = Some((at, by));
-        }
-        life.again(before)
+        let secret = self.secret(secret, at);
+        let before = secret.len();
+        let again = if secret.make(at, by) { secret.since(at) } else { Vec::new() };
+        let more = secret.len() - before;
+        self.held += more;
+        again
     }
 
     /// A secret was read; names the groups to look at again.
     pub(crate) fn read(&mut self, secret: &str, by: &str, at: i64) -> Again {
         let by = hashed(by);
-        let life = self.life(secret, at);
-        let before = life.own();
-        life.readers = match life.readers {
-            [Some((reader, last)), other] if reader == by => [Some((by, last.max(at))), other],
-            [first, Some((reader, last))] if reader == by => [first, Some((by, last.max(at)))],
-            [first, second] if second.is_none_or(|(_, last)| last < at) => [first, Some((by, at))],
-            both => both,
+        let secret = self.secret(secret, at);
+        let Some(life) = secret.life_mut(at) else {
+            secret.before.add(by, (at, at));
+            return Vec::new();
         };
-        if let [Some((_, first)), Some((_, second))] = life.readers
-            && first < second
-        {
-            life.readers.swap(0, 1);
-        }
-        if let [None, Some(_)] = life.readers {
-            life.readers.swap(0, 1);
-        }
-        life.again(before)
+        let before = life.readers.other_than(life.by);
+        life.readers.add(by, (at, at));
+        let changed = life.readers.other_than(life.by) != before;
+        if changed { secret.since(at) } else { Vec::new() }
+    }
+
+    /// Whether it is known who made a secret before that second.
+    pub(crate) fn is_made(&self, secret: &str, at: i64) -> bool {
+        self.secrets.get(&hashed(secret)).is_some_and(|secret| secret.life(at).is_some())
     }
 
     /// A secret was deleted by an event of `group`.
     pub(crate) fn deleted(&mut self, secret: &str, at: i64, group: &str) {
-        let life = self.life(secret, at);
-        if let Some((_, earliest)) = life.groups.iter_mut().find(|(known, _)| **known == *group) {
+        let secret = self.secret(secret, at);
+        if let Some((_, earliest)) = secret.groups.iter_mut().find(|(known, _)| **known == *group) {
             *earliest = (*earliest).min(at);
-        } else if life.groups.len() < GROUPS_MAX {
-            life.groups.push((group.into(), at));
+        } else if secret.groups.len() < GROUPS_MAX {
+            secret.groups.push((group.into(), at));
             self.held += 1;
         }
     }
 
     /// Whether `by`, deleting `secret` at `at`, made it within `within` seconds before and
-    /// nobody else read it since.
+    /// nobody else had read it.
     pub(crate) fn is_own_and_fresh(&self, secret: &str, by: &str, at: i64, within: i64) -> bool {
-        let own = self.secrets.get(&hashed(secret)).and_then(Life::own);
-        own.is_some_and(|(created, maker)| (0..=within).contains(&(at - created)) && maker == hashed(by))
+        let life = self.secrets.get(&hashed(secret)).and_then(|secret| secret.life(at));
+        life.is_some_and(|life| {
+            let is_read = life.readers.other_than(life.by).is_some_and(|first| first <= at);
+            at - life.made <= within && life.by == hashed(by) && !is_read
+        })
     }
 }
 
-impl Life {
-    /// When it was made and by whom, if nobody else read it since: all that matters to deletions.
-    fn own(&self) -> Option<(i64, u64)> {
-        let (created, maker) = self.created?;
-        let others = self.readers.iter().flatten();
-        let read = others.into_iter().any(|(reader, last)| *reader != maker && *last >= created);
-        (!read).then_some((created, maker))
+impl Secret {
+    fn len(&self) -> usize {
+        1 + self.lives.len().saturating_sub(1) + self.groups.len()
     }
 
-    /// Groups whose deletions are judged otherwise than by what it was before: those after it was made.
-    fn again(&self, before: Option<(i64, u64)>) -> Again {
-        let now = self.own();
-        if now == before {
-            return Vec::new();
+    /// The life that had begun at `at`.
+    fn life(&self, at: i64) -> Option<&Life> {
+        self.lives.iter().rev().find(|life| life.made <= at)
+    }
+
+    fn life_mut(&mut self, at: i64) -> Option<&mut Life> {
+        self.lives.iter_mut().rev().find(|life| life.made <= at)
+    }
+
+    /// It was made; whether that was not known. Of two who made it in one second it is the one whose name
+    /// has the higher hash.
+    fn make(&mut self, made: i64, by: u64) -> bool {
+        let at = self.lives.partition_point(|life| life.made < made);
+        if let Some(known) = self.lives.get_mut(at).filter(|life| life.made == made) {
+            let changes = known.by < by;
+            known.by = known.by.max(by);
+            return changes;
         }
-        let since = before.into_iter().chain(now).map(|(created, _)| created).min().unwrap_or(i64::MIN);
-        self.groups.iter().map(|(group, earliest)| (group.clone(), since.max(*earliest))).collect()
+        let earlier = at.checked_sub(1).and_then(|at| self.lives.get_mut(at)).map(|life| &mut life.readers);
+        let readers = earlier.unwrap_or(&mut self.before).split(made);
+        self.lives.insert(at, Life { made, by, readers });
+        if self.lives.len() > LIVES_MAX {
+            self.lives.remove(0);
+        }
+        true
+    }
+
+    /// Groups whose deletions are judged otherwise, of those at that second or after it.
+    fn since(&self, at: i64) -> Again {
+        self.groups.iter().map(|(group, earliest)| (group.clone(), at.max(*earliest))).collect()
+    }
+}
+
+impl Readers {
+    fn add(&mut self, by: u64, (first, last): (i64, i64)) {
+        let known = self.0.iter_mut().flatten().find(|(reader, ..)| *reader == by);
+        if let Some((_, known_first, known_last)) = known {
+            *known_first = first.min(*known_first);
+            *known_last = last.max(*known_last);
+        } else if let Some(free) = self.0.iter_mut().find(|place| place.is_none()) {
+            *free = Some((by, first, last));
+        } else if let Some(latest) = self.0.iter_mut().max_by_key(|place| place.map(|(_, first, _)| first))
+            && latest.is_some_and(|(_, known, _)| first < known)
+        {
+            *latest = Some((by, first, last));
+        }
+    }
+
+    /// Those that read at `at` or later go, and are given back. Of one who read before as well no more is known
+    /// than their last read.
+    fn split(&mut self, at: i64) -> Self {
+        let mut later = Self::default();
+        for place in &mut self.0 {
+            let Some((by, first, last)) = *place else { continue };
+            if last >= at {
+                later.add(by, (if first < at { last } else { first }, last));
+                *place = (first < at).then_some((by, first, first));
+            }
+        }
+        later
+    }
+
+    /// When somebody else than `by` first read.
+    fn other_than(&self, by: u64) -> Option<i64> {
+        self.0.iter().flatten().filter(|(reader, ..)| *reader != by).map(|(_, first, _)| *first).min()
     }
 }
 
@@ -163,9 +231,13 @@ mod tests {
         assert!(lives.is_own_and_fresh("s249999", "ci", 250_000, 60));
         for n in 0..110_000_i64 {
             lives.deleted(&format!("d{}", n / 400), 250_000 + n, &format!("g{n}"));
+            if n % 100 == 0 {
+                lives.created(&format!("d{}", n / 400), "ci", n);
+            }
             assert!(lives.held <= HELD_MAX);
         }
-        assert_eq!(lives.held, lives.secrets.values().map(|life| 1 + life.groups.len()).sum::<usize>());
+        assert_eq!(lives.held, lives.secrets.values().map(Secret::len).sum::<usize>());
+        assert!(lives.secrets.values().all(|secret| secret.lives.len() <= LIVES_MAX));
     }
 
     #[test]
@@ -180,14 +252,19 @@ mod tests {
             ("create", "ci", 900),
             ("read", "ci", 990)
         ]));
-        assert!(!own(&[
-            ("read", "app", 950),
-            ("read", "b", 100),
-            ("read", "ci", 960),
-            ("create", "ci", 900)
-        ]));
+        assert!(!own(&[("read", "app", 950), ("read", "b", 100), ("create", "ci", 900)]));
         assert!(!own(&[("create", "ci", 300)]));
         assert!(!own(&[("create", "eve", 900)]));
         assert!(!own(&[]));
+    }
+
+    #[test]
+    fn what_happens_to_a_secret_of_the_same_name_later_changes_nothing() {
+        assert!(own(&[("create", "ci", 900), ("create", "ci", 1500)]));
+        assert!(own(&[("create", "ci", 900), ("create", "eve", 1500), ("read", "app", 1600)]));
+        assert!(own(&[("create", "ci", 900), ("read", "app", 1001)]));
+        assert!(own(&[("create", "eve", 300), ("read", "app", 400), ("create", "ci", 900)]));
+        assert!(!own(&[("create", "ci", 900), ("create", "eve", 950)]));
+        assert!(!own(&[("create", "ci", 900), ("create", "ci", 1500), ("read", "app", 950)]));
     }
 }

@@ -8,6 +8,7 @@
 
 mod ahead;
 mod alerts;
+mod anchor;
 mod asleep;
 mod backlog;
 mod baseline;
@@ -47,6 +48,7 @@ use crate::rule::{Kind, MatcherId, Novel, RuleSet};
 use crate::surroundings::Surroundings;
 use crate::view::View;
 use crate::{Seen, Signal};
+use anchor::Anchors;
 use baseline::Baselines;
 use brief::Shared;
 use chain::Chains;
@@ -155,6 +157,8 @@ pub struct Engine {
     late_entries: u64,
     /// Events since alerts were last told of.
     untold: usize,
+    /// Whether baselines know when what they learn from began.
+    has_begun: bool,
 }
 
 /// What one rule remembers.
@@ -273,7 +277,8 @@ impl Engine {
             Kind::Count(count) => {
                 let lag = Lag::new(lag_bytes);
                 let lag = if settings.writes_learned { lag } else { lag.unwritten() };
-                State::Count(Box::new(CountState::new(count, lag)))
+                let anchors = Anchors::new(settings.writes_learned);
+                State::Count(Box::new(CountState::new(count, lag, anchors)))
             }
             Kind::Silence(_) => State::Silence(Box::new(Quiet::new(settings.writes_learned))),
             Kind::Risk(_) => State::Risk(Box::default()),
@@ -300,6 +305,7 @@ impl Engine {
             gauges: Gauges::default(),
             late_entries: 0,
             untold: 0,
+            has_begun: false,
         }
     }
 
@@ -316,28 +322,43 @@ impl Engine {
         self.dispatch.plan.asked()
     }
 
-    /// Takes back learned state and the stored events that feed windows, after a restart. Alerts
+    /// Says, before [`Self::restore`], when the newest event happened that is stored. What lies
+    /// [`Settings::lateness_secs`] further back is before [`Self::floor`] from the restart on: not all of it
+    /// is given back.
+    pub fn reached(&mut self, newest: EventTime) {
+        self.newest = Some(newest);
+    }
+
+    /// Takes back learned state and the stored events that feed windows, after a restart, oldest
+    /// first: those that may still matter to anything after [`Self::floor`]. Alerts
     /// these events made are known and not raised again; whether an event brought something new
     /// is what was said of it then.
     pub fn restore(&mut self, learned: &[Learned], signals: &[Signal<'_>]) {
+        let floor = self.newest.map(|newest| newest.plus_secs(-self.settings.lateness_secs));
         for learned in learned {
             self.restore_learned(learned);
         }
         self.baselines.restored();
         self.familiar.forget();
+        self.expect_past(floor);
         let mut verdicts = Verdicts::new(signals.len());
         self.batch += 1;
         for (at, signal) in signals.iter().enumerate() {
             self.judge(at, &signal.seen, Some(&signal.rules), &mut verdicts);
         }
         self.conclude(&mut verdicts);
+        self.expect_past(None);
+        if let Some(floor) = floor {
+            self.close(floor);
+        }
     }
 
     /// Judges one batch of events nobody has seen before.
     pub fn evaluate(&mut self, events: &[Seen<'_>]) -> Evaluation {
         let mut verdicts = Verdicts::new(events.len());
         self.batch += 1;
-        if let Some(first) = events.first().filter(|_| self.newest.is_none()) {
+        if let Some(first) = events.first().filter(|_| !self.has_begun) {
+            self.has_begun = true;
             self.baselines.began(first.event.time.secs());
         }
         self.newest = self.newest.max(events.iter().map(|seen| seen.event.time).max());

@@ -111,6 +111,13 @@ impl<T: Default + Serialize + DeserializeOwned> Shelf<T> {
         }
     }
 
+    /// Lets an entry go that is for nothing any more.
+    pub(crate) fn forget(&mut self, name: &str) {
+        if self.remove(name).is_some_and(|slot| slot.stored) {
+            self.gone.push(name.into());
+        }
+    }
+
     fn slot(&self, name: Name<'_>) -> Option<&Slot<T>> {
         self.slots.find(name.hash, |slot| slot.hash == name.hash)
     }

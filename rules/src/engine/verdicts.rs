@@ -1,5 +1,6 @@
 //! A batch being judged: what was said of each of its events so far.
 
+use super::brief::Brief;
 use super::incident::Incident;
 use crate::rule::Rule;
 use keywatch_event::{AlertChange, Classified, Evaluation, Kept, Learned, Level};
@@ -54,22 +55,15 @@ impl Verdicts {
         }
     }
 
-    /// Events that an incident took later than they were judged matter longer than was known then:
-    /// those of this batch, and when it opened those of earlier ones.
-    pub(crate) fn keep_members(&mut self, batch: u64, secs: i64, (incident, opened): (&Incident, bool)) {
-        for member in incident.members.iter().filter(|member| member.brief.batch.0 == batch) {
-            self.matters(usize::try_from(member.brief.batch.1).unwrap_or(usize::MAX), secs);
+    /// An event of this batch or an earlier one matters for so long after its time, which was not known when
+    /// it was judged.
+    pub(crate) fn keep(&mut self, batch: u64, brief: &Brief, secs: i64) {
+        let (came_in, at) = brief.batch;
+        if came_in == batch {
+            return self.matters(usize::try_from(at).unwrap_or(usize::MAX), secs);
         }
-        if !opened {
-            return;
-        }
-        let earlier = incident.members.iter().filter(|member| member.brief.batch.0 != batch);
         let matters_secs = u32::try_from(secs).unwrap_or(u32::MAX);
-        self.kept.extend(earlier.map(|member| Kept {
-            event: member.brief.id.to_string(),
-            time: member.brief.time,
-            matters_secs,
-        }));
+        self.kept.push(Kept { event: brief.id.to_string(), time: brief.time, matters_secs });
     }
 
     pub(crate) fn finish(self, learned: Vec<Learned>) -> Evaluation {

@@ -5,7 +5,7 @@ use keywatch_rules::{Seen, Signal};
 
 /// How long each event may matter, and what was said of it.
 #[derive(Default)]
-pub(crate) struct Stored<'e>(Vec<(&'e AuditEvent<'static>, u32, Vec<String>)>);
+pub(crate) struct Stored<'e>(pub(crate) Vec<(&'e AuditEvent<'static>, u32, Vec<String>)>);
 
 impl<'e> Stored<'e> {
     pub(crate) fn commit(&mut self, batch: &[&'e AuditEvent<'static>], evaluation: &Evaluation) {

@@ -28,8 +28,8 @@ impl CountState {
         Gauges {
             principals: lag.len(),
             learned_bytes: lag.bytes(),
-            principals_evicted: lag.evicted(),
-            unreadable: lag.unreadable(),
+            principals_evicted: lag.evicted() + self.anchors.evicted(),
+            unreadable: lag.unreadable() + self.anchors.unreadable(),
             ..Gauges::default()
         }
     }

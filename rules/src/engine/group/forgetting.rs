@@ -35,6 +35,7 @@ impl Group {
             self.entries.iter().take(self.sealed.min(self.window.first)).filter(|e| e.brief.time < keep_from);
         self.drop_oldest(old.count());
         self.drop_closed(floor, count);
+        self.past.take_if(|past| past.until <= Some(floor));
         self.forget_names(count);
     }
 
@@ -49,6 +50,7 @@ impl Group {
         self.sealed += newly;
         let mut window = Window::new(count);
         self.entries.drain(..excess);
+        self.supported = self.supported.saturating_sub(excess);
         self.sealed -= excess.min(self.sealed);
         for at in 0..self.entries.len() {
             if self.entries.get(at).is_some_and(|entry| entry.counted) {
@@ -95,6 +97,7 @@ impl Group {
         self.entries.drain(..count);
         self.sealed -= count;
         self.window.first -= count;
+        self.supported = self.supported.saturating_sub(count);
     }
 
     /// Forgets incidents at the front that are over before `floor` and were made by entries that

@@ -23,6 +23,14 @@ impl Index {
         self.0.get(&key).into_iter().flatten().map(|took| took.serial)
     }
 
+    /// When an incident took a key, in nanoseconds since 1970; the earliest there is when that is before all
+    /// that can be judged again.
+    pub(super) fn since(&self, key: u128, serial: u32) -> i64 {
+        let mut took = self.0.get(&key).into_iter().flatten();
+        let by = took.find(|took| took.serial == serial).and_then(|took| took.by.as_ref());
+        by.map_or(i64::MIN, |by| by.time.unix_nanos())
+    }
+
     /// As [`Self::of`], of those that took it by an event before the entry.
     pub(super) fn before(&self, key: u128, entry: &Entry) -> impl Iterator<Item = u32> {
         let took = self.0.get(&key).into_iter().flatten();

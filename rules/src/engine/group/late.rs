@@ -299,6 +299,7 @@ impl Group {
         if let Some((serial, observed)) = outcome.joins {
             self.join_late(at, serial, observed, sweep);
         }
+        self.keep_around(at, outcome.more.last().map(|(place, ..)| *place), sweep.count);
         for (place, serial, observed) in outcome.more {
             self.raise(place, serial, Level::Info, observed);
             let incident = place_of(serial, self.serial).and_then(|place| self.incidents.get_mut(place));
@@ -323,6 +324,7 @@ impl Group {
             *act = Act::Joined(serial, Box::new(undo));
         }
         self.own(at, Some(serial));
+        self.keep(at);
         self.touch(serial);
     }
 

@@ -2,33 +2,53 @@
 //! was told of it.
 
 use super::{Group, place_of};
+use crate::engine::anchor::Anchor;
+use crate::engine::brief::Brief;
 use crate::engine::incident::{Incident, Member, Told};
 use keywatch_event::AlertId;
 
 /// How a group differs from what was last told of it.
 pub(crate) enum Change<'i> {
     Opened(&'i Incident),
-    Updated { incident: &'i Incident, was: AlertId, news: bool },
-    Withdrawn { id: AlertId, merged_into: Option<AlertId> },
+    Updated {
+        incident: &'i Incident,
+        was: AlertId,
+        news: bool,
+    },
+    Withdrawn {
+        id: AlertId,
+        merged_into: Option<AlertId>,
+    },
+    /// An event matters as long as an incident does.
+    Kept(&'i Brief),
+    /// What a restart must know of an incident.
+    Stands(&'i AlertId, Anchor),
+    /// An incident of which that was told is no more.
+    Gone(&'i AlertId),
 }
 
 impl Group {
     /// Tells what changed since this was last asked.
     ///
-    /// `behind` says which events stand behind an incident.
+    /// `behind` says which events stand behind an incident; `anchored`, whether a restart is prepared for.
     pub(crate) fn changes(
         &mut self,
         behind: &dyn Fn(&Incident) -> Vec<Member>,
+        anchored: bool,
         tell: &mut dyn FnMut(Change<'_>),
     ) {
         self.dirty = false;
+        self.take_kept().iter().for_each(|brief| tell(Change::Kept(brief)));
         let mut undone = std::mem::take(&mut self.undone);
+        for old in &undone {
+            tell(Change::Gone(&old.id));
+        }
         let mut touched = std::mem::take(&mut self.touched);
         touched.sort_unstable();
         touched.dedup();
         for serial in touched {
             let incident = place_of(serial, self.serial).and_then(|at| self.incidents.get_mut(at));
-            let Some(incident) = incident else { continue };
+            let Some(incident) = incident.filter(|one| one.ghost.is_none()) else { continue };
             let before = match undone.iter().position(|old| old.id == incident.id) {
                 Some(at) => Some(undone.swap_remove(at)),
                 None if incident.told.is_some() => None,
@@ -42,6 +62,9 @@ impl Group {
             }
             incident.behind = behind(incident);
             incident.tell(before, tell);
+            if let Some(incident) = self.incident(serial).filter(|_| anchored) {
+                tell(Change::Stands(&incident.id, self.anchor_of(serial, incident)));
+            }
         }
         for old in undone {
             let merged = self.incidents.iter().find(|new| new.has(&old.opened_by));

@@ -15,6 +15,11 @@ impl Stage {
         self.held + (self.notes.len() + self.places.len()).div_ceil(LIGHT)
     }
 
+    /// Gives up judging what lies before `floor`, and keeps what is known of it.
+    pub(crate) fn close(&mut self, floor: EventTime) {
+        self.floor = self.floor.max(Some(floor));
+    }
+
     /// Gives up judging what lies before `floor`.
     pub(crate) fn seal(&mut self, count: &Count, floor: EventTime) {
         self.floor = self.floor.max(Some(floor));
