@@ -171,7 +171,7 @@ impl RiskState {
         let alert = Alert {
             id: id.clone(),
             rule: rule.id.to_string(),
-            title: format!("{}: {rules} about {}", rule.title, spoken(entity, &joined)),
+            title: format!("{}: {} ({rules})", rule.title, spoken(entity, &joined)),
             level: rule.level,
             action: rule.action.clone(),
             opened_at: completed.opened_at,
