@@ -2,8 +2,9 @@
 //!
 //! Events shaped like CloudTrail's are made and normalised first, and then judged. Both are measured, in
 //! nanoseconds of this thread's processor time per event, as the median of several runs with a fresh engine
-//! each; a case's figure is that of judging. Where two sets of rules are compared they take turns, so that
-//! what else the machine does meets both, and the ratio is the median of the turns' ratios.
+//! each; a case's figure is that of judging. Where two sets of rules are compared they take turns, and of each
+//! thousand events the least that any turn took counts: what else the machine does only ever adds. The same from
+//! every second turn alone says how certain the ratio is.
 //!
 //! `KEYWATCH_BENCH_EVENTS` sets the number of events (200,000), `KEYWATCH_BENCH_ROUNDS` that of
 //! runs (5), `KEYWATCH_BENCH_ONLY` a part of the names of the cases to run. `KEYWATCH_SIGMA`
@@ -161,7 +162,7 @@ impl Bench {
         for _ in 0..self.rounds.max(1) {
             let before = resident_kib();
             let mut engine = Engine::new(Arc::clone(&rules), settings());
-            let took = measure(&mut engine, made)?;
+            let took = measure(&mut engine, made, &mut |_| {})?;
             taken.push(took.judging / made.len() as u64);
             read.push(took.reading / made.len() as u64);
             held = resident_kib().saturating_sub(before).max(held);
@@ -181,36 +182,35 @@ impl Bench {
             return Ok(());
         }
         let [few, many] = sets;
-        let [few, many] = [rules(few)?, rules(many)?];
-        let one = |rules: &Arc<RuleSet>| judge(&mut Engine::new(Arc::clone(rules), settings()), made);
-        let (mut taken, mut ratios) = ([Vec::new(), Vec::new()], Vec::new());
-        // The first turn finds memory as nobody else does.
-        one(&few)?;
-        for turn in 0..=self.rounds.max(1) * 2 {
-            let (few, many) = if turn % 2 == 0 {
-                let few = one(&few)?;
-                (few, one(&many)?)
-            } else {
-                let many = one(&many)?;
-                (one(&few)?, many)
-            };
-            ratios.push(many * 10_000 / few.max(1));
-            for (all, taken) in taken.iter_mut().zip([few, many]) {
-                all.push(taken / made.len() as u64);
+        let sets = [rules(few)?, rules(many)?];
+        // By every second turn, and by set.
+        let mut halves = [[Vec::new(), Vec::new()], [Vec::new(), Vec::new()]];
+        let turns = self.rounds.max(1) * 4;
+        for turn in 0..turns {
+            let Some(half) = halves.get_mut(turn % 2) else { continue };
+            let mut pair: Vec<(&Arc<RuleSet>, &mut Vec<u64>)> = sets.iter().zip(half).collect();
+            // Both come first as often, in either half of the turns.
+            if turn / 2 % 2 == 1 {
+                pair.reverse();
+            }
+            for (rules, least) in pair {
+                let mut batches = Vec::new();
+                let mut engine = Engine::new(Arc::clone(rules), settings());
+                measure(&mut engine, made, &mut |took| batches.push(took.judging))?;
+                keep_least(least, &batches);
             }
         }
-        let ratio = median(&mut ratios);
-        let quarter = |of: usize| ratios.get(ratios.len() * of / 4).copied().unwrap_or(0);
-        let times = |ratio: u64| format!("{}.{:03}", ratio / 10_000, ratio % 10_000 / 10);
-        let [few, many] = &mut taken;
+        let sum = |batches: &Vec<u64>| batches.iter().sum::<u64>();
+        let ratio = |[few, many]: &[Vec<u64>; 2]| times(sum(many), sum(few));
+        let [odd, even] = &halves;
+        let mut both = odd.clone();
+        both.iter_mut().zip(even).for_each(|(both, even)| keep_least(both, even));
+        let [few, many] = both.each_ref().map(|batches| sum(batches) / made.len() as u64);
         println!(
-            "{name:<34} {:>7} and {} ns an event: {} times, half of {} turns between {} and {}",
-            median(few),
-            median(many),
-            times(ratio),
-            ratios.len(),
-            times(quarter(1)),
-            times(quarter(3)),
+            "{name:<34} {few:>7} and {many} ns an event: {} times, by {turns} turns; by half of them {} and {}",
+            ratio(&both),
+            ratio(odd),
+            ratio(even),
         );
         Ok(())
     }
@@ -314,13 +314,14 @@ struct Took {
 
 /// Nanoseconds of processor time to judge them.
 fn judge(engine: &mut Engine, made: &[Made]) -> Result<u64, Failure> {
-    Ok(measure(engine, made)?.judging)
+    Ok(measure(engine, made, &mut |_| {})?.judging)
 }
 
-fn measure(engine: &mut Engine, made: &[Made]) -> Result<Took, Failure> {
+/// The same, and to read them; tells `each` of every batch.
+fn measure(engine: &mut Engine, made: &[Made], each: &mut dyn FnMut(Took)) -> Result<Took, Failure> {
     let place = Place { name: Arc::from("bench"), line: 1, record: 0 };
     let normalizer = keywatch_ingest::provider::Normalizer::asking(engine.asked());
-    let mut took = Took::default();
+    let mut all = Took::default();
     for batch in made.chunks(BATCH) {
         let mut events = Vec::with_capacity(batch.len());
         let mut stream = normalizer.stream();
@@ -329,7 +330,7 @@ fn measure(engine: &mut Engine, made: &[Made]) -> Result<Took, Failure> {
             let event = stream.normalize(record.0.as_bytes(), events::received());
             events.extend(event.map_err(|reason| format!("{reason:?}"))?);
         }
-        took.reading += processor_ns() - before;
+        let reading = processor_ns() - before;
         let seen: Vec<Seen<'_>> = events
             .iter()
             .zip(batch)
@@ -337,10 +338,28 @@ fn measure(engine: &mut Engine, made: &[Made]) -> Result<Took, Failure> {
             .collect();
         let before = processor_ns();
         let evaluation = engine.evaluate(&seen);
-        took.judging += processor_ns() - before;
+        let took = Took { reading, judging: processor_ns() - before };
         drop(evaluation);
+        all = Took { reading: all.reading + took.reading, judging: all.judging + took.judging };
+        each(took);
     }
-    Ok(took)
+    Ok(all)
+}
+
+/// Keeps the least of each batch.
+fn keep_least(least: &mut Vec<u64>, batches: &[u64]) {
+    if least.is_empty() {
+        least.extend(batches);
+    }
+    for (least, took) in least.iter_mut().zip(batches) {
+        *least = (*least).min(*took);
+    }
+}
+
+/// How many times the other one is, in thousandths.
+fn times(one: u64, other: u64) -> String {
+    let thousandths = one * 1_000 / other.max(1);
+    format!("{}.{:03}", thousandths / 1_000, thousandths % 1_000)
 }
 
 /// Nanoseconds this thread has been on a processor.

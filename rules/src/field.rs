@@ -11,7 +11,7 @@ mod names;
 mod normal;
 mod noun;
 
-pub(crate) use derived::Derived;
+pub(crate) use derived::{Derived, delay_secs};
 pub use grantee::Grantee;
 pub use normal::Normal;
 pub(crate) use noun::joint;

@@ -13,7 +13,7 @@ mod time;
 mod value;
 
 pub(crate) use item::{Item, Subject};
-pub(crate) use test::Test;
+pub(crate) use test::{Op, Test};
 
 use crate::field::Normal;
 use crate::log_source::{LogSource, Origin};

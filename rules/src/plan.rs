@@ -104,7 +104,7 @@ impl Plan {
         let asked = Asked::of(paths.iter().flatten().copied());
         let scopes = paths.into_iter().map(|paths| Scope::of(paths).told_with(&asked)).collect();
         let tests = Tests::new(maker.into_items());
-        let aspects = Aspects::new(&tests, sieve_min);
+        let aspects = Aspects::new(&tests, sieve_min, &asked);
         Self { exprs, tests, aspects, scopes, nothing: Scope::default(), asked: Arc::new(asked), sieve_min }
     }
 
@@ -142,3 +142,5 @@ fn paths<'f>(provider: Provider, matchers: &'f [Matcher], fields: &[&'f Field]) 
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod told_tests;

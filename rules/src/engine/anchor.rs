@@ -116,6 +116,11 @@ pub(crate) struct Pasts {
 }
 
 impl Pasts {
+    /// Whether incidents of a group are known.
+    pub(crate) fn has(&self, group: u64) -> bool {
+        self.groups.contains_key(&group)
+    }
+
     /// What is known of a group, by what its name is hashed to.
     pub(crate) fn take(&mut self, group: u64) -> Option<Past> {
         let until = Some(self.until?);

@@ -6,15 +6,21 @@
 //! are a function of the entries. In order that costs one look at what is recent. A late event may
 //! wake a group that need not have been woken, never the other way round.
 //!
+//! Where past days say how much is usual, a group sleeps also while there is enough for the rule itself but
+//! not for what was learned: somebody busy whose days are alike never wakes.
+//!
 //! Invariant: a group sleeps only while its condition holds in no window, and only when what an entry
 //! needs can be told from its brief.
 
+mod told;
+
 use super::brief::Brief;
+use super::instant::can_end;
 use super::words::Said;
-use crate::field::{Field, Normal};
 use crate::rule::{Condition, Count, Counted, Op, Presence, Step};
 use keywatch_event::EventTime;
 use std::sync::Arc;
+use told::{fields, is_told};
 
 /// Most values or events a window may need for its group to sleep: they are looked through one by
 /// one.
@@ -47,6 +53,8 @@ pub(crate) struct Wakes {
     timespan_secs: i64,
     /// Whether what a window comes to is learned from, and must be right to the last event.
     is_learned: bool,
+    /// Whether a group sleeps on as long as what was learned asks for more than the rule itself does.
+    exceeds: bool,
 }
 
 /// What a window must hold for a group to wake.
@@ -76,6 +84,19 @@ pub(crate) struct Asleep {
     dropped: Option<EventTime>,
     /// How many of the oldest entries are sealed.
     sealed: usize,
+    /// Whether the latest entry woke it.
+    woken: bool,
+}
+
+/// What a group held that slept until now.
+#[derive(Debug)]
+pub(crate) struct Awakened {
+    pub(crate) entries: Vec<Light>,
+    /// How many of the oldest are sealed.
+    pub(crate) sealed: usize,
+    /// How many of the oldest were judged when they came, by what was learned until then: they opened
+    /// nothing, whatever is known by now.
+    pub(crate) judged: usize,
 }
 
 /// The hit that nearly all entries of a rule are, as far as such entries wake no group.
@@ -96,6 +117,9 @@ pub(crate) enum Taken {
     Slept(Option<f64>),
     /// It was added, and the group must wake.
     Woken,
+    /// The group must wake to take it in: what it changes about later entries follows from what is learned
+    /// by now.
+    Late,
 }
 
 impl Wakes {
@@ -126,7 +150,10 @@ impl Wakes {
         };
         let is_counted = matches!(when, When::Events(_) | When::Values(_));
         let is_learned = count.lagged.is_some();
-        (is_counted || !is_learned).then_some(Self { when, timespan_secs: count.timespan_secs, is_learned })
+        // What a window comes to is known to the last event then, and no later one takes any of it back.
+        let exceeds = is_learned && matches!(when, When::Values(_)) && !can_end(count) && !count.is_chained();
+        let timespan_secs = count.timespan_secs;
+        (is_counted || !is_learned).then_some(Self { when, timespan_secs, is_learned, exceeds })
     }
 
     /// Whether the values an event brings are looked at.
@@ -210,47 +237,6 @@ fn occurred(presence: &Presence, hits: u64) -> bool {
     }
 }
 
-/// Every field an entry is made of.
-fn fields(count: &Count) -> impl Iterator<Item = &Field> {
-    let measured = count.measured().flat_map(|of| -> Vec<&Field> {
-        match of {
-            Counted::Distinct(per_hit) => per_hit.iter().flatten().collect(),
-            Counted::Ordered(steps) => steps.iter().filter_map(|step| step.of.as_ref()).collect(),
-            Counted::Sum(field) | Counted::Average(field) | Counted::Percentile(field, _) => vec![field],
-            Counted::Events | Counted::Matching(_) | Counted::All(_) => Vec::new(),
-        }
-    });
-    let attached = count.attach.iter().flat_map(|attach| &attach.on);
-    count.incident.keys.iter().flatten().chain(measured).chain(attached)
-}
-
-/// Whether [`Brief::event`] tells the field.
-fn is_told(field: &Field) -> bool {
-    matches!(
-        field,
-        Field::Normal(
-            Normal::Provider
-                | Normal::Store
-                | Normal::Account
-                | Normal::PrincipalId
-                | Normal::PrincipalKind
-                | Normal::PrincipalName
-                | Normal::PrincipalSession
-                | Normal::PrincipalAccessKey
-                | Normal::SourceIp
-                | Normal::SourceKind
-                | Normal::SourceRaw
-                | Normal::SourceNetwork
-                | Normal::UserAgent
-                | Normal::UserAgentFamily
-                | Normal::Actor
-                | Normal::SecretsId
-                | Normal::SecretsName
-                | Normal::SecretsCount
-        )
-    )
-}
-
 impl Usual {
     /// Whether entries like this one wake no group, however many they are.
     pub(crate) fn is(&mut self, light: &Light, wakes: &Wakes) -> bool {
@@ -287,7 +273,7 @@ impl Asleep {
         lights.dedup_by(|later, first| later.order() == first.order());
         let mut group = Self { entries: Vec::with_capacity(lights.len() + 1), ..Self::default() };
         for light in lights {
-            group.take(light, wakes, std::iter::empty());
+            group.take(light, wakes, std::iter::empty(), |_| true);
         }
         if let Some(floor) = floor {
             group.sealed = group.entries.partition_point(|light| light.brief.time < floor);
@@ -295,12 +281,14 @@ impl Asleep {
         group
     }
 
-    /// Takes an entry in, and the values it counts.
+    /// Takes an entry in, and the values it counts. `is_enough` says whether that many are, by what was
+    /// learned.
     pub(crate) fn take<'w>(
         &mut self,
         light: Light,
         wakes: &Wakes,
         values: impl Iterator<Item = Said<'w>>,
+        is_enough: impl FnOnce(f64) -> bool,
     ) -> Taken {
         let at = self.place_of(&light);
         if self.entries.get(at).is_some_and(|known| known.order() == light.order()) {
@@ -308,6 +296,9 @@ impl Asleep {
         }
         if at < self.sealed {
             return Taken::Beyond;
+        }
+        if wakes.exceeds && at < self.entries.len() {
+            return Taken::Late;
         }
         let (time, hits, counts) = (light.brief.time, light.hits, light.attached.is_none());
         let is_late = self.latest().is_some_and(|latest| time < latest);
@@ -328,7 +319,9 @@ impl Asleep {
             }
             When::Events(_) => {}
         }
-        self.judge(wakes, (at, time, is_late))
+        let taken = self.judge(wakes, (at, time, is_late), is_enough);
+        self.woken = taken == Taken::Woken;
+        taken
     }
 
     /// Where an entry belongs. Nearly every one is among the latest, whose briefs are in near memory.
@@ -365,7 +358,12 @@ impl Asleep {
     }
 
     /// Whether a window with the entry at `at` may hold enough.
-    fn judge(&self, wakes: &Wakes, (at, time, is_late): (usize, EventTime, bool)) -> Taken {
+    fn judge(
+        &self,
+        wakes: &Wakes,
+        (at, time, is_late): (usize, EventTime, bool),
+        is_enough: impl FnOnce(f64) -> bool,
+    ) -> Taken {
         let since = time.plus_secs(-wakes.timespan_secs);
         // How much a late event changes what was learned from, and what was dropped before it
         // came, only a sweep can tell.
@@ -389,12 +387,15 @@ impl Asleep {
                 (occurred(presence, recent().fold(0, |hits, (hit, _)| hits | 1 << hit)), 0)
             }
         };
-        if enough {
+        if enough && !(wakes.exceeds && found <= NEEDED_MAX) {
             return Taken::Woken;
         }
-        #[expect(clippy::cast_precision_loss, reason = "fewer than needed, which is at most 64")]
-        let observed = wakes.is_learned.then_some(found as f64);
-        Taken::Slept(observed)
+        #[expect(clippy::cast_precision_loss, reason = "64 at most")]
+        let observed = found as f64;
+        if enough && is_enough(observed) {
+            return Taken::Woken;
+        }
+        Taken::Slept(wakes.is_learned.then_some(observed))
     }
 
     /// How many events that count lie as near the one at `at` as one window reaches, before it and
@@ -424,9 +425,11 @@ impl Asleep {
         self.span.map(|(_, latest)| latest)
     }
 
-    /// What it holds, and how many of the oldest are sealed.
-    pub(crate) fn into_entries(self) -> (Vec<Light>, usize) {
-        (self.entries, self.sealed)
+    /// What it holds.
+    pub(crate) fn into_entries(self, wakes: Option<&Wakes>) -> Awakened {
+        let judged = self.entries.len() - usize::from(self.woken);
+        let judged = if wakes.is_some_and(|wakes| wakes.exceeds) { judged } else { 0 };
+        Awakened { entries: self.entries, sealed: self.sealed, judged }
     }
 
     /// Gives up judging what lies before `floor` again; what no window reaches any more goes.
@@ -462,3 +465,6 @@ impl Asleep {
 #[cfg(test)]
 #[path = "asleep_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+mod busy_tests;

@@ -3,6 +3,7 @@
 use super::*;
 use crate::engine::brief::Shared;
 use crate::engine::{Engine, Settings};
+use crate::field::{Field, Normal};
 use crate::view::View;
 use crate::{RuleSet, Seen, builtin, compile, examples, testing};
 use keywatch_event::{Alert, AuditEvent, EventTime, Learned, Outcome, Place};

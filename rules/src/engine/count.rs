@@ -4,13 +4,13 @@ mod room;
 mod sweeping;
 
 use super::anchor::{Anchors, Pasts};
-use super::asleep::{Asleep, Light, Taken, Usual, Wakes};
+use super::asleep::{Asleep, Awakened, Light, Taken, Usual, Wakes};
 use super::backlog::Backlog;
 use super::brief::Brief;
 use super::chain::{Chained, Whereabouts};
 use super::entry::{Asks, Digests, Entry, Part, Plays, Reading, combined};
 use super::explain::Explanations;
-use super::group::{Arrival, Change, Group, Sweep};
+use super::group::{Arrival, Change, Group, Slept, Sweep};
 use super::incident::Incident;
 use super::lagged::{Lag, Measured};
 use super::lives::Lives;
@@ -24,7 +24,7 @@ use hashbrown::hash_map::Entry as Cell;
 use keywatch_event::{EventTime, Level};
 use std::cell::RefCell;
 use std::sync::Arc;
-use sweeping::{day_of, hold_key, swept};
+use sweeping::{day_of, hold_key, is_enough, swept};
 
 /// What one counting rule remembers.
 #[derive(Debug)]
@@ -214,8 +214,11 @@ impl CountState {
         (part, brief): (&Part, &Arc<Brief>),
     ) -> Arrival {
         let sleeps = self.wakes.is_some() && !matches!(part.plays, Plays::Waiting(_));
-        if sleeps && !matches!(self.groups.get(&name.hash), Some(Slot::Awake(_))) {
-            return self.doze(counting, name, context, (part, brief));
+        if sleeps
+            && !matches!(self.groups.get(&name.hash), Some(Slot::Awake(_)))
+            && let Some(arrival) = self.doze(counting, name, context, (part, brief))
+        {
+            return arrival;
         }
         self.wake(counting, name, (context.view.around(), context.digests));
         let entry = Entry::new(
@@ -227,14 +230,15 @@ impl CountState {
         self.change(counting, name, |group, sweep| group.insert(entry, sweep)).unwrap_or(Arrival::Known)
     }
 
-    /// Takes an entry into a sleeping group, and wakes it when it is time.
+    /// Takes an entry into a sleeping group, and wakes it when it is time; `None` when the group must be awake
+    /// to take it in.
     fn doze(
         &mut self,
         counting: Counting<'_>,
         name: Name<'_>,
         context: &Context<'_, '_>,
         (part, brief): (&Part, &Arc<Brief>),
-    ) -> Arrival {
+    ) -> Option<Arrival> {
         let low = |bits: u64| u16::try_from(bits & 0xffff).unwrap_or(0);
         let light = Light {
             brief: Arc::clone(brief),
@@ -246,34 +250,39 @@ impl CountState {
                 Plays::Hit | Plays::Waiting(_) => None,
             },
         };
-        let Some(wakes) = &self.wakes else { return Arrival::Known };
+        let wakes = self.wakes.as_ref()?;
         let is_usual =
             self.usual.is(&light, wakes) && self.floor.is_none_or(|floor| light.brief.time >= floor);
         if is_usual && !self.groups.contains_key(&name.hash) {
             self.backlog.push(name.hash, light);
-            return Arrival::Swept(None);
+            return Some(Arrival::Swept(None));
         }
         self.find_place(name);
         let (Some(wakes), Some(Slot::Asleep(group))) = (&self.wakes, self.groups.get_mut(&name.hash)) else {
-            return Arrival::Known;
+            return None;
         };
         let fact = wakes.asks_values().then(|| counting.asks.fact(0, part.hits)).flatten();
         let values = fact.and_then(|which| context.words.of(which));
-        match group.take(light, wakes, values.into_iter().flatten()) {
-            Taken::Known => return Arrival::Known,
-            Taken::Beyond => return Arrival::Beyond,
+        let (lag, time) = (self.lag.get_mut(), light.brief.time);
+        let has_past = self.pasts.has(name.hash);
+        let is_enough = |observed: f64| has_past || is_enough(counting.count, lag, name, (time, observed));
+        match group.take(light, wakes, values.into_iter().flatten(), is_enough) {
+            Taken::Late => return None,
+            Taken::Known => return Some(Arrival::Known),
+            Taken::Beyond => return Some(Arrival::Beyond),
             Taken::Slept(observed) => {
                 self.asleep += 1;
                 if let (Some(lagged), Some(value)) = (&counting.count.lagged, observed) {
                     let seen = Measured { value, alerted: false };
                     self.lag.get_mut().observe(lagged, name, day_of(brief.time), seen);
                 }
-                return Arrival::Swept(None);
+                return Some(Arrival::Swept(None));
             }
             Taken::Woken => self.asleep += 1,
         }
         self.wake(counting, name, (context.view.around(), context.digests));
-        Arrival::Swept(self.change(counting, name, |group, sweep| group.level_of(brief, sweep)).flatten())
+        let level = self.change(counting, name, |group, sweep| group.level_of(brief, sweep));
+        Some(Arrival::Swept(level.flatten()))
     }
 
     /// Makes sure that a group has a slot, with what lay in the backlog of it.
@@ -299,7 +308,7 @@ impl CountState {
         self.find_place(name);
         let Some(slot) = self.groups.get_mut(&name.hash) else { return };
         let Slot::Asleep(group) = slot else { return };
-        let (entries, sealed) = std::mem::take(group).into_entries();
+        let Awakened { entries, sealed, judged } = std::mem::take(group).into_entries(self.wakes.as_ref());
         self.asleep -= entries.len();
         self.awake += entries.len();
         let entry = |light| Entry::awakened(light, (count, counting.asks), around, digests);
@@ -311,7 +320,10 @@ impl CountState {
         }
         let known = (&self.explanations, &self.lives, &self.lag);
         let past = self.pasts.take(name.hash);
-        let group = swept(counting, name, known, |sweep| Group::woken(count, (entries, sealed), past, sweep));
+        // What is known from before decides otherwise.
+        let judged = if past.is_none() { judged } else { 0 };
+        let slept = Slept { entries, sealed, judged, past };
+        let group = swept(counting, name, known, |sweep| Group::woken(count, slept, sweep));
         self.incidents += group.incidents();
         if group.dirty {
             self.dirty.push((name.text.into(), name.hash));

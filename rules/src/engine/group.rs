@@ -18,9 +18,11 @@ mod keeping;
 mod late;
 mod sweep;
 mod telling;
+mod waking;
 
 pub(crate) use sweep::Sweep;
 pub(crate) use telling::Change;
+pub(crate) use waking::Slept;
 
 use super::anchor::{Anchor, Past};
 use super::brief::Brief;
@@ -137,26 +139,6 @@ impl Group {
             self.entries.insert(at, entry);
         }
         Arrival::Swept(self.level_at(at, sweep))
-    }
-
-    /// A group that slept until now, of whose entries the oldest `sealed` are sealed, and what is known of it
-    /// from before a restart.
-    pub(crate) fn woken(
-        count: &Count,
-        (entries, sealed): (Vec<Entry>, usize),
-        past: Option<Past>,
-        sweep: &Sweep<'_>,
-    ) -> Self {
-        let entries = entries.into_iter().map(Box::new).collect();
-        let mut group = Self { entries, ..Self::new(count) };
-        group.past = past.map(|mut past| {
-            group.ghosts = std::mem::take(&mut past.over).into();
-            Box::new(past)
-        });
-        group.go_on(sealed, sweep);
-        group.sealed = sealed.min(group.steps.len());
-        group.steps.drain(..group.sealed);
-        group
     }
 
     /// The level an entry's incident had when it joined or opened it.
@@ -328,14 +310,19 @@ impl Group {
         if !self.ghosts.is_empty() {
             self.summon(at);
         }
-        let Some(entry) = self.entries.get_mut(at) else { return Act::Nothing };
+        if self.look_upon(at, sweep) { self.hit(at, sweep) } else { self.attach(at, sweep) }
+    }
+
+    /// Moves the window on to the entry at `at` when it counts; whether it does.
+    fn look_upon(&mut self, at: usize, sweep: &Sweep<'_>) -> bool {
+        let Some(entry) = self.entries.get_mut(at) else { return false };
         entry.live = (sweep.live)(entry);
         entry.counted = sweep.counts(entry);
-        if entry.counted {
+        let counts = entry.counted;
+        if counts {
             self.window.forward(&self.entries, at, sweep.count.timespan_secs);
-            return self.hit(at, sweep);
         }
-        self.attach(at, sweep)
+        counts
     }
 
     fn attach(&mut self, at: usize, sweep: &Sweep<'_>) -> Act {

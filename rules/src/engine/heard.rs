@@ -33,8 +33,8 @@ pub(super) struct Heard {
     pub(super) words: Vec<Combination>,
     /// How many rules say something of the event, whatever is new about it.
     pub(super) says: usize,
-    /// Whether the event enters a window, whatever is new about it. What is remembered of an event
-    /// costs more than to judge it, and is else made when a rule keeps it.
+    /// Whether the event enters a window or a stream that may fall silent, whatever is new about it. What is
+    /// remembered of an event costs more than to judge it, and is else made when a rule keeps it.
     pub(super) enters: bool,
 }
 
@@ -112,9 +112,10 @@ impl Heard {
         let taints = baselines.iter().any(|at| taints(at).is_some());
         let heard = |at: &usize| Some(Hearing::of(*at, &rules.rules.get(*at)?.kind, dispatch, found));
         let hearings: Vec<Hearing> = listening.iter().filter_map(heard).collect();
-        let enters = |hearing: &Hearing| {
-            let kind = rules.rules.get(hearing.rule).map(|rule| &rule.kind);
-            hearing.hits != 0 && matches!(kind, Some(Kind::Count(_)))
+        let enters = |hearing: &Hearing| match rules.rules.get(hearing.rule).map(|rule| &rule.kind) {
+            Some(Kind::Count(_)) => hearing.hits != 0,
+            Some(Kind::Silence(_)) => true,
+            Some(Kind::Classify(_) | Kind::Risk(_) | Kind::Observed(_)) | None => false,
         };
         let enters = hearings.iter().any(enters);
         let says = |hearing: &&Hearing| {

@@ -38,6 +38,9 @@ impl Novelties {
 
     /// What is new for a rule, in words.
     fn note(&self, count: &Count) -> Option<Arc<str>> {
+        if self.0.is_empty() {
+            return None;
+        }
         let new = count.hits.iter().filter_map(|hit| hit.novel).flat_map(|id| self.of(id.0));
         let new: Vec<&str> = new.collect();
         (!new.is_empty()).then(|| Arc::from(new.join(", ")))

@@ -77,22 +77,21 @@ impl Quiet {
             }
             let resumed = self.rhythms.observe(spec, &key, secs);
             self.gaps.see(&key, secs, resumed.is_some());
-            self.keep_last(key, brief);
+            self.keep_last(&key, brief);
         }
     }
 
     /// Keeps the latest event of a stream: the alert about its silence names it.
-    fn keep_last(&mut self, key: String, brief: &Arc<Brief>) {
-        let is_known = match self.last.get(&*key) {
+    fn keep_last(&mut self, key: &str, brief: &Arc<Brief>) {
+        let has_room = self.last.len() < STREAMS_MAX;
+        match self.last.get_mut(key) {
             Some(last) if last.time >= brief.time => return,
-            known => known.is_some(),
-        };
-        if is_known || self.last.len() < STREAMS_MAX {
-            let key = key.into_boxed_str();
-            if self.writes {
-                self.unwritten.insert(key.clone());
-            }
-            self.last.insert(key, Arc::clone(brief));
+            Some(last) => *last = Arc::clone(brief),
+            None if has_room => _ = self.last.insert(key.into(), Arc::clone(brief)),
+            None => return,
+        }
+        if self.writes && !self.unwritten.contains(key) {
+            self.unwritten.insert(key.into());
         }
     }
 

@@ -204,8 +204,9 @@ impl<T: Default + Serialize + DeserializeOwned> Shelf<T> {
 
 /// A state as it is stored.
 pub(crate) fn encode<S: Serialize>(state: &S) -> Vec<u8> {
-    // Nearly all are small: written in place, and copied once into as many bytes as they take.
-    let mut room = [0; 512];
+    // Nearly all are small: written in place, and copied once into as many bytes as they take. Room for more
+    // would cost more to clear than it spares.
+    let mut room = [0; 128];
     let (version, rest) = room.split_at_mut(1);
     version.copy_from_slice(&[VERSION]);
     if let Ok(used) = postcard::to_slice(state, rest) {

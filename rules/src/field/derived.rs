@@ -59,13 +59,15 @@ const COMPUTED: [(Normal, Compute); 13] = [
     (Normal::Actor, |view| Some(view.event().actor_fingerprint())),
     (Normal::TimeHour, |view| Some(format!("{:02}", view.event().time.to_chrono().hour()))),
     (Normal::TimeWeekday, |view| Some(weekday(view.event()).to_owned())),
-    (Normal::TimeDelay, |view| {
-        let event = view.event();
-        Some((event.received_at.secs() - event.time.secs()).to_string())
-    }),
+    (Normal::TimeDelay, |view| Some(delay_secs(view.event()).to_string())),
     (Normal::TimeMisdated, |view| Some(view.event().time_raw.is_some().to_string())),
     (Normal::Planned, |view| Some(view.around().plans(view.event()).to_string())),
 ];
+
+/// Seconds from an event to its receipt.
+pub(crate) fn delay_secs(event: &AuditEvent<'_>) -> i64 {
+    event.received_at.secs() - event.time.secs()
+}
 
 fn weekday(event: &AuditEvent<'_>) -> &'static str {
     let days = event.time.to_chrono().weekday().num_days_from_monday();

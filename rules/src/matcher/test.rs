@@ -124,7 +124,7 @@ fn is_number(value: &str, number: f64) -> bool {
 }
 
 impl Op {
-    fn holds(self, number: f64, bound: f64) -> bool {
+    pub(crate) fn holds(self, number: f64, bound: f64) -> bool {
         match self {
             Self::Gt => number > bound,
             Self::Gte => number >= bound,

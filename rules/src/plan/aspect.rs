@@ -8,8 +8,9 @@ use super::fast::Tests;
 use super::sieve::Sieve;
 use crate::field::{Field, Normal};
 use crate::matcher::{Item, Test};
-use crate::view::View;
+use crate::view::{Several, View};
 use hashbrown::HashMap;
+use keywatch_event::json::Asked;
 use keywatch_event::{AuditEvent, SecretRef};
 use std::hash::Hasher;
 use std::net::IpAddr;
@@ -64,7 +65,18 @@ struct Aspect {
     basis: Basis,
     sieve: Option<Sieve>,
     /// The fields of the record its tests compare, where those alone decide.
-    compared: Vec<Field>,
+    compared: Vec<OfRecord>,
+    /// The field of the record it is, if it is one.
+    of_record: Option<OfRecord>,
+}
+
+/// A field of the record, and where the normaliser tells its values.
+#[derive(Clone, Debug)]
+struct OfRecord {
+    field: Field,
+    /// The number of what the normaliser is asked for, and the place of each of the field's paths there.
+    asked: u64,
+    places: Box<[usize]>,
 }
 
 /// Where a test is decided.
@@ -104,7 +116,7 @@ pub(super) type Room = [u8; 16];
 pub(super) const SIEVE_MIN: usize = 16;
 
 impl Aspects {
-    pub(super) fn new(tests: &Tests, sieve_min: usize) -> Self {
+    pub(super) fn new(tests: &Tests, sieve_min: usize, asked_for: &Asked) -> Self {
         let mut numbers: HashMap<Basis, AspectId> = HashMap::new();
         let mut asked: Vec<Vec<usize>> = Vec::new();
         let mut aspects = Self::default();
@@ -112,7 +124,9 @@ impl Aspects {
             let mut number = |basis: Basis| {
                 let id = *numbers.entry(basis.clone()).or_insert(AspectId(aspects.all.len()));
                 if id.0 == aspects.all.len() {
-                    aspects.all.push(Aspect { basis, sieve: None, compared: Vec::new() });
+                    let field = if let Basis::Raw(field) = &basis { Some(field.clone()) } else { None };
+                    let of_record = field.map(|field| OfRecord::new(field, asked_for));
+                    aspects.all.push(Aspect { basis, sieve: None, compared: Vec::new(), of_record });
                     asked.push(Vec::new());
                 }
                 asked.get_mut(id.0).into_iter().for_each(|asked| asked.push(test));
@@ -137,7 +151,7 @@ impl Aspects {
                 (&aspect.basis, asked.first().and_then(|at| tests.item(*at)))
             {
                 debug_assert!(asked == [*test], "an aspect of its own has one test");
-                aspect.compared = compared(item);
+                aspect.compared = compared(item, asked_for);
             }
         }
         aspects
@@ -206,21 +220,21 @@ impl Aspects {
     }
 
     pub(super) fn key<'r>(&self, id: AspectId, view: &'r View<'_>, room: &'r mut Room) -> Key<'r> {
-        self.all.get(id.0).map_or(Key::Several, |aspect| aspect.basis.key(view, room))
+        self.all.get(id.0).map_or(Key::Several, |aspect| aspect.key(view, room))
     }
 
     /// Tells `hash` all that an aspect's tests depend on; `false` when it cannot be told.
     pub(super) fn mark(&self, id: AspectId, view: &View<'_>, hash: &mut impl Hasher) -> bool {
         let Some(aspect) = self.all.get(id.0) else { return false };
         if !aspect.compared.is_empty() {
-            return aspect.compared.iter().all(|field| mark(of_record(field, view), hash));
+            return aspect.compared.iter().all(|field| mark(field.key(view), hash));
         }
         match (&aspect.basis, view.event().secrets.as_slice()) {
             (Basis::Secrets(normal), secrets @ [_, _, ..]) => {
                 hash.write_usize(secrets.len());
                 secrets.iter().all(|secret| mark(Key::Bytes(part_of(secret, *normal)), hash))
             }
-            (basis, _) => mark(basis.key(view, &mut Room::default()), hash),
+            _ => mark(aspect.key(view, &mut Room::default()), hash),
         }
     }
 
@@ -244,10 +258,10 @@ fn mark(key: Key<'_>, hash: &mut impl Hasher) -> bool {
 }
 
 /// The fields a test compares with one another, when they stand in the record and nowhere else.
-fn compared(item: &Item) -> Vec<Field> {
+fn compared(item: &Item, asked: &Asked) -> Vec<OfRecord> {
     let is_of_record = |field: &&Field| matches!(field, Field::Raw(raw) if raw.twin.is_none());
     if item.field().is_some() && item.read_fields().all(|field| is_of_record(&field)) {
-        item.read_fields().cloned().collect()
+        item.read_fields().map(|field| OfRecord::new(field.clone(), asked)).collect()
     } else {
         Vec::new()
     }
@@ -306,6 +320,15 @@ fn of_normal(test: usize, normal: Normal) -> Basis {
     }
 }
 
+impl Aspect {
+    fn key<'r>(&self, view: &'r View<'_>, room: &'r mut Room) -> Key<'r> {
+        match &self.of_record {
+            Some(field) => field.key(view),
+            None => self.basis.key(view, room),
+        }
+    }
+}
+
 impl Basis {
     /// The field whose values the tests look at, where it is one.
     fn field(&self) -> Option<Field> {
@@ -337,8 +360,8 @@ impl Basis {
             Self::Misdated => byte(u8::from(event.time_raw.is_some()), room),
             Self::Scrubbed if event.scrubbed.is_empty() => Key::Absent,
             Self::Planned if view.around().planned.is_empty() => Key::Absent,
-            Self::Raw(field) => of_record(field, view),
-            Self::Scrubbed | Self::Planned | Self::Grantees | Self::Own(_) => Key::Several,
+            // Those of the record have their own way.
+            Self::Raw(_) | Self::Scrubbed | Self::Planned | Self::Grantees | Self::Own(_) => Key::Several,
         }
     }
 }
@@ -376,17 +399,31 @@ fn part_of<'r>(secret: &'r SecretRef<'_>, normal: Normal) -> &'r [u8] {
     if normal == Normal::SecretsName { secret.name.as_bytes() } else { secret.id.as_bytes() }
 }
 
-/// The text of the record at the one path where there is something.
-fn of_record<'r>(field: &Field, view: &'r View<'_>) -> Key<'r> {
-    let Field::Raw(raw) = field else { return Key::Several };
-    let mut key = Key::Absent;
-    for path in &raw.paths {
-        match (view.raw_only(path), key) {
-            (Ok(None), _) => {}
-            // Values at different paths count alike, whichever it is.
-            (Ok(Some(text)), Key::Absent) => key = Key::Bytes(text.as_bytes()),
-            _ => return Key::Several,
-        }
+impl OfRecord {
+    fn new(field: Field, asked: &Asked) -> Self {
+        let places: Option<Box<[usize]>> = field.paths().map(|path| asked.place(path)).collect();
+        // Nothing is told under the number 0.
+        let asked = if places.is_some() { asked.number() } else { 0 };
+        Self { field, asked, places: places.unwrap_or_default() }
     }
-    key
+
+    /// The text of the record at the one path where there is something.
+    fn key<'r>(&self, view: &'r View<'_>) -> Key<'r> {
+        let mut key = Key::Absent;
+        let mut add = |found: Result<Option<&'r str>, Several>| {
+            key = match (found, key) {
+                (Ok(None), key) => key,
+                // Values at different paths count alike, whichever it is.
+                (Ok(Some(text)), Key::Absent) => Key::Bytes(text.as_bytes()),
+                _ => Key::Several,
+            };
+        };
+        let told = view.event().told.as_ref().filter(|told| told.asked() == self.asked);
+        match (told, &self.field) {
+            (Some(told), _) => self.places.iter().for_each(|place| add(Ok(told.at(*place)))),
+            (None, Field::Raw(raw)) => raw.paths.iter().for_each(|path| add(view.raw_only(path))),
+            (None, Field::Normal(_)) => return Key::Several,
+        }
+        key
+    }
 }

@@ -1,8 +1,8 @@
 //! Tests as the plan makes them: the usual forms without allocating, the others by the plain
 //! evaluator.
 
-use crate::field::{Field, Normal};
-use crate::matcher::{Item, Subject, Test};
+use crate::field::{Field, Normal, delay_secs};
+use crate::matcher::{Item, Op, Subject, Test};
 use crate::pattern::{Pattern, Shape};
 use crate::text::lower;
 use crate::view::View;
@@ -32,6 +32,8 @@ enum Form {
     Texts(Box<Texts>),
     /// The source address lies in one of these.
     Networks(Vec<IpNet>),
+    /// The seconds from the event to its receipt compare so, one way or another.
+    Delay(Vec<(Op, f64)>),
     /// As the plain evaluator does.
     Plain,
 }
@@ -83,6 +85,14 @@ impl Made {
             Form::Networks(nets) => {
                 view.event().source.ip.is_some_and(|ip| nets.iter().any(|net| net.contains(&ip)))
             }
+            Form::Delay(bounds) => {
+                #[expect(
+                    clippy::cast_precision_loss,
+                    reason = "as reading it from its digits would round it"
+                )]
+                let delay = delay_secs(view.event()) as f64;
+                bounds.iter().any(|(op, bound)| op.holds(delay, *bound))
+            }
             Form::Texts(texts) => texts.holds(field, view),
         };
         held != self.item.negated
@@ -99,6 +109,11 @@ impl Form {
         {
             return Self::Networks(nets);
         }
+        if item.field() == Some(&Field::Normal(Normal::TimeDelay))
+            && let Some(bounds) = item.tests.iter().map(bound).collect()
+        {
+            return Self::Delay(bounds);
+        }
         let texts: Option<Vec<&[Pattern]>> = item.tests.iter().map(patterns).collect();
         let Some(texts) = texts else { return Self::Plain };
         Texts::of(texts.into_iter().flatten()).map_or(Self::Plain, |texts| Self::Texts(Box::new(texts)))
@@ -107,6 +122,10 @@ impl Form {
 
 fn net(test: &Test) -> Option<IpNet> {
     if let Test::Cidr(net) = test { Some(*net) } else { None }
+}
+
+fn bound(test: &Test) -> Option<(Op, f64)> {
+    if let Test::Compare(op, bound) = test { Some((*op, *bound)) } else { None }
 }
 
 fn patterns(test: &Test) -> Option<&[Pattern]> {

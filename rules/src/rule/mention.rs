@@ -49,20 +49,21 @@ impl Mention {
 
     /// The values of these fields in one event; `None` when it has none.
     pub(crate) fn of(fields: &[Field], view: &View<'_>) -> Option<Arc<str>> {
-        let mut values: Vec<String> = Vec::new();
+        let mut noted = Noted::default();
         for field in fields {
-            let all = field.values(view);
-            let more = all.len() > VALUES_MAX;
-            let short = |value: String| match field {
-                Field::Normal(Normal::Operation) => method(&value).to_owned(),
-                Field::Normal(Normal::GranteeId) if value == "*" => "everybody".to_owned(),
-                Field::Raw(_) => resource(&value).to_owned(),
-                Field::Normal(_) => value,
-            };
-            values.extend(all.into_iter().take(VALUES_MAX).filter(|value| !value.is_empty()).map(short));
-            values.extend(more.then(|| "…".to_owned()));
+            let mut values = 0;
+            field.any(view, &mut |value| {
+                values += 1;
+                let is_one_too_many = values > VALUES_MAX;
+                if is_one_too_many {
+                    noted.add("…");
+                } else if !value.is_empty() {
+                    noted.add(short(field, value));
+                }
+                is_one_too_many
+            });
         }
-        joined(&values)
+        noted.text()
     }
 
     /// The names of the event's secrets that stand on `list`; `None` when none does.
@@ -70,20 +71,46 @@ impl Mention {
         let list = view.around().lists.list(list)?;
         let secrets = view.event().secrets.iter();
         let on_it = secrets.filter(|secret| list.has(&secret.id) || list.has(&secret.name));
-        let mut names: Vec<String> =
-            on_it.take(VALUES_MAX + 1).map(|secret| secret.name.to_string()).collect();
-        if names.len() > VALUES_MAX {
-            names.truncate(VALUES_MAX);
-            names.push("…".to_owned());
+        let mut noted = Noted::default();
+        for (at, secret) in on_it.take(VALUES_MAX + 1).enumerate() {
+            noted.add(if at < VALUES_MAX { &secret.name } else { "…" });
         }
-        joined(&names)
+        noted.text()
     }
 }
 
 /// Values as they are remembered of one event.
-fn joined(values: &[String]) -> Option<Arc<str>> {
-    let text: String = values.join(BETWEEN).chars().take(CHARS_MAX).collect();
-    (!text.is_empty()).then(|| Arc::from(text))
+#[derive(Default)]
+struct Noted {
+    text: String,
+    any: bool,
+}
+
+impl Noted {
+    fn add(&mut self, value: &str) {
+        if std::mem::replace(&mut self.any, true) {
+            self.text.push_str(BETWEEN);
+        }
+        self.text.push_str(value);
+    }
+
+    fn text(self) -> Option<Arc<str>> {
+        let text = self.text.as_str();
+        // Most are short, and no text has more characters than bytes.
+        let end = if text.len() > CHARS_MAX { text.char_indices().nth(CHARS_MAX) } else { None };
+        let kept = end.and_then(|(end, _)| text.get(..end)).unwrap_or(text);
+        (!kept.is_empty()).then(|| Arc::from(kept))
+    }
+}
+
+/// A value as an alert names it.
+fn short<'v>(field: &Field, value: &'v str) -> &'v str {
+    match field {
+        Field::Normal(Normal::Operation) => method(value),
+        Field::Normal(Normal::GranteeId) if value == "*" => "everybody",
+        Field::Raw(_) => resource(value),
+        Field::Normal(_) => value,
+    }
 }
 
 /// The method at the end of a name such as `google.cloud.kms.v1.KeyManagementService.Decrypt` or
@@ -120,7 +147,36 @@ fn resource(value: &str) -> &str {
 
 #[cfg(test)]
 mod tests {
-    use super::{method, resource};
+    use super::{BETWEEN, CHARS_MAX, Field, Mention, Normal, Noted, method, resource};
+    use crate::testing::{self, PLACE};
+    use crate::{Seen, View};
+
+    #[test]
+    fn some_values_of_a_field_are_named_and_no_text_is_longer_than_it_may_be() {
+        let mentioned = |secrets: &[&'static str]| {
+            let mut event = testing::event();
+            event.secrets = secrets.iter().map(|id| testing::secret(id)).collect();
+            let seen = Seen { event: &event, place: &PLACE, raw: b"{}" };
+            let fields = [Normal::SecretsId, Normal::PrincipalVia, Normal::Operation].map(Field::Normal);
+            Mention::of(&fields, &View::alone(&seen))
+                .unwrap()
+                .split(BETWEEN)
+                .map(str::to_owned)
+                .collect::<Vec<_>>()
+        };
+        let operation = method(&testing::event().operation).to_owned();
+        assert_eq!(mentioned(&[]), [operation.as_str()]);
+        assert_eq!(mentioned(&["a", "", "c", "d"]), ["a", "c", "d", &operation]);
+        assert_eq!(mentioned(&["a", "b", "c", "d", "e", "f"]), ["a", "b", "c", "d", "…", &operation]);
+        for (value, kept) in
+            [("é".repeat(CHARS_MAX + 1), CHARS_MAX), ("é".repeat(CHARS_MAX - 1), CHARS_MAX - 1)]
+        {
+            let mut noted = Noted::default();
+            noted.add(&value);
+            assert_eq!(noted.text().unwrap().chars().count(), kept);
+        }
+        assert!(Noted::default().text().is_none());
+    }
 
     #[test]
     fn a_resource_is_named_by_its_last_part() {

@@ -9,7 +9,7 @@ use crate::engine::group::Sweep;
 use crate::engine::lagged::{Lag, Measured};
 use crate::engine::lives::Lives;
 use crate::engine::words::Name;
-use crate::rule::{Count, Hold};
+use crate::rule::{Count, Hold, Op};
 use keywatch_event::EventTime;
 use std::cell::RefCell;
 
@@ -54,6 +54,18 @@ fn learned_bound(count: &Count, lag: &Lag, group: Name<'_>, time: EventTime) -> 
         (_, None) if lagged.silent => Some((f64::INFINITY, "too few days are known".to_owned())),
         (_, None) => None,
     }
+}
+
+/// Whether a window that comes to so much at that time meets the rule's bounds, and the learned one.
+pub(super) fn is_enough(
+    count: &Count,
+    lag: &Lag,
+    group: Name<'_>,
+    (time, observed): (EventTime, f64),
+) -> bool {
+    let is_over = |(bound, _): (f64, String)| Op::Gte.holds(observed, bound);
+    count.condition.bounds.iter().all(|(op, bound)| op.holds(observed, *bound))
+        && learned_bound(count, lag, group, time).is_none_or(is_over)
 }
 
 /// Days since 1970 in UTC.
