@@ -1,7 +1,7 @@
 //! The parts under `keywatch:` that shape how events become incidents.
 
 use super::book::Library;
-use super::condition::{Numbers, bounds};
+use super::condition::bounds;
 use super::document::level_of;
 use super::fields::all_own;
 use crate::field::Field;
@@ -142,7 +142,7 @@ impl<'e> Extension<'e, '_, '_> {
             let remedy = "for example `{distinct: secrets.id, gte: 2}`";
             self.problems().add(node, "needs `distinct` or `matching`", remedy);
         }
-        let bounds = bounds(&table, Numbers::Counts { least: 0.0 }, self.problems());
+        let bounds = bounds(&table, 0.0, self.problems());
         Some(Condition { of: of?, bounds: bounds? })
     }
 

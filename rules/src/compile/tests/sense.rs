@@ -143,15 +143,16 @@ fn times_are_long_enough_for_what_they_are_for() {
 fn a_count_has_a_number_that_meets_it() {
     let counting =
         |condition: &str| format!("type: event_count, rules: [a], timespan: 1h, condition: {condition}");
-    let one = "no number meets all these bounds; what is counted comes in whole numbers from 1 on; what does not happen is told by `keywatch.silence`";
-    let several = "no number meets all these bounds; let the lower one be the smaller, with a whole number between them where something is counted";
+    let none = "a window ends with an event that counts, so there is never none; for what does not happen write `type: temporal` with `a and not b`, or `keywatch.silence`";
+    let whole = "no whole number meets all these bounds; let the lower one be the smaller";
+    let no = "no number meets all these bounds; let the lower one be the smaller";
     for (condition, want) in [
-        ("{lt: 1}", one),
-        ("{eq: 0}", one),
-        ("{eq: 2.5}", one),
-        ("{gt: 4, lt: 5}", several),
-        ("{eq: 3, neq: 3}", several),
-        ("{gte: 10, lte: 5}", several),
+        ("{lt: 1}", none),
+        ("{eq: 0}", none),
+        ("{eq: 2.5}", whole),
+        ("{gt: 4, lt: 5}", whole),
+        ("{eq: 3, neq: 3}", no),
+        ("{gte: 10, lte: 5}", no),
     ] {
         check_correlation(&counting(condition), "", &format!("a.yml:12:71: {want}"));
     }
