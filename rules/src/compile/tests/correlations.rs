@@ -37,9 +37,7 @@ fn all_bounds_of_a_condition_hold() {
     );
     refused(
         &correlation("type: event_count, rules: [a], timespan: 1h, condition: {gt: 5, lte: 5}", ""),
-        &[
-            "a.yml:12:71: no number meets all these bounds; let the lower one be the smaller",
-        ],
+        &["a.yml:12:71: no number meets all these bounds; let the lower one be the smaller"],
     );
 }
 
