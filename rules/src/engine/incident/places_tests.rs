@@ -3,7 +3,7 @@
 use crate::engine::{Engine, Settings};
 use crate::rule::RuleSet;
 use crate::{Seen, Signal, builtin, compile, examples, testing};
-use keywatch_event::{Alert, AlertChange, AuditEvent, Evaluation, EventTime, Learned, Source};
+use keywatch_event::{Alert, AlertChange, AuditEvent, EventTime, Learned, Source};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
