@@ -24,7 +24,14 @@ fn plain(key: &str) -> Arc<RuleSet> {
 
 fn shipped(rules: &[&str]) -> Arc<RuleSet> {
     let is_asked = |name: &str| rules.iter().any(|rule| name.contains(rule));
-    let files = builtin().iter().copied().filter(|(name, _)| is_asked(name));
+    // The rules it may be part of are not loaded.
+    let alone = |text: &str| {
+        let lines: Vec<&str> = text.lines().filter(|line| !line.starts_with("  part_of:")).collect();
+        lines.join("\n")
+    };
+    let asked = builtin().iter().filter(|(name, _)| is_asked(name));
+    let files: Vec<(&str, String)> = asked.map(|(name, text)| (*name, alone(text))).collect();
+    let files = files.iter().map(|(name, text)| (*name, &**text));
     Arc::new(compile(files).unwrap_or_else(|problems| panic!("{problems:?}")))
 }
 
