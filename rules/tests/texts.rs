@@ -190,3 +190,21 @@ fn a_title_names_the_one_session_where_its_name_may_say_who_it_is() {
         "Deleted: prod/db by oid-greta"
     );
 }
+
+#[test]
+fn of_a_batch_with_known_secrets_only_the_new_ones_are_counted_and_named() {
+    let set = compile(builtin().iter().copied()).expect("the shipped rules");
+    let outcomes = examples::run(&set);
+    let of = |example: &str| outcomes.iter().find(|one| one.example == example).expect("the example");
+    let alert = of("three new ones in batches of known ones").alerts.first().expect("an alert");
+    let secrets: Vec<&str> = alert.secrets.iter().map(|secret| &*secret.id).collect();
+    assert_eq!(secrets, ["p/new1", "p/new2", "/p/new"]);
+    assert_eq!(
+        (&*alert.title, &*alert.why.text),
+        (
+            "Principal reads secrets it never read: 3 secrets by role/payments",
+            "3 different secrets within 24 h (from 3 on this is an alert); 2 events naming 3 secrets in all; \
+             never seen before (secret): p/new1, p/new2, /p/new"
+        )
+    );
+}
