@@ -14,12 +14,10 @@ use std::sync::Arc;
 impl Novelties {
     /// The new secrets for a baseline of them, when the event names others besides.
     fn secrets(&self, baseline: usize, event: &AuditEvent<'_>) -> Option<NewSecrets> {
-        let known = |of: usize, is_news: bool| of == baseline && !is_news;
-        if !self.0.iter().any(|(of, judgement)| known(*of, judgement.news().is_some())) {
-            return None;
-        }
-        self.of(baseline).next()?;
-        Some(NewSecrets::of(event.time, self.of(baseline)))
+        let mut judged = self.0.iter().filter(|(of, _)| *of == baseline);
+        let is_mixed = judged.any(|(_, judgement)| judgement.news().is_none());
+        let new = is_mixed && self.of(baseline).next().is_some();
+        new.then(|| NewSecrets::of(event.time, self.of(baseline)))
     }
 }
 
@@ -80,7 +78,10 @@ impl Case<'_, '_> {
                 Some(_) => self.engine.mixed.get(&spec.rule, &event.id)?.clone(),
                 None => novelties.secrets(baseline.0, event)?,
             };
-            all = Some(all.map_or(new.clone(), |all| all.and(new)));
+            all = Some(match all {
+                Some(all) => all.and(new),
+                None => new,
+            });
         }
         all
     }
