@@ -256,3 +256,42 @@ fn of_a_batch_with_known_secrets_only_the_new_ones_are_counted_and_named() {
         )
     );
 }
+
+/// The alerts of the examples of one rule, by example.
+fn alerts_of(rule: &str) -> Vec<(String, Alert)> {
+    let set = compile([("own.yml", rule)]).expect("a rule");
+    let alerts = examples::run(&set).into_iter();
+    alerts.filter_map(|outcome| Some((outcome.example, outcome.alerts.into_iter().next()?))).collect()
+}
+
+#[test]
+fn who_is_outside_is_named_and_not_hidden_behind_the_owner() {
+    let alerts = alerts_of(include_str!("texts/grantees.yml"));
+    let told: Vec<(&str, &str)> = alerts.iter().map(|(name, alert)| (&**name, &*alert.title)).collect();
+    assert_eq!(
+        told,
+        [
+            ("aws", "Opened by role/payments (arn:aws:iam::999988887777:root)"),
+            ("gcp", "Opened by ada@example.com (user:mallory@example.org)"),
+            ("azure", "Opened by role/payments (o-2)"),
+            ("only own ones", "Opened by ada@example.com (user:bob@example.com)"),
+        ]
+    );
+}
+
+#[test]
+fn more_secrets_than_the_list_holds_are_all_counted() {
+    let rule = "
+title: Many
+name: many
+level: high
+detection: {read: {class: secret.read}, condition: read}
+keywatch:
+  incident: {key: [principal.id]}
+  examples:
+    - {name: many, expect: high, events: [{repeat: 120, every: 1s, secret: 's/{n}'}]}
+";
+    let (_, alert) = alerts_of(rule).pop().expect("an alert");
+    assert_eq!((&*alert.title, alert.secrets.len()), ("Many: 120 secrets by role/payments", 100));
+    assert_eq!(alert.why.text, "Many: 120 events naming 120 secrets");
+}
