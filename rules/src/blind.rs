@@ -74,6 +74,7 @@ pub(crate) fn works(of: &Counted, seeing: &[bool]) -> bool {
         | Counted::Distinct(_)
         | Counted::Sum(_)
         | Counted::Average(_)
+        | Counted::Median(_)
         | Counted::Percentile(..) => seeing.iter().any(|seeing| *seeing),
     }
 }

@@ -95,6 +95,7 @@ impl RuleSet {
                 | Counted::Ordered(_)
                 | Counted::Sum(_)
                 | Counted::Average(_)
+                | Counted::Median(_)
                 | Counted::Percentile(..) => false,
             },
             Kind::Classify(_) | Kind::Silence(_) | Kind::Risk(_) | Kind::Observed(_) => false,

@@ -164,7 +164,9 @@ pub enum Counted {
     Sum(Field),
     /// Mean of a numeric field.
     Average(Field),
-    /// Percentile of a numeric field, 0 to 100, nearest rank; the median is the 50th.
+    /// Median of a numeric field: of two numbers in the middle, their mean.
+    Median(Field),
+    /// Percentile of a numeric field, 0 to 100, nearest rank.
     Percentile(Field, f64),
 }
 
@@ -466,7 +468,9 @@ impl Counted {
         match self {
             Self::Distinct(per_hit) => per_hit.iter().flatten().collect(),
             Self::Ordered(steps) => steps.iter().filter_map(|step| step.of.as_ref()).collect(),
-            Self::Sum(field) | Self::Average(field) | Self::Percentile(field, _) => vec![field],
+            Self::Sum(field) | Self::Average(field) | Self::Median(field) | Self::Percentile(field, _) => {
+                vec![field]
+            }
             Self::Events | Self::Matching(_) | Self::All(_) => Vec::new(),
         }
     }

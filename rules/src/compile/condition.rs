@@ -12,13 +12,14 @@ const KEYS: &[&str] = &["gte", "gt", "lte", "lt", "eq", "neq", "field", "percent
 /// Largest bound: above it a float no longer counts by ones.
 const BOUND_MAX: f64 = 9_007_199_254_740_992.0;
 
-/// The bounds in `table`, at least one, none below `least`.
+/// The bounds in `table`, at least one. What is counted comes to whole numbers from `least` on; a negative one
+/// stands for any number.
 pub(super) fn bounds(table: &Table<'_>, least: f64, problems: &Problems) -> Option<Vec<(Op, f64)>> {
     let mut found = Vec::new();
     let mut whole = true;
     for (key, op) in OPS {
         if table.get(key).is_some() {
-            let bound = table.number(key, least..=BOUND_MAX);
+            let bound = table.number(key, least.min(0.0)..=BOUND_MAX);
             whole &= bound.is_some();
             found.extend(bound.map(|bound| (*op, bound)));
         }
@@ -27,12 +28,37 @@ pub(super) fn bounds(table: &Table<'_>, least: f64, problems: &Problems) -> Opti
         problems.add(table.node(), "the condition has no bound", "for example `gte: 5`");
     } else if whole && is_contradiction(&found) {
         problems.add(table.node(), "no number meets all these bounds", "let the lower one be the smaller");
+    } else if whole && least >= 0.0 && no_count_meets(&found, least) {
+        let (message, remedy) = if no_count_meets(&found, 0.0) {
+            ("no whole number meets all these bounds", "let the lower one be the smaller")
+        } else {
+            (
+                "a window ends with an event that counts, so there is never none",
+                "for what does not happen write `type: temporal` with `a and not b`, or `keywatch.silence`",
+            )
+        };
+        problems.add(table.node(), message, remedy);
     }
     (whole && !found.is_empty()).then_some(found)
 }
 
+/// Whether no number of things from `least` on meets the bounds. The lowest that meets the lower ones may be
+/// the one that `neq` leaves out.
+fn no_count_meets(bounds: &[(Op, f64)], least: f64) -> bool {
+    let lowest = bounds.iter().fold(least, |lowest, (op, bound)| match op {
+        Op::Gte | Op::Eq => lowest.max(bound.ceil()),
+        Op::Gt => lowest.max(bound.floor() + 1.0),
+        Op::Lte | Op::Lt | Op::Neq => lowest,
+    });
+    let meets = |count: f64| bounds.iter().all(|(op, bound)| op.holds(count, *bound));
+    !meets(lowest) && !meets(lowest + 1.0)
+}
+
 fn is_contradiction(bounds: &[(Op, f64)]) -> bool {
     let value = |op| bounds.iter().find(|(known, _)| *known == op).map(|(_, bound)| *bound);
+    if let Some(exactly) = value(Op::Eq) {
+        return !bounds.iter().all(|(op, bound)| op.holds(exactly, *bound));
+    }
     let over = |low: Option<f64>, high: Option<f64>, strict: bool| {
         low.zip(high).is_some_and(|(low, high)| if strict { low >= high } else { low > high })
     };
@@ -60,8 +86,13 @@ pub(super) fn numeric(correlation: &Correlation<'_>, kind: Type) -> Option<Condi
         Type::Measure(measure) => measured(correlation, measure, &table, example),
         Type::EventCount | Type::Temporal | Type::Ordered => Some(events(&table, problems)),
     };
-    // Of what is counted there are never fewer than none.
-    let least = if matches!(kind, Type::Measure(_)) { -BOUND_MAX } else { 0.0 };
+    let least = match kind {
+        Type::Measure(_) => -BOUND_MAX,
+        // An event may lack the field.
+        Type::ValueCount => 0.0,
+        // The event that the window ends with is one.
+        Type::EventCount | Type::Temporal | Type::Ordered => 1.0,
+    };
     let bounds = bounds(&table, least, problems);
     Some(Condition { of: of?, bounds: bounds? })
 }
@@ -93,16 +124,16 @@ fn measured(
         return None;
     }
     let field = the_one(correlation, &table.texts("field"), at);
-    let rank = match measure {
-        Measure::Sum => return field.map(Counted::Sum),
-        Measure::Average => return field.map(Counted::Average),
-        Measure::Median => 50.0,
+    match measure {
+        Measure::Sum => field.map(Counted::Sum),
+        Measure::Average => field.map(Counted::Average),
+        Measure::Median => field.map(Counted::Median),
         Measure::Percentile => {
             table.need("percentile", "say which, as `percentile: 95`")?;
-            table.number("percentile", 0.0..=100.0)?
+            let percent = table.number("percentile", 0.0..=100.0)?;
+            field.map(|field| Counted::Percentile(field, percent))
         }
-    };
-    field.map(|field| Counted::Percentile(field, rank))
+    }
 }
 
 /// A group has one value of each field it is grouped by: counting those counts to one.

@@ -96,6 +96,11 @@ pub(super) fn rule<'s>(
     let here = "it belongs to a detection";
     document.refuse(&["first_seen", "silence"], here, "move it to a detection this correlation uses");
     document.refuse(&["risk"], "a risk rule has no correlation", "give it a document of its own");
+    document.refuse(
+        &["observed"],
+        "a rule about sources has no correlation",
+        "give it a document of its own",
+    );
     let feeds = used.by.filter(|_| !used.generate);
     match used.elsewhere {
         Some(by) => refuse_shipped(document, by),
@@ -360,6 +365,7 @@ fn counts_one_by_one(of: &Counted, hit: usize) -> bool {
         | Counted::All(_)
         | Counted::Sum(_)
         | Counted::Average(_)
+        | Counted::Median(_)
         | Counted::Percentile(..) => false,
     }
 }

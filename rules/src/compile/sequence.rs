@@ -238,13 +238,17 @@ fn steps(correlation: &Correlation<'_>) -> Option<Vec<Step>> {
         return None;
     };
     let known: Vec<String> = correlation.table.texts("rules").into_iter().map(|(name, _)| name).collect();
+    let mut field = None;
     for (key, body) in entries {
         let name = key.text().unwrap_or_default();
         let place = correlation.feeds.iter().position(|feed| feed.document.is_called(&name));
         if let Some(slot) = place.and_then(|place| steps.get_mut(place)) {
-            if let Some((at_least, of)) = step(correlation, body) {
-                (slot.at_least, slot.of) = (at_least, of);
+            let Some((at_least, of)) = step(correlation, body) else { continue };
+            if of.is_some() && *field.get_or_insert_with(|| of.clone()) != of {
+                let remedy = "let a `value_count` correlation of the other field be the step";
+                problems.add(body, "the steps of a sequence count the values of one field", remedy);
             }
+            (slot.at_least, slot.of) = (at_least, of);
         } else if !known.contains(&name) {
             let known: Vec<&str> = known.iter().map(String::as_str).collect();
             let message = format!("the step `{name}` is not among the `rules` of this correlation");

@@ -128,6 +128,7 @@ impl Wakes {
         let quantities = count.measured().count();
         let may = count.timespan_secs > 0
             && count.hits.len().max(quantities) <= BITS_MAX
+            && !count.counts_by_hit()
             && fields(count).all(is_told);
         if !may {
             return None;
@@ -146,6 +147,7 @@ impl Wakes {
             | Counted::Matching(_)
             | Counted::Sum(_)
             | Counted::Average(_)
+            | Counted::Median(_)
             | Counted::Percentile(..) => return None,
         };
         let is_counted = matches!(when, When::Events(_) | When::Values(_));
@@ -212,7 +214,7 @@ pub(crate) fn stays_met(count: &Count) -> bool {
             && match of {
                 Counted::Events | Counted::Matching(_) | Counted::Distinct(_) | Counted::Ordered(_) => true,
                 Counted::All(presence) => is_monotone(presence),
-                Counted::Sum(_) | Counted::Average(_) | Counted::Percentile(..) => false,
+                Counted::Sum(_) | Counted::Average(_) | Counted::Median(_) | Counted::Percentile(..) => false,
             }
     };
     stays(&count.condition) && count.any.iter().all(stays)

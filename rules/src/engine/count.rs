@@ -8,10 +8,11 @@ use super::asleep::{Asleep, Awakened, Light, Taken, Usual, Wakes};
 use super::backlog::Backlog;
 use super::brief::Brief;
 use super::chain::{Chained, Whereabouts};
-use super::entry::{Asks, Digests, Entry, Part, Plays, Reading, combined};
+use super::entry::{Asks, Entry, Part, Plays, Reading, combined};
 use super::explain::Explanations;
 use super::group::{Arrival, Change, Group, Slept, Sweep};
 use super::incident::Incident;
+use super::key::Digests;
 use super::lagged::{Lag, Measured};
 use super::lives::Lives;
 use super::stage::Stage;
@@ -161,16 +162,24 @@ impl CountState {
         part: &Part,
         brief: &Arc<Brief>,
     ) -> Effect {
-        let which = counting.asks.group(part.hits);
+        let parts = counting.asks.parted(part.hits);
+        let which = counting.asks.group(part.hits).filter(|_| parts.len() == 1);
         if let Some(groups) = which.and_then(|which| context.words.of(which)) {
-            let groups = groups.map(|said| said.name);
+            let groups = groups.map(|said| (said.name, part.hits));
             return self.take_into(counting, context, (part, brief), groups);
         }
-        let hit = usize::try_from(part.hits.trailing_zeros()).unwrap_or(0);
-        let hits = &counting.count.hits;
-        let group_by = hits.get(hit).or(hits.first()).map_or(&[][..], |hit| &hit.group_by);
-        let groups = combined(group_by, context.view);
-        self.take_into(counting, context, (part, brief), groups.iter().map(|name| Name::from(&**name)))
+        // Under a group's name, as which of the hits the event is in it.
+        let mut named: Vec<(String, u64)> = Vec::new();
+        for hits in parts.iter() {
+            for text in combined(counting.count.group_by(*hits), context.view) {
+                match named.iter_mut().find(|(known, _)| *known == text) {
+                    Some((_, known)) => *known |= hits,
+                    None => named.push((text, *hits)),
+                }
+            }
+        }
+        let groups = named.iter().map(|(text, hits)| (Name::from(&**text), *hits));
+        self.take_into(counting, context, (part, brief), groups)
     }
 
     fn take_into<'g>(
@@ -178,16 +187,17 @@ impl CountState {
         counting: Counting<'_>,
         context: &Context<'_, '_>,
         (part, brief): (&Part, &Arc<Brief>),
-        groups: impl Iterator<Item = Name<'g>>,
+        groups: impl Iterator<Item = (Name<'g>, u64)>,
     ) -> Effect {
         let secs = brief.time.secs();
         let mut effect = Effect::default();
         // Everything that waits is known before any of it is judged.
-        let groups: super::few::Few<Name<'_>> = groups.collect();
+        let groups: super::few::Few<(Name<'_>, u64)> = groups.collect();
         if let Plays::Waiting(key) = part.plays {
-            self.explanations.wait(key, (secs, &brief.id), groups.iter().map(|group| group.text));
+            self.explanations.wait(key, (secs, &brief.id), groups.iter().map(|(group, _)| group.text));
         }
-        for group in groups.iter() {
+        for (group, hits) in groups.iter() {
+            let part = &*part.of(*hits);
             effect.entered = true;
             if counting.count.lower.is_some() {
                 brief.secrets.iter().for_each(|secret| self.lives.deleted(&secret.id, secs, group.text));
@@ -225,7 +235,7 @@ impl CountState {
             Arc::clone(brief),
             (counting.count, counting.asks),
             &Reading { view: context.view, words: Some(context.words), digests: context.digests },
-            part,
+            (part, name),
         );
         self.change(counting, name, |group, sweep| group.insert(entry, sweep)).unwrap_or(Arrival::Known)
     }
@@ -311,7 +321,7 @@ impl CountState {
         let Awakened { entries, sealed, judged } = std::mem::take(group).into_entries(self.wakes.as_ref());
         self.asleep -= entries.len();
         self.awake += entries.len();
-        let entry = |light| Entry::awakened(light, (count, counting.asks), around, digests);
+        let entry = |light| Entry::awakened(light, (count, counting.asks), (around, digests), name);
         let entries: Vec<Entry> = entries.into_iter().map(entry).collect();
         let chained = entries.iter().filter(|entry| counting.chained.comes_through(entry.hits));
         for entry in chained {

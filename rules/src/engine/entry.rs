@@ -4,15 +4,14 @@ use super::Found;
 use super::asleep::Light;
 use super::brief::Brief;
 use super::few::Few;
-use super::words::{Combination, Combinations, Joint, Said, Words, hashed, hasher};
-use crate::field::{Field, Normal};
-use crate::rule::{Condition, Count, Counted, Incident};
+use super::key::{Digests, Key, keys_of};
+use super::words::{Combination, Combinations, Joint, Name, Said, Words, hashed};
+use crate::field::Field;
+use crate::rule::{Condition, Count, Counted};
 use crate::view::View;
-use hashbrown::HashMap;
 use keywatch_event::EventTime;
-use sha2::{Digest, Sha256};
+use std::borrow::Cow;
 use std::cell::RefCell;
-use std::hash::Hasher;
 use std::sync::Arc;
 
 /// One event in one group of one rule.
@@ -44,16 +43,6 @@ pub(crate) struct Entry {
     pub(crate) kept: bool,
 }
 
-/// Values of one set of incident key fields: the first 128 bits of their SHA-256, which nobody
-/// can make collide on purpose.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Key {
-    /// All fields.
-    pub(crate) full: u128,
-    /// All fields but the actor.
-    pub(crate) base: u128,
-}
-
 /// What one event adds to one counted condition.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Fact {
@@ -61,6 +50,8 @@ pub(crate) enum Fact {
     Adds(bool),
     /// These values, hashed.
     Values(Few<u64>),
+    /// Values that differ from hit to hit, hashed: the bit of the hit, and what it brings.
+    ByHit(Box<[(u64, Few<u64>)]>),
     /// These numbers, in millionths.
     Numbers(Box<[i64]>),
 }
@@ -88,6 +79,13 @@ pub(crate) struct Part {
     pub(crate) adds: u64,
 }
 
+impl Part {
+    /// The same, of which these hits alone count.
+    pub(crate) fn of(&self, hits: u64) -> Cow<'_, Self> {
+        if hits == self.hits { Cow::Borrowed(self) } else { Cow::Owned(Self { hits, ..self.clone() }) }
+    }
+}
+
 /// The role of an event before its values are read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Plays {
@@ -100,7 +98,11 @@ pub(crate) enum Plays {
 #[derive(Debug)]
 pub(crate) struct Asks {
     /// What separates its counts, by hit.
-    pub(crate) groups: Vec<Combination>,
+    groups: Vec<Combination>,
+    /// Whether that is the same for all of them.
+    is_uniform: bool,
+    /// Whether what separates its counts is the key of its incidents, too.
+    pub(crate) by_group: bool,
     /// What is counted, by measured quantity and hit.
     facts: Vec<Vec<Combination>>,
     /// What attached events share, by attachment.
@@ -121,11 +123,12 @@ impl Entry {
         self.brief.order()
     }
 
+    /// The entry of an event in the group of that name.
     pub(crate) fn new(
         brief: Arc<Brief>,
         (count, asks): (&Count, &Asks),
         reading: &Reading<'_, '_>,
-        part: &Part,
+        (part, group): (&Part, Name<'_>),
     ) -> Self {
         let gauge = Gauge { reading, asks, part };
         let role = gauge.role(count);
@@ -134,7 +137,7 @@ impl Entry {
         let weighs = !joins || !count.escalate.is_empty();
         let attach = count.attach.iter().enumerate().filter(|_| !joins);
         Self {
-            keys: if joins { Few::None } else { keys_of(&count.incident, reading) },
+            keys: if joins { Few::None } else { keys_of((count, asks), reading, group) },
             facts: count
                 .measured()
                 .enumerate()
@@ -183,8 +186,8 @@ impl Entry {
     pub(crate) fn awakened(
         light: Light,
         (count, asks): (&Count, &Asks),
-        around: &crate::Surroundings,
-        digests: &RefCell<Digests>,
+        (around, digests): (&crate::Surroundings, &RefCell<Digests>),
+        group: Name<'_>,
     ) -> Self {
         let Light { brief, note, hits, adds, attached } = light;
         let event = brief.event();
@@ -193,7 +196,7 @@ impl Entry {
         let plays = attached.map_or(Plays::Hit, Plays::Attached);
         let part = Part { hits: u64::from(hits), plays, note, adds: u64::from(adds) };
         let reading = Reading { view: &view, words: None, digests };
-        Self::new(Arc::clone(&brief), (count, asks), &reading, &part)
+        Self::new(Arc::clone(&brief), (count, asks), &reading, (&part, group))
     }
 
     pub(crate) fn has_hit(&self, hit: usize) -> bool {
@@ -205,7 +208,31 @@ impl Entry {
     }
 }
 
+impl Fact {
+    /// The values it brings to what is counted where these hits count.
+    pub(crate) fn values(&self, live: u64) -> impl Iterator<Item = u64> {
+        let (all, by_hit) = match self {
+            Self::Values(values) => (&**values, &[][..]),
+            Self::ByHit(by_hit) => (&[][..], &**by_hit),
+            Self::Adds(_) | Self::Numbers(_) => (&[][..], &[][..]),
+        };
+        let of_hits = by_hit.iter().filter(move |(hit, _)| live & hit != 0).flat_map(|(_, values)| &**values);
+        all.iter().chain(of_hits).copied()
+    }
+}
+
 impl Count {
+    /// What separates the counts of an event with these hits.
+    pub(crate) fn group_by(&self, hits: u64) -> &[Field] {
+        self.hits.get(first_of(hits)).or(self.hits.first()).map_or(&[], |hit| &hit.group_by)
+    }
+
+    /// Whether distinct values are read of other fields in some hits than in others.
+    pub(crate) fn counts_by_hit(&self) -> bool {
+        let differ = |of: &Counted| matches!(of, Counted::Distinct(per_hit) if per_hit.windows(2).any(|pair| pair.first() != pair.last()));
+        self.measured().any(differ)
+    }
+
     /// Everything that is counted over its events: the condition, further ones, escalations and
     /// the steps of a sequence.
     pub(crate) fn measured(&self) -> impl Iterator<Item = &Counted> {
@@ -218,7 +245,11 @@ impl Asks {
     /// What a rule asks for.
     pub(crate) fn of(count: &Count, all: &mut Combinations) -> Self {
         let mut whole = |fields: &[Field]| all.of(fields, Joint::Whole);
-        let groups = count.hits.iter().map(|hit| whole(&hit.group_by)).collect();
+        let groups: Vec<Combination> = count.hits.iter().map(|hit| whole(&hit.group_by)).collect();
+        let is_uniform = groups.windows(2).all(|pair| pair.first() == pair.last());
+        // Where the group means something else in each hit, no field says what it is.
+        let key = count.incident.keys.first().map_or(&[][..], Vec::as_slice);
+        let by_group = if is_uniform { key == count.group_by(0) } else { key.is_empty() };
         let facts = count.measured().map(|of| match of {
             Counted::Distinct(per_hit) => per_hit.iter().map(|fields| whole(fields)).collect(),
             Counted::Ordered(steps) => {
@@ -230,10 +261,17 @@ impl Asks {
             | Counted::All(_)
             | Counted::Sum(_)
             | Counted::Average(_)
+            | Counted::Median(_)
             | Counted::Percentile(..) => Vec::new(),
         });
         let facts = facts.collect();
-        Self { groups, facts, attach: count.attach.iter().map(|attach| whole(&attach.on)).collect() }
+        Self {
+            groups,
+            is_uniform,
+            by_group,
+            facts,
+            attach: count.attach.iter().map(|attach| whole(&attach.on)).collect(),
+        }
     }
 
     /// Calls `make` with every combination that is read of an event that matched `found`: the
@@ -250,6 +288,21 @@ impl Asks {
             let facts = (0..self.facts.len()).filter_map(|at| self.fact(at, hits));
             self.group(hits).into_iter().chain(facts).for_each(&mut *make);
         }
+    }
+
+    /// An event's hits, those together whose counts the same fields separate.
+    pub(crate) fn parted(&self, hits: u64) -> Few<u64> {
+        if self.is_uniform || hits & hits.wrapping_sub(1) == 0 {
+            return Few::One(hits);
+        }
+        let mut parts: Vec<(Combination, u64)> = Vec::new();
+        for (hit, group) in self.groups.iter().enumerate().filter(|(hit, _)| hits >> hit & 1 == 1) {
+            match parts.iter_mut().find(|(known, _)| known == group) {
+                Some((_, part)) => *part |= 1 << hit,
+                None => parts.push((*group, 1 << hit)),
+            }
+        }
+        parts.into_iter().map(|(_, part)| part).collect()
     }
 
     /// What separates the counts of an event with these hits.
@@ -294,20 +347,33 @@ impl Gauge<'_, '_> {
         match of {
             Counted::Events | Counted::All(_) => Fact::Adds(true),
             Counted::Matching(_) => Fact::Adds(self.part.adds >> at.min(63) & 1 == 1),
-            Counted::Distinct(per_hit) => {
-                let fields = per_hit.get(first_of(self.part.hits)).or(per_hit.first());
-                Fact::Values(fields.map(|fields| self.hashes(combination, fields)).unwrap_or_default())
-            }
+            Counted::Distinct(per_hit) => self.distinct(at, per_hit),
             Counted::Ordered(steps) => {
                 let of = steps.iter().find_map(|step| step.of.as_ref());
                 of.map_or(Fact::Adds(true), |field| {
                     Fact::Values(self.hashes(combination, std::slice::from_ref(field)))
                 })
             }
-            Counted::Sum(field) | Counted::Average(field) | Counted::Percentile(field, _) => Fact::Numbers(
+            Counted::Sum(field)
+            | Counted::Average(field)
+            | Counted::Median(field)
+            | Counted::Percentile(field, _) => Fact::Numbers(
                 field.values(self.reading.view).iter().filter_map(|text| millionths(text)).collect(),
             ),
         }
+    }
+
+    fn distinct(&self, at: usize, per_hit: &[Vec<Field>]) -> Fact {
+        let of = |hits: u64| {
+            let fields = per_hit.get(first_of(hits)).or(per_hit.first());
+            fields.map(|fields| self.hashes(self.asks.fact(at, hits), fields)).unwrap_or_default()
+        };
+        let hits = self.part.hits;
+        if hits & hits.wrapping_sub(1) == 0 || per_hit.windows(2).all(|pair| pair.first() == pair.last()) {
+            return Fact::Values(of(hits));
+        }
+        let each = (0..per_hit.len().min(64)).map(|hit| 1 << hit).filter(|hit| hits & hit != 0);
+        Fact::ByHit(each.map(|hit| (hit, of(hit))).collect())
     }
 
     /// What an event shares with others by attachment `at`.
@@ -335,80 +401,6 @@ fn millionths(text: &str) -> Option<i64> {
     #[expect(clippy::cast_possible_truncation, reason = "the cast saturates, as documented")]
     let scaled = (number * 1e6).round() as i64;
     Some(scaled)
-}
-
-/// One key per set of fields. Further sets count only when each field has a value: otherwise all
-/// events without one would share it.
-fn keys_of(incident: &Incident, reading: &Reading<'_, '_>) -> Few<Key> {
-    let view = reading.view;
-    let digest = |set, leaves_actor| {
-        let fields = incident.keys.get(set).map_or(&[][..], Vec::as_slice);
-        reading.digests.borrow_mut().of((set, fields, leaves_actor), view)
-    };
-    let whole = |set: &[Field]| set.iter().all(|field| field.any(view, &mut |_| true));
-    let sets = incident.keys.iter().enumerate().filter(|(at, set)| *at == 0 || whole(set));
-    sets.map(|(at, set)| {
-        let full = digest(at, false);
-        let actor = set.iter().any(|field| field.is(Normal::Actor));
-        Key { full, base: if actor { digest(at, true) } else { full } }
-    })
-    .collect()
-}
-
-/// Stands for the values of fields, told apart whatever they hold.
-pub(crate) fn values_hash<'f>(fields: impl Iterator<Item = &'f Field>, view: &View<'_>) -> u64 {
-    let mut hash = hasher();
-    for field in fields {
-        field.any(view, &mut |value| {
-            hash.write_usize(value.len());
-            hash.write(value.as_bytes());
-            false
-        });
-        hash.write_usize(usize::MAX);
-    }
-    hash.finish()
-}
-
-/// Digests made before: most events are by somebody who did something a moment ago.
-#[derive(Debug, Default)]
-pub(crate) struct Digests {
-    /// By what stands for the set's number and its values.
-    known: HashMap<u64, u128>,
-    /// What is digested now.
-    text: Vec<u8>,
-}
-
-/// Most digests remembered. One is about 50 bytes.
-const DIGESTS_MAX: usize = 20_000;
-
-impl Digests {
-    /// The digest of a set of fields; without the actor when that is left out.
-    fn of(&mut self, (set, fields, leaves_actor): (usize, &[Field], bool), view: &View<'_>) -> u128 {
-        let fields = || fields.iter().filter(|field| !leaves_actor || !field.is(Normal::Actor));
-        let mark = (set as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        let key = values_hash(fields(), view) ^ mark;
-        if let Some(known) = self.known.get(&key) {
-            return *known;
-        }
-        let text = &mut self.text;
-        text.clear();
-        text.push(u8::try_from(set).unwrap_or(u8::MAX));
-        for field in fields() {
-            field.any(view, &mut |value| {
-                text.extend((value.len() as u64).to_be_bytes());
-                text.extend(value.as_bytes());
-                false
-            });
-            text.push(0x1f);
-        }
-        let digest =
-            Sha256::digest(&self.text).iter().take(16).fold(0, |all, byte| all << 8 | u128::from(*byte));
-        if self.known.len() >= DIGESTS_MAX {
-            self.known.clear();
-        }
-        self.known.insert(key, digest);
-        digest
-    }
 }
 
 /// The combinations of the fields' values: one text per combination, none when a field has no

@@ -294,8 +294,10 @@ impl Group {
         }
     }
 
-    /// Sweeps up to the entry at `to`.
+    /// Sweeps up to the entry at `to`, and on through the instant before it where conditions are looked at when
+    /// that is complete: of what is not swept nothing is looked at again when it turns out to count otherwise.
     fn go_on(&mut self, to: usize, sweep: &Sweep<'_>) {
+        let to = to + instant::rest(&self.entries, to, sweep.count);
         while self.swept() < to.min(self.entries.len()) {
             let act = self.step(self.swept(), sweep);
             self.steps.push(act);
@@ -419,7 +421,9 @@ impl Group {
         let incident = place_of(serial, self.serial).and_then(|at| self.incidents.get_mut(at));
         let Some(incident) = incident else { return Act::Nothing };
         let undo = incident.join(entry, level, sweep.count);
-        incident.observed = incident.observed.max(observed);
+        if sweep.fixed_holds(observed) {
+            incident.observed = incident.observed.max(observed);
+        }
         incident.bring(entry, sweep.count, false);
         for key in &*entry.keys {
             let by = (serial, &entry.brief);

@@ -50,7 +50,7 @@ pub(crate) struct Incident {
     pub(crate) first: EventTime,
     /// Event time of the latest such member.
     pub(crate) last: EventTime,
-    /// Highest value of the rule's condition.
+    /// Highest value of the rule's condition among those that met it.
     pub(crate) observed: f64,
     /// The bound that value had to meet when the incident opened, and where it came from.
     pub(crate) bound: (f64, Option<String>),
@@ -208,15 +208,12 @@ impl Incident {
 
     /// Notes, or with `back` takes back, what an entry brought to the rule's condition.
     pub(crate) fn bring(&mut self, entry: &Entry, count: &Count, back: bool) {
-        let Some(Fact::Values(values)) = entry.facts.first().filter(|_| count.incident.repeats_secs > 0)
-        else {
-            return;
-        };
-        for value in &**values {
+        let Some(brought) = entry.facts.first().filter(|_| count.incident.repeats_secs > 0) else { return };
+        for value in brought.values(entry.live) {
             if back {
-                super::window::less(&mut self.values, *value);
+                super::window::less(&mut self.values, value);
             } else {
-                *self.values.entry(*value).or_insert(0) += 1;
+                *self.values.entry(value).or_insert(0) += 1;
             }
         }
     }
@@ -354,13 +351,13 @@ impl Incident {
     fn adds_nothing(&self, escalation: usize, since: EventTime) -> bool {
         let mut latest = self.members.iter().rev();
         match latest.next().and_then(|member| member.weighs.get(escalation)) {
-            None | Some(Fact::Adds(false) | Fact::Numbers(_)) => true,
+            None | Some(Fact::Adds(false) | Fact::Numbers(_) | Fact::ByHit(_)) => true,
             Some(Fact::Adds(true)) => false,
             Some(Fact::Values(new)) => {
                 let before = latest.take(NEIGHBOURS).filter(|member| member.brief.time >= since);
                 let mut known = before.filter_map(|member| match member.weighs.get(escalation) {
                     Some(Fact::Values(values)) => Some(values),
-                    Some(Fact::Adds(_) | Fact::Numbers(_)) | None => None,
+                    Some(Fact::Adds(_) | Fact::Numbers(_) | Fact::ByHit(_)) | None => None,
                 });
                 new.is_empty() || known.any(|values| new.iter().all(|value| values.contains(value)))
             }
@@ -395,7 +392,7 @@ fn weighed<'f>(of: &Counted, facts: impl Iterator<Item = &'f Fact>) -> u64 {
         match fact {
             Fact::Adds(adds) => count += u64::from(*adds),
             Fact::Values(all) => values.extend(all.iter().copied()),
-            Fact::Numbers(_) => {}
+            Fact::Numbers(_) | Fact::ByHit(_) => {}
         }
     }
     if matches!(of, Counted::Distinct(_)) { values.len() as u64 } else { count }

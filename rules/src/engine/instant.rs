@@ -33,6 +33,17 @@ pub(crate) fn again(before: &[Box<Entry>], time: EventTime, count: &Count) -> us
     before.iter().rev().take_while(|entry| entry.brief.time == time).count()
 }
 
+/// How many of the entries from the one at `from` on are of the instant of the one before it, and are judged
+/// with it.
+pub(crate) fn rest(entries: &[Box<Entry>], from: usize, count: &Count) -> usize {
+    if !can_end(count) {
+        return 0;
+    }
+    let since = from.checked_sub(1).and_then(|before| entries.get(before..));
+    let Some((before, rest)) = since.and_then(<[_]>::split_first) else { return 0 };
+    rest.iter().take_while(|entry| entry.brief.time == before.brief.time).count()
+}
+
 /// Whether more that counts happens at the instant of the entry at `at`, and may make the condition untrue.
 pub(crate) fn goes_on(
     entries: &[Box<Entry>],

@@ -76,18 +76,18 @@ impl Stage {
         part: &Part,
         brief: &Arc<Brief>,
     ) -> bool {
-        let comes_through = counting.chained.comes_through(part.hits);
-        for group in groups_of(counting, context, part.hits).iter() {
+        for (group, hits) in groups_of(counting, context, part.hits).iter() {
             if self.floor.is_some_and(|floor| brief.time < floor) {
                 break;
             }
             let reading =
                 Reading { view: context.view, words: Some(context.words), digests: context.digests };
+            let part = part.of(*hits);
             let mut entry =
-                Entry::of_stage(Arc::clone(brief), (counting.count, counting.asks), &reading, part);
-            entry.live = counting.chained.live(part.hits, brief);
+                Entry::of_stage(Arc::clone(brief), (counting.count, counting.asks), &reading, &part);
+            entry.live = counting.chained.live(*hits, brief);
             entry.counted = entry.live != 0;
-            if comes_through {
+            if counting.chained.comes_through(*hits) {
                 self.places.note(brief, *group);
             }
             self.insert(*group, entry, counting.count);
@@ -163,15 +163,26 @@ impl Stage {
     }
 }
 
-/// The groups an event with these hits falls into.
-fn groups_of(counting: Counting<'_>, context: &Context<'_, '_>, hits: u64) -> Few<u64> {
-    if let Some(words) = counting.asks.group(hits).and_then(|which| context.words.of(which)) {
-        return words.map(|said| said.name.hash).collect();
+/// The groups an event with these hits falls into, and as which of them.
+fn groups_of(counting: Counting<'_>, context: &Context<'_, '_>, hits: u64) -> Few<(u64, u64)> {
+    let mut all = Vec::new();
+    for hits in counting.asks.parted(hits).iter() {
+        match counting.asks.group(*hits).and_then(|which| context.words.of(which)) {
+            Some(words) => words.for_each(|said| place(&mut all, said.name.hash, *hits)),
+            None => combined(counting.count.group_by(*hits), context.view)
+                .iter()
+                .for_each(|text| place(&mut all, hashed(text), *hits)),
+        }
     }
-    let all = &counting.count.hits;
-    let first = usize::try_from(hits.trailing_zeros()).unwrap_or(0);
-    let group_by = all.get(first).or(all.first()).map_or(&[][..], |hit| &hit.group_by);
-    combined(group_by, context.view).iter().map(|text| hashed(text)).collect()
+    all.into_iter().collect()
+}
+
+/// Notes that an event falls into a group as these hits.
+fn place(all: &mut Vec<(u64, u64)>, group: u64, hits: u64) {
+    match all.iter_mut().find(|(known, _)| *known == group) {
+        Some((_, known)) => *known |= hits,
+        None => all.push((group, hits)),
+    }
 }
 
 impl Group {
@@ -242,22 +253,29 @@ fn pass(
     let earlier = entries.iter().zip(&*marks).take(at).rev();
     let earlier = earlier.take_while(|(entry, _)| entry.brief.time >= since);
     let mut before = earlier.map(|(entry, mark)| (entry, mark.met)).find(|(entry, _)| entry.counted);
-    let mut differs = false;
+    // Whether the condition differs somewhere in the instant that is gone through.
+    let (mut differs, mut instant) = (false, None);
     for (place, (entry, mark)) in entries.iter().zip(marks).enumerate().skip(at) {
         let time = entry.brief.time;
         let mut now = Mark::default();
         if entry.counted {
-            if time > reach && !differs {
-                return false;
+            if instant != Some(time) {
+                if time > reach && !differs {
+                    return false;
+                }
+                (differs, instant) = (false, Some(time));
             }
             window.forward(entries, place, span);
             let reached = entries.get(window.first..=place).unwrap_or_default();
-            now.met = !instant::goes_on(entries, place, count, |other| other.counted)
-                && is_met(window, reached, count);
+            let is_whole = !instant::goes_on(entries, place, count, |other| other.counted);
+            now.met = is_whole && is_met(window, reached, count);
             let goes_on = before.is_some_and(|(last, met)| met && last.brief.time >= time.plus_secs(-span));
             now.begins = now.met && !goes_on;
-            differs = now.met != mark.met;
-            before = Some((entry, now.met));
+            differs |= now.met != mark.met;
+            // Within an instant at whose end alone it is looked at, a series neither begins nor ends.
+            if is_whole {
+                before = Some((entry, now.met));
+            }
         }
         if now != *mark || now.met && time <= reach {
             tell(&entry.brief, now);

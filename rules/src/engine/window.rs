@@ -4,6 +4,7 @@
 //! or back, costs the same small amount however many entries lie in it.
 
 use super::entry::{Entry, Fact};
+use super::sequence::follows;
 use crate::rule::{Condition, Count, Counted, Op, Presence, Step};
 use hashbrown::HashMap;
 use keywatch_event::EventTime;
@@ -38,7 +39,7 @@ impl Measure {
             Counted::Distinct(_) => Self::Distinct(HashMap::new()),
             Counted::All(_) | Counted::Ordered(_) => Self::Occurred(vec![0; hits]),
             Counted::Sum(_) | Counted::Average(_) => Self::Sum(0, 0),
-            Counted::Percentile(..) => Self::Ranked(BTreeMap::new(), 0),
+            Counted::Median(_) | Counted::Percentile(..) => Self::Ranked(BTreeMap::new(), 0),
         }
     }
 
@@ -47,6 +48,9 @@ impl Measure {
             (Self::Count(count), Fact::Adds(adds)) => *count += u64::from(*adds),
             (Self::Distinct(values), Fact::Values(new)) => {
                 new.iter().for_each(|value| *values.entry(*value).or_insert(0) += 1);
+            }
+            (Self::Distinct(values), fact) => {
+                fact.values(entry.live).for_each(|value| *values.entry(value).or_insert(0) += 1);
             }
             (Self::Occurred(occurred), _) => {
                 let hits = occurred.iter_mut().enumerate().filter(|(hit, _)| entry.has_hit(*hit));
@@ -68,6 +72,7 @@ impl Measure {
         match (self, fact) {
             (Self::Count(count), Fact::Adds(adds)) => *count -= u64::from(*adds),
             (Self::Distinct(values), Fact::Values(old)) => old.iter().for_each(|value| less(values, *value)),
+            (Self::Distinct(values), fact) => fact.values(entry.live).for_each(|value| less(values, value)),
             (Self::Occurred(occurred), _) => {
                 let hits = occurred.iter_mut().enumerate().filter(|(hit, _)| entry.has_hit(*hit));
                 hits.for_each(|(_, times)| *times -= 1);
@@ -205,7 +210,7 @@ impl Window {
     }
 
     /// What the rule's own condition comes to now; `window` are the entries from the oldest in
-    /// the window to the latest.
+    /// the window to the latest. No number when there is none to measure: that meets no bound.
     pub(crate) fn observed(&self, count: &Count, window: &[Box<Entry>]) -> f64 {
         self.measures.first().map_or(0.0, |measure| value(measure, &count.condition.of, window))
     }
@@ -249,15 +254,20 @@ fn value(measure: &Measure, of: &Counted, window: &[Box<Entry>]) -> f64 {
                 let times = occurred.iter().enumerate().filter(|(_, times)| **times > 0);
                 times.fold(0, |hits, (hit, _)| hits | 1 << hit) & step.hits != 0
             };
-            f64::from(u8::from(steps.iter().all(occurs) && ordered(steps, window)))
+            f64::from(u8::from(steps.iter().all(occurs) && follows(steps, window)))
         }
-        (Measure::Sum(_, 0) | Measure::Occurred(_), _) => 0.0,
-        (Measure::Sum(sum, count), Counted::Average(_)) => *sum as f64 / 1e6 / *count as f64,
+        (Measure::Occurred(_), _) => 0.0,
+        (Measure::Sum(_, 0) | Measure::Ranked(_, 0), _) => f64::NAN,
+        // Divided once: an average of just the bound is rounded to the number that the rule names.
+        (Measure::Sum(sum, count), Counted::Average(_)) => *sum as f64 / (1e6 * *count as f64),
         (Measure::Sum(sum, _), _) => *sum as f64 / 1e6,
         (Measure::Ranked(ranked, count), Counted::Percentile(_, percent)) => {
-            nearest_rank(ranked, *count, *percent)
+            at_rank(ranked, nearest_rank(*count, *percent)) as f64 / 1e6
         }
-        (Measure::Ranked(..), _) => 0.0,
+        (Measure::Ranked(ranked, count), _) => {
+            let middle = [count.div_ceil(2), count / 2 + 1].map(|rank| i128::from(at_rank(ranked, rank)));
+            middle.iter().sum::<i128>() as f64 / 2e6
+        }
     }
 }
 
@@ -269,7 +279,7 @@ pub(crate) fn grows(of: &Counted) -> bool {
         | Counted::Distinct(_)
         | Counted::All(_)
         | Counted::Ordered(_) => true,
-        Counted::Sum(_) | Counted::Average(_) | Counted::Percentile(..) => false,
+        Counted::Sum(_) | Counted::Average(_) | Counted::Median(_) | Counted::Percentile(..) => false,
     }
 }
 
@@ -285,59 +295,22 @@ fn present(presence: &Presence, occurred: &[u32]) -> bool {
     }
 }
 
-/// Percentile by the nearest-rank method: the smallest number that at least that share of all
-/// numbers does not exceed.
-#[expect(clippy::cast_precision_loss, reason = "counts stay far below 2^52")]
-fn nearest_rank(ranked: &BTreeMap<i64, u32>, count: u64, percent: f64) -> f64 {
-    let rank = (percent / 100.0 * count as f64).ceil().max(1.0);
-    let mut passed = 0.0;
-    for (number, times) in ranked {
-        passed += f64::from(*times);
-        if passed >= rank {
-            return *number as f64 / 1e6;
-        }
-    }
-    0.0
+/// The place of a percentile among ordered numbers, from 1, by the nearest-rank method: of the smallest
+/// number that at least that share of all does not exceed. In whole numbers: 7 % of 100 are 7, and not one
+/// more because 0.07 is no binary fraction.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a share from 0 to 100 million")]
+fn nearest_rank(count: u64, percent: f64) -> u64 {
+    let millionths = (percent * 1e6).round() as u128;
+    let rank = (millionths * u128::from(count)).div_ceil(100_000_000);
+    u64::try_from(rank).unwrap_or(count).max(1)
 }
 
-/// Whether the steps occur one after the other, each at or after the one before: taking every
-/// step as early as it can be had leaves the most for the next. Within one instant there is no
-/// order (CloudTrail writes whole seconds), so a step may use entries that sort before.
-fn ordered(steps: &[Step], window: &[Box<Entry>]) -> bool {
-    let mut from = 0;
-    let mut used = Vec::with_capacity(steps.len());
-    for step in steps {
-        let Some(at) = complete(step, window.iter().enumerate().skip(from), &used) else { return false };
-        used.push(at);
-        let Some(time) = window.get(at).map(|entry| entry.time) else { return false };
-        from = window.partition_point(|entry| entry.time < time);
-    }
-    true
-}
-
-/// Where a step has what it needs. An event that completed a step is not another one's too.
-fn complete<'w>(
-    step: &Step,
-    entries: impl Iterator<Item = (usize, &'w Box<Entry>)>,
-    used: &[usize],
-) -> Option<usize> {
-    let mut seen: Vec<u64> = Vec::new();
-    let mut count = 0_u64;
-    for (at, entry) in entries {
-        if entry.live & step.hits == 0 || !entry.counted || used.contains(&at) {
-            continue;
-        }
-        match (&step.of, entry.facts.first()) {
-            (Some(_), Some(Fact::Values(values))) => {
-                let new = values.iter().filter(|value| !seen.contains(value)).copied().collect::<Vec<_>>();
-                seen.extend(new);
-                count = seen.len() as u64;
-            }
-            _ => count += 1,
-        }
-        if count >= step.at_least {
-            return Some(at);
-        }
-    }
-    None
+/// The number at that place among ordered ones, from 1.
+fn at_rank(ranked: &BTreeMap<i64, u32>, rank: u64) -> i64 {
+    let mut passed = 0;
+    let mut reached = ranked.iter().filter(|(_, times)| {
+        passed += u64::from(**times);
+        passed >= rank
+    });
+    reached.next().map_or(0, |(number, _)| *number)
 }

@@ -1,17 +1,12 @@
 //! What the rules of `rules.yml` find, by looking at all events for each question anew.
+//!
+//! It is written from the documentation (`rules/README.md`) and Sigma's specification, knows nothing of the
+//! engine, and computes in whole millionths, so that no rounding hides in it.
 
-use std::collections::BTreeSet;
-
-/// An event.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Happening {
-    pub(crate) secs: i64,
-    pub(crate) id: String,
-    pub(crate) denied: bool,
-    pub(crate) who: u8,
-    pub(crate) ip: u8,
-    pub(crate) secret: u8,
-}
+use super::form::{Counts, Escalate, Of, Rule, Step};
+use super::happening::Happening;
+use std::cell::RefCell;
+use std::collections::{BTreeSet, HashMap};
 
 /// An alert.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -22,233 +17,252 @@ pub(crate) struct Raised {
     pub(crate) last: i64,
     pub(crate) events: u64,
     pub(crate) evidence: Vec<String>,
+    pub(crate) level: &'static str,
+    /// What the condition came to at most, where it was met.
+    pub(crate) observed: String,
 }
 
-/// What a rule counts.
-#[derive(Clone, Copy)]
-enum Counts {
-    Refused,
-    Success,
-    /// Events at which another is met, or with `true` begins to be.
-    Other(&'static Rule, bool),
+/// A comparison with a number of millionths.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Op {
+    Gte,
+    Gt,
+    Lte,
+    Lt,
+    Eq,
+    Neq,
 }
 
-enum When {
-    /// The number of events is at least the first and below the second.
-    Events(usize, usize),
-    /// So many values.
-    Values(fn(&Happening) -> u8, usize),
-    /// Each, in this order.
-    InOrder,
-    /// Each.
-    All,
-    /// The first and not the second.
-    OneNotOther,
-}
+/// Values that separate counts.
+pub(crate) type Group = Vec<u8>;
 
-struct Rule {
-    name: &'static str,
-    counts: &'static [Counts],
-    group: fn(&Happening) -> (u8, u8),
-    span: i64,
-    when: When,
-}
-
-const ANY: u8 = u8::MAX;
-const WHO: fn(&Happening) -> (u8, u8) = |event| (event.who, ANY);
-const IP: fn(&Happening) -> (u8, u8) = |event| (ANY, event.ip);
-const MANY: usize = usize::MAX;
-
-static BURST: Rule = Rule {
-    name: "burst",
-    counts: &[Counts::Refused],
-    group: |event| (event.who, event.ip),
-    span: 120,
-    when: When::Events(3, MANY),
-};
-static FEW: Rule =
-    Rule { name: "few", counts: &[Counts::Refused], group: WHO, span: 120, when: When::Events(1, 3) };
-static WIDE: Rule = Rule {
-    name: "wide",
-    counts: &[Counts::Refused],
-    group: IP,
-    span: 120,
-    when: When::Values(|event| event.secret, 3),
-};
-static TWO_BURSTS: Rule = Rule {
-    name: "two_bursts",
-    counts: &[Counts::Other(&BURST, true)],
-    group: WHO,
-    span: 900,
-    when: When::Events(2, MANY),
-};
-static RAISING: [Rule; 6] = [
-    Rule {
-        name: "then_in",
-        counts: &[Counts::Other(&BURST, false), Counts::Success],
-        group: WHO,
-        span: 300,
-        when: When::InOrder,
-    },
-    Rule {
-        name: "twice_then_in",
-        counts: &[Counts::Other(&TWO_BURSTS, false), Counts::Success],
-        group: WHO,
-        span: 600,
-        when: When::InOrder,
-    },
-    Rule {
-        name: "never_in",
-        counts: &[Counts::Other(&BURST, false), Counts::Success],
-        group: WHO,
-        span: 180,
-        when: When::OneNotOther,
-    },
-    Rule {
-        name: "one_address",
-        counts: &[Counts::Other(&BURST, false)],
-        group: IP,
-        span: 300,
-        when: When::Values(|event| event.who, 2),
-    },
-    Rule {
-        name: "few_beside_wide",
-        counts: &[Counts::Other(&FEW, false), Counts::Other(&WIDE, false)],
-        group: IP,
-        span: 240,
-        when: When::All,
-    },
-    Rule {
-        name: "wide_then_in",
-        counts: &[Counts::Other(&WIDE, false), Counts::Success],
-        group: WHO,
-        span: 300,
-        when: When::InOrder,
-    },
-];
+/// A number as a fraction: millionths, and of how many.
+type Fraction = (i128, i128);
 
 const KEEP_ALIVE: i64 = 180;
 const MAX_DURATION: i64 = 2400;
 const EVIDENCE_MAX: usize = 20;
+const LEVELS: [&str; 3] = ["warning", "high", "critical"];
+pub(crate) const ONE: i64 = 1_000_000;
+
+/// A rule, a group of it and an event.
+type Place = (&'static str, Group, String);
 
 /// All events, in order.
-pub(crate) struct Oracle(Vec<Happening>);
+pub(crate) struct Oracle {
+    events: Vec<Happening>,
+    /// What was found out before: the questions are many, and always the same.
+    known_hits: RefCell<HashMap<Place, Vec<usize>>>,
+    known_met: RefCell<HashMap<Place, bool>>,
+}
 
 impl Oracle {
     pub(crate) fn new(history: &[Happening]) -> Self {
         let mut events = history.to_vec();
         events.sort();
-        Self(events)
+        Self { events, known_hits: RefCell::default(), known_met: RefCell::default() }
     }
 
-    pub(crate) fn raised(&self) -> Vec<Raised> {
-        RAISING.iter().flat_map(|rule| self.alerts(rule)).collect()
+    pub(crate) fn raised(&self, rules: &'static [Rule]) -> Vec<Raised> {
+        rules.iter().flat_map(|rule| self.alerts(rule)).collect()
     }
 
-    fn occurs(&self, counts: Counts, event: &Happening) -> bool {
+    /// Which of what a rule counts the event is, in that group. None when it is explained.
+    fn hits(&self, rule: &'static Rule, group: &Group, event: &Happening) -> Vec<usize> {
+        let place = (rule.name, group.clone(), event.id.clone());
+        if let Some(known) = self.known_hits.borrow().get(&place) {
+            return known.clone();
+        }
+        let is =
+            |at: &usize| (rule.group)(event, *at).contains(group) && self.occurs(&rule.counts[*at], event);
+        let mut hits: Vec<usize> = (0..rule.counts.len()).filter(is).collect();
+        if self.is_explained(rule, event) {
+            hits.clear();
+        }
+        self.known_hits.borrow_mut().insert(place, hits.clone());
+        hits
+    }
+
+    fn occurs(&self, counts: &Counts, event: &Happening) -> bool {
         match counts {
-            Counts::Refused => event.denied,
-            Counts::Success => !event.denied,
-            Counts::Other(rule, false) => self.is_met(rule, event),
-            Counts::Other(rule, true) => self.begins(rule, event),
+            Counts::Detected(is) => is(event),
+            Counts::Met(rule) => groups(rule, event).iter().any(|group| self.is_met(rule, group, event)),
+            Counts::Begins(rule) => groups(rule, event).iter().any(|group| self.begins(rule, group, event)),
         }
     }
 
-    fn counted(&self, rule: &Rule, event: &Happening) -> bool {
-        rule.counts.iter().any(|counts| self.occurs(*counts, event))
+    fn counted(&self, rule: &'static Rule, group: &Group, event: &Happening) -> bool {
+        !self.hits(rule, group, event).is_empty()
     }
 
-    /// What counts, of the group of `event`, in the window that ends with it.
-    fn window(&self, rule: &Rule, event: &Happening) -> Vec<&Happening> {
-        let near = |other: &&Happening| {
-            *other <= event
-                && other.secs >= event.secs - rule.span
-                && (rule.group)(other) == (rule.group)(event)
+    /// Whether an event that waits for an explanation has one.
+    fn is_explained(&self, rule: &'static Rule, event: &Happening) -> bool {
+        let Some(hold) = &rule.hold else { return false };
+        let waits = |other: &&Happening| {
+            (hold.when)(other)
+                && rule.counts.iter().any(|counts| is_behind(counts, other))
+                && (hold.on)(other) == (hold.on)(event)
+                && (other.secs - event.secs).abs() <= hold.secs
         };
-        self.0.iter().filter(near).filter(|other| self.counted(rule, other)).collect()
+        let from = if hold.before_too { event.secs - hold.secs } else { event.secs };
+        let explains = |other: &Happening| {
+            (hold.cleared_by)(other)
+                && (hold.on)(other) == (hold.on)(event)
+                && (from..=event.secs + hold.secs).contains(&other.secs)
+        };
+        (hold.when)(event)
+            && self.events.iter().any(explains)
+            && self.events.iter().filter(waits).count() < hold.unless_count
+    }
+
+    /// What counts of that group in the window that ends with the event.
+    fn window(&self, rule: &'static Rule, group: &Group, event: &Happening) -> Vec<&Happening> {
+        let near = |other: &&Happening| *other <= event && other.secs >= event.secs - rule.span;
+        self.events.iter().filter(near).filter(|other| self.counted(rule, group, other)).collect()
+    }
+
+    /// Whether the condition is looked at when the event came: at once, or when its instant is complete.
+    fn is_looked_at(&self, rule: &'static Rule, group: &Group, event: &Happening) -> bool {
+        let later = |other: &&Happening| *other > event && other.secs == event.secs;
+        !rule.can_end() || !self.events.iter().filter(later).any(|other| self.counted(rule, group, other))
     }
 
     /// Whether the condition is met at the event.
-    fn is_met(&self, rule: &Rule, event: &Happening) -> bool {
-        let window = self.window(rule, event);
-        if window.last() != Some(&event) {
-            return false;
+    fn is_met(&self, rule: &'static Rule, group: &Group, event: &Happening) -> bool {
+        let place = (rule.name, group.clone(), event.id.clone());
+        if let Some(known) = self.known_met.borrow().get(&place) {
+            return *known;
         }
-        // A condition that more may make untrue is looked at when an instant is complete.
-        let can_end = matches!(rule.when, When::Events(_, below) if below < MANY)
-            || matches!(rule.when, When::OneNotOther);
-        let at_once = |other: &&Happening| {
-            *other > event && other.secs == event.secs && (rule.group)(other) == (rule.group)(event)
+        let met = self.counted(rule, group, event) && self.is_looked_at(rule, group, event) && {
+            let window = self.window(rule, group, event);
+            let holds = |of: &Of, bounds: &[(Op, i64)]| {
+                self.comes_to(rule, group, (of, &window)).is_some_and(|value| all_hold(value, bounds))
+            };
+            holds(&rule.of, rule.bounds)
+                && (rule.any.is_empty() || rule.any.iter().any(|(of, bounds)| holds(of, bounds)))
         };
-        if can_end && self.0.iter().filter(at_once).any(|other| self.counted(rule, other)) {
-            return false;
-        }
-        let first = |at: usize, from: i64| {
-            window.iter().find(|other| other.secs >= from && self.occurs(rule.counts[at], other))
-        };
-        match rule.when {
-            When::Events(least, below) => (least..below).contains(&window.len()),
-            When::Values(of, least) => {
-                window.iter().map(|event| of(event)).collect::<BTreeSet<u8>>().len() >= least
-            }
-            When::InOrder => first(0, i64::MIN).is_some_and(|one| first(1, one.secs).is_some()),
-            When::All => (0..rule.counts.len()).all(|at| first(at, i64::MIN).is_some()),
-            When::OneNotOther => first(0, i64::MIN).is_some() && first(1, i64::MIN).is_none(),
-        }
+        self.known_met.borrow_mut().insert(place, met);
+        met
     }
 
-    /// Whether it is met, and was not at what counted before it in its window.
-    fn begins(&self, rule: &Rule, event: &Happening) -> bool {
-        let window = self.window(rule, event);
-        let before = window.iter().rev().nth(1);
-        self.is_met(rule, event) && !before.is_some_and(|before| self.is_met(rule, before))
+    /// Whether it is met, and was not when it was looked at before in its window.
+    fn begins(&self, rule: &'static Rule, group: &Group, event: &Happening) -> bool {
+        let window = self.window(rule, group, event);
+        let mut before = window.iter().rev().skip(1).filter(|before| self.is_looked_at(rule, group, before));
+        self.is_met(rule, group, event)
+            && !before.next().is_some_and(|before| self.is_met(rule, group, before))
+    }
+
+    /// What a window comes to; nothing when it holds no number.
+    fn comes_to(
+        &self,
+        rule: &'static Rule,
+        group: &Group,
+        (of, window): (&Of, &[&Happening]),
+    ) -> Option<Fraction> {
+        let count = |count: usize| Some((count as i128 * i128::from(ONE), 1));
+        let mut numbers: Vec<i128> =
+            window.iter().flat_map(|event| event.numbers()).map(|number| i128::from(*number)).collect();
+        numbers.sort_unstable();
+        let (sum, many) = (numbers.iter().sum::<i128>(), numbers.len());
+        match of {
+            Of::Events => count(window.len()),
+            Of::Matching(is) => count(window.iter().filter(|event| is(event)).count()),
+            Of::Values(values) => {
+                let each = window.iter().flat_map(|event| {
+                    self.hits(rule, group, event).into_iter().flat_map(|at| values(event, at))
+                });
+                count(each.collect::<BTreeSet<Group>>().len())
+            }
+            Of::Present { holds, .. } => {
+                let occurred =
+                    |at: usize| window.iter().any(|event| self.hits(rule, group, event).contains(&at));
+                count(usize::from(holds(&(0..rule.counts.len()).map(occurred).collect::<Vec<_>>())))
+            }
+            Of::Ordered(steps) => {
+                let entries: Vec<(&Happening, Vec<usize>)> =
+                    window.iter().map(|event| (*event, self.hits(rule, group, event))).collect();
+                let nothing = BTreeSet::new();
+                count(usize::from(follow((steps, 0), &nothing, i64::MIN, &mut Vec::new(), &entries)))
+            }
+            _ if many == 0 => None,
+            Of::Sum => Some((sum, 1)),
+            Of::Average => Some((sum, many as i128)),
+            Of::Median => Some((numbers[(many - 1) / 2] + numbers[many / 2], 2)),
+            // The smallest of the numbers that so many in a hundred of them do not exceed.
+            Of::Percentile(percent) => {
+                let up_to = |number: &&i128| numbers.iter().filter(|other| *other <= *number).count();
+                numbers.iter().find(|number| 100 * up_to(number) >= percent * many).map(|number| (*number, 1))
+            }
+        }
     }
 
     /// The events for which the rules in between are met at this one.
-    fn behind(&self, rule: &Rule, event: &Happening) -> BTreeSet<Happening> {
+    fn behind(&self, rule: &'static Rule, group: &Group, event: &Happening) -> BTreeSet<Happening> {
         let mut all = BTreeSet::new();
-        for counts in rule.counts {
-            if let Counts::Other(inner, _) = counts
-                && self.occurs(*counts, event)
-            {
-                for other in self.window(inner, event) {
-                    all.insert(other.clone());
-                    all.extend(self.behind(inner, other));
+        for at in self.hits(rule, group, event) {
+            let (inner, beginning) = match &rule.counts[at] {
+                Counts::Detected(_) => continue,
+                Counts::Met(inner) => (*inner, false),
+                Counts::Begins(inner) => (*inner, true),
+            };
+            for group in groups(inner, event) {
+                let met = self.is_met(inner, &group, event);
+                if met && (!beginning || self.begins(inner, &group, event)) {
+                    for other in self.window(inner, &group, event) {
+                        all.insert(other.clone());
+                        all.extend(self.behind(inner, &group, other));
+                    }
                 }
             }
         }
         all
     }
 
-    fn alerts(&self, rule: &Rule) -> Vec<Raised> {
+    fn alerts(&self, rule: &'static Rule) -> Vec<Raised> {
+        let each: BTreeSet<Group> = self.events.iter().flat_map(|event| groups(rule, event)).collect();
+        each.iter().flat_map(|group| self.alerts_of(rule, group)).collect()
+    }
+
+    fn alerts_of(&self, rule: &'static Rule, group: &Group) -> Vec<Raised> {
         let mut incidents: Vec<(&Happening, Vec<&Happening>)> = Vec::new();
-        for event in self.0.iter().filter(|event| self.counted(rule, event)) {
+        for event in self.events.iter().filter(|event| self.counted(rule, group, event)) {
             let is_open = |members: &[&Happening]| {
                 let secs = || members.iter().map(|member| member.secs);
                 secs().max().is_some_and(|last| event.secs <= last + KEEP_ALIVE)
                     && secs().min().is_some_and(|first| event.secs <= first + MAX_DURATION)
             };
-            let same = |opener: &Happening| (rule.group)(opener) == (rule.group)(event);
-            let open = incidents.iter_mut().find(|(opener, members)| same(opener) && is_open(members));
-            match open {
+            match incidents.iter_mut().find(|(_, members)| is_open(members)) {
                 Some((_, members)) => members.push(event),
-                None if self.is_met(rule, event) => incidents.push((event, self.window(rule, event))),
+                None if self.is_met(rule, group, event) => {
+                    incidents.push((event, self.window(rule, group, event)));
+                }
                 None => {}
             }
         }
-        incidents.into_iter().map(|(opener, members)| self.alert(rule, opener, &members)).collect()
+        incidents.iter().map(|(opener, members)| self.alert((rule, group), opener, members)).collect()
     }
 
-    fn alert(&self, rule: &Rule, opener: &Happening, members: &[&Happening]) -> Raised {
+    fn alert(
+        &self,
+        (rule, group): (&'static Rule, &Group),
+        opener: &Happening,
+        members: &[&Happening],
+    ) -> Raised {
         let mut all: BTreeSet<Happening> = members.iter().map(|member| (*member).clone()).collect();
         for member in members {
-            all.extend(self.behind(rule, member));
+            all.extend(self.behind(rule, group, member));
         }
         let mut evidence: Vec<String> = all.iter().map(|event| event.id.clone()).collect();
         if let Some(at) = evidence.iter().position(|id| *id == opener.id).filter(|at| *at >= EVIDENCE_MAX) {
             evidence.swap(EVIDENCE_MAX - 1, at);
         }
         evidence.truncate(EVIDENCE_MAX);
+        let since = members.iter().filter(|member| **member >= opener);
+        let seen = since.filter_map(|member| {
+            let value = self.comes_to(rule, group, (&rule.of, &self.window(rule, group, member)))?;
+            all_hold(value, rule.bounds).then(|| shown(value))
+        });
         Raised {
             rule: rule.name.to_owned(),
             opened: opener.secs,
@@ -256,6 +270,104 @@ impl Oracle {
             last: members.iter().map(|member| member.secs).max().unwrap_or(0),
             events: all.len() as u64,
             evidence,
+            level: level(rule, opener, members),
+            observed: seen.fold(f64::NEG_INFINITY, f64::max).to_string(),
         }
     }
+}
+
+/// The groups of a rule that an event falls into, whatever it is to the rule.
+fn groups(rule: &Rule, event: &Happening) -> Vec<Group> {
+    let all: BTreeSet<Group> = (0..rule.counts.len()).flat_map(|at| (rule.group)(event, at)).collect();
+    all.into_iter().collect()
+}
+
+/// Whether the event is one of those that what is counted comes from in the end.
+fn is_behind(counts: &Counts, event: &Happening) -> bool {
+    match counts {
+        Counts::Detected(is) => is(event),
+        Counts::Met(rule) | Counts::Begins(rule) => rule.counts.iter().any(|counts| is_behind(counts, event)),
+    }
+}
+
+fn all_hold((millionths, of): Fraction, bounds: &[(Op, i64)]) -> bool {
+    bounds.iter().all(|(op, bound)| {
+        let bound = i128::from(*bound) * of;
+        match op {
+            Op::Gte => millionths >= bound,
+            Op::Gt => millionths > bound,
+            Op::Lte => millionths <= bound,
+            Op::Lt => millionths < bound,
+            Op::Eq => millionths == bound,
+            Op::Neq => millionths != bound,
+        }
+    })
+}
+
+#[expect(clippy::cast_precision_loss, reason = "as close as an alert shows it")]
+fn shown((millionths, of): Fraction) -> f64 {
+    millionths as f64 / (ONE as f64 * of as f64)
+}
+
+/// Whether the steps from the one at `at` on can be done, with `seen` for it already, by events at or after
+/// `from` that were not used.
+fn follow<'e>(
+    (steps, at): (&[Step], usize),
+    seen: &BTreeSet<Vec<u8>>,
+    from: i64,
+    used: &mut Vec<&'e str>,
+    entries: &'e [(&Happening, Vec<usize>)],
+) -> bool {
+    let Some(step) = steps.get(at) else { return true };
+    for (event, hits) in entries {
+        if event.secs < from || !hits.contains(&at) || used.contains(&event.id.as_str()) {
+            continue;
+        }
+        let mut now = seen.clone();
+        match step.values {
+            Some(values) => now.extend(values(event)),
+            None => _ = now.insert(event.id.clone().into_bytes()),
+        }
+        if now.len() == seen.len() {
+            continue;
+        }
+        used.push(&event.id);
+        let done = now.len() >= step.least;
+        let rest = if done { BTreeSet::new() } else { now };
+        let can = follow((steps, at + usize::from(done)), &rest, event.secs, used, entries);
+        used.pop();
+        if can {
+            return true;
+        }
+    }
+    false
+}
+
+/// The highest level that what came together asks for, when the incident opened or an event joined.
+fn level(rule: &Rule, opener: &Happening, members: &[&Happening]) -> &'static str {
+    let asked = |(upto, member): (usize, &&Happening)| {
+        let reached = |escalate: &&Escalate| {
+            let since = escalate.within.map_or(i64::MIN, |within| member.secs - within);
+            let recent = members[..=upto].iter().filter(|member| member.secs >= since);
+            let found = match &escalate.of {
+                Of::Matching(is) => recent.filter(|event| is(event)).count(),
+                Of::Values(values) => {
+                    recent.flat_map(|event| values(event, 0)).collect::<BTreeSet<_>>().len()
+                }
+                // No escalation counts anything else.
+                Of::Events
+                | Of::Sum
+                | Of::Average
+                | Of::Median
+                | Of::Percentile(_)
+                | Of::Present { .. }
+                | Of::Ordered(_) => recent.count(),
+            };
+            found >= escalate.least
+        };
+        rule.escalate.iter().filter(reached).map(|escalate| escalate.to).max().unwrap_or(0)
+    };
+    let since = members.iter().enumerate().filter(|(_, member)| **member >= opener);
+    let highest = since.map(asked).max().unwrap_or(0);
+    LEVELS[highest.max(rule.level)]
 }

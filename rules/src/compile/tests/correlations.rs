@@ -19,7 +19,7 @@ fn every_type_of_correlation_compiles() {
     let measured = ", condition: {field: secrets.name, gte: 0.5}";
     check("value_sum", measured, |of| matches!(of, Counted::Sum(_)));
     check("value_avg", measured, |of| matches!(of, Counted::Average(_)));
-    check("value_median", measured, |of| matches!(of, Counted::Percentile(_, 50.0)));
+    check("value_median", measured, |of| matches!(of, Counted::Median(_)));
     check("value_percentile", ", condition: {field: secrets.name, percentile: 95, lt: 3}", |of| {
         matches!(of, Counted::Percentile(_, 95.0))
     });
@@ -126,6 +126,55 @@ fn steps_say_what_a_sequence_needs() {
 }
 
 #[test]
+fn the_steps_of_a_sequence_count_the_values_of_one_field() {
+    let body = "type: temporal_ordered, rules: [a, b], timespan: 1h";
+    let steps = |of: &str| {
+        format!("keywatch: {{steps: {{a: {{distinct: secrets.id, gte: 2}}, b: {{distinct: {of}, gte: 3}}}}}}")
+    };
+    counted(&correlation(body, &steps("secrets.id")));
+    refused(
+        &correlation(body, &steps("source.ip")),
+        &[
+            "a.yml:13:58: the steps of a sequence count the values of one field; let a `value_count` correlation of the other field be the step",
+        ],
+    );
+}
+
+#[test]
+fn a_condition_that_nothing_can_meet_is_a_mistake() {
+    let said = |kind: &str, condition: &str| {
+        let body = format!("type: {kind}, rules: [a], timespan: 1h, condition: {{{condition}}}");
+        problems(&[&correlation(&body, "")]).concat()
+    };
+    let never = "a window ends with an event that counts, so there is never none";
+    for condition in ["eq: 0", "lt: 1", "lte: 0", "lt: 0.5", "gte: 0, lte: 0.9"] {
+        assert!(said("event_count", condition).contains(never), "{condition}");
+        assert_eq!(said("value_count", &format!("field: region, {condition}")), "", "{condition}");
+    }
+    for condition in ["eq: 2.5", "gt: 4, lt: 5", "gte: 3, lt: 4, neq: 3"] {
+        assert!(said("event_count", condition).contains("no whole number meets"), "{condition}");
+        assert_eq!(said("value_avg", &format!("field: region, {condition}")), "", "{condition}");
+    }
+    for condition in ["eq: 5, gt: 7", "eq: 5, neq: 5", "gte: 3, lt: 3", "gt: 5, lte: 5"] {
+        assert!(
+            said("value_sum", &format!("field: region, {condition}")).contains("no number meets"),
+            "{condition}"
+        );
+        assert!(said("event_count", condition).contains("no number meets"), "{condition}");
+    }
+    for condition in ["gte: 3, lt: 5, neq: 3", "eq: 3, gte: 2", "neq: 1", "lt: 2", "gt: 0"] {
+        assert_eq!(said("event_count", condition), "", "{condition}");
+    }
+    let any = |bound: &str| {
+        let body = "type: event_count, rules: [a], timespan: 1h, condition: {gte: 2}";
+        let rest = format!("keywatch: {{any: [{{matching: _denied, {bound}}}]}}");
+        problems(&[&correlation(body, &rest)]).concat()
+    };
+    assert_eq!(any("lt: 1"), "");
+    assert!(any("gt: 1, lt: 2").contains("no whole number"));
+}
+
+#[test]
 fn a_sequence_needs_two_rules_and_no_condition_but_all_of_them() {
     last(&correlation("type: temporal_ordered, rules: [a, b], timespan: 1h, condition: a AND b", ""));
     refused(
@@ -144,6 +193,19 @@ fn a_sequence_needs_two_rules_and_no_condition_but_all_of_them() {
         &correlation("type: temporal, rules: [a, b], timespan: 1h, condition: {gte: 1}", ""),
         &[
             "a.yml:12:71: a temporal correlation needs all its rules; write `gte: 2`, or a condition over rule names such as `a and not b`",
+        ],
+    );
+}
+
+#[test]
+fn a_correlation_is_no_rule_about_sources() {
+    refused(
+        &correlation(
+            "type: event_count, rules: [a], timespan: 1h, condition: {gte: 2}",
+            "keywatch: {observed: gap}",
+        ),
+        &[
+            "a.yml:13:22: `observed` has no effect here: a rule about sources has no correlation; give it a document of its own",
         ],
     );
 }

@@ -55,6 +55,9 @@ fn measured(count: &Count, observed: f64, bound: f64) -> Option<String> {
         Counted::Average(field) => {
             format!("the average of {} is {observed} within {within} ({limit})", field.noun().1)
         }
+        Counted::Median(field) => {
+            format!("the median of {} is {observed} within {within} ({limit})", field.noun().1)
+        }
         Counted::Percentile(field, percent) => {
             format!("percentile {percent} of {} is {observed} within {within} ({limit})", field.noun().1)
         }

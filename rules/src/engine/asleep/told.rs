@@ -9,7 +9,10 @@ pub(super) fn fields(count: &Count) -> impl Iterator<Item = &Field> {
         match of {
             Counted::Distinct(per_hit) => per_hit.iter().flatten().collect(),
             Counted::Ordered(steps) => steps.iter().filter_map(|step| step.of.as_ref()).collect(),
-            Counted::Sum(field) | Counted::Average(field) | Counted::Percentile(field, _) => vec![field],
+            Counted::Sum(field)
+            | Counted::Average(field)
+            | Counted::Median(field)
+            | Counted::Percentile(field, _) => vec![field],
             Counted::Events | Counted::Matching(_) | Counted::All(_) => Vec::new(),
         }
     });

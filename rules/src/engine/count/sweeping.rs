@@ -3,9 +3,10 @@
 use super::{Context, Counting};
 use crate::engine::alerts;
 use crate::engine::brief::Brief;
-use crate::engine::entry::{Entry, Role, values_hash};
+use crate::engine::entry::{Entry, Role};
 use crate::engine::explain::Explanations;
 use crate::engine::group::Sweep;
+use crate::engine::key::values_hash;
 use crate::engine::lagged::{Lag, Measured};
 use crate::engine::lives::Lives;
 use crate::engine::words::Name;

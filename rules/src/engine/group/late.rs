@@ -275,17 +275,14 @@ impl Group {
 
     /// Whether the incident had the entry's values before it, as far as a few of its entries tell.
     fn knows_values(&self, serial: u32, at: usize) -> bool {
-        let Some(Fact::Values(new)) = self.entries.get(at).and_then(|entry| entry.facts.first()) else {
-            return true;
-        };
+        let Some(entry) = self.entries.get(at) else { return true };
         let earlier = self.entries.get(..at).unwrap_or_default().iter().rev();
         let own = earlier.filter(|entry| entry.owner == Some(serial)).take(NEIGHBOURS);
-        let known = |value: &u64| {
-            own.clone().any(
-                |entry| matches!(entry.facts.first(), Some(Fact::Values(values)) if values.contains(value)),
-            )
+        let brought = |entry: &Entry, value| {
+            entry.facts.first().is_some_and(|fact| fact.values(entry.live).any(|own| own == value))
         };
-        new.iter().all(known)
+        let known = |value| own.clone().any(|entry| brought(entry, value));
+        entry.facts.first().is_none_or(|fact| fact.values(entry.live).all(known))
     }
 
     /// Puts what was foreseen into effect.
@@ -377,7 +374,7 @@ fn weighs_nothing(incident: &Incident, (entry, level): (&Entry, Level), count: &
                     Fact::Values(values) => {
                         values.is_empty() || escalate.within_secs == 0 && values.iter().all(known)
                     }
-                    Fact::Numbers(_) => true,
+                    Fact::Numbers(_) | Fact::ByHit(_) => true,
                 }
     })
 }

@@ -102,7 +102,7 @@ fn keep_weighing(keeps: &mut [bool], members: &[Member], (at, escalate): (usize,
                     *keep |= values.insert(*value);
                 }
             }
-            Some(Fact::Adds(_) | Fact::Values(_) | Fact::Numbers(_)) | None => {}
+            Some(Fact::Adds(_) | Fact::Values(_) | Fact::Numbers(_) | Fact::ByHit(_)) | None => {}
         }
     }
 }
