@@ -171,7 +171,9 @@ fn alerts_are_bounded_and_old_ones_forgotten() {
     }
     assert_eq!((risks.len(), risks.evicted()), (50, 450));
     risks.take_touched();
-    risks.forget_before(480);
+    while risks.first_before(480).is_some() {
+        risks.forget_first();
+    }
     assert_eq!(risks.len(), 20);
     assert!(risks.take_touched().is_empty());
 }
