@@ -119,6 +119,19 @@ fn names(n: u64, _: u64) -> AuditEvent<'static> {
     AuditEvent { secrets: (0..20).map(name).collect(), operation: "BatchGetSecretValue".into(), ..one }
 }
 
+/// One address tries to sign in as one name after the other.
+fn logins(n: u64, _: u64) -> AuditEvent<'static> {
+    let who = format!("user/invented-{n}");
+    let one =
+        event(format!("f{n}"), second(n), who, "203.0.113.66", (Outcome::Unauthenticated, String::new()));
+    AuditEvent { operation: "ConsoleLogin".into(), class: Class::AuthFail, secrets: Vec::new(), ..one }
+}
+
+/// The victim's stolen session deletes name after name, twenty with each event.
+fn deletions(n: u64, of: u64) -> AuditEvent<'static> {
+    AuditEvent { operation: "DeleteParameters".into(), class: Class::SecretDelete, ..names(n, of) }
+}
+
 /// Everybody fails six times: an alert for each.
 fn failures(n: u64, _: u64) -> AuditEvent<'static> {
     let (who, secret) = (n / 6, format!("prod/app-{}", n % 6));
@@ -243,6 +256,18 @@ fn a_session_used_from_very_many_addresses_is_found_and_fills_no_memory() {
 fn a_session_that_reads_very_many_names_is_found_and_fills_no_memory() {
     let after = flood(asked(200_000), 20, names);
     assert!(after.raised("KW-102", "role/victim") >= 1, "mass retrieval: {:?}", after.standing.keys());
+}
+
+#[test]
+fn an_address_that_tries_very_many_names_is_one_alert_and_fills_no_memory() {
+    let after = flood(asked(60_000), 1, logins);
+    assert!(after.gauges.entries_evicted > 0, "{:?}", after.gauges);
+}
+
+#[test]
+fn a_session_that_deletes_very_many_names_is_found_and_fills_no_memory() {
+    let after = flood(asked(200_000), 20, deletions);
+    assert!(after.raised("KW-004", "role/victim") >= 1, "deletions: {:?}", after.standing.keys());
 }
 
 #[test]

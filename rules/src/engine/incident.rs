@@ -23,6 +23,13 @@ pub(crate) const ACTORS_MAX: usize = 3;
 /// about. A thousand are about 300 kB; further ones are counted. When memory is short it forgets those of
 /// them that say nothing of their own.
 const MEMBERS_MAX: usize = 1000;
+/// Most values an incident knows of those its events brought: no store holds many more secrets. A hundred
+/// thousand take 2.2 MB. What it does not know of is told of again when it is repeated.
+const VALUES_MAX: usize = if cfg!(test) { 2_000 } else { 100_000 };
+/// How many of those take the memory of an entry, about 600 bytes.
+const VALUES: usize = 25;
+/// How many of the keys it is found by take that, beyond those few that are reckoned with it.
+const KEYS: usize = 4;
 /// How many members before the latest are asked whether it brings anything new.
 const NEIGHBOURS: usize = 16;
 /// How many of the latest events an escalation looks at.
@@ -63,7 +70,7 @@ pub(crate) struct Incident {
     /// What was last said of it.
     pub(crate) told: Option<Told>,
     /// The values its events brought to the rule's condition, and how often: for rules that
-    /// compare with them what is repeated.
+    /// compare with them what is repeated. The first [`VALUES_MAX`] in order of joining.
     values: HashMap<u64, u32>,
     /// Whether every member was looked at for escalations when it came.
     weighed: bool,
@@ -182,6 +189,11 @@ impl Incident {
         }
     }
 
+    /// Whether nothing is known of it but its anchor.
+    pub(crate) fn is_nameless(&self) -> bool {
+        self.id.0.is_empty()
+    }
+
     /// Whether it was there when the entry came. One that is known by its anchor may be there too early.
     pub(crate) fn precedes(&self, entry: &Entry) -> bool {
         self.ghost.is_none() || self.opened_by.order() <= entry.order()
@@ -204,6 +216,11 @@ impl Incident {
         at <= self.last.plus_secs(count.incident.repeats_secs)
     }
 
+    /// What it keeps by name, in entries.
+    pub(crate) fn kept(&self) -> usize {
+        self.members.len() + self.values.len() / VALUES + self.full_keys.len() / KEYS
+    }
+
     /// Whether its events brought the value.
     pub(crate) fn knows(&self, value: u64) -> bool {
         self.values.contains_key(&value)
@@ -215,8 +232,10 @@ impl Incident {
         for value in brought.values(entry.live) {
             if back {
                 super::window::less(&mut self.values, value);
-            } else {
-                *self.values.entry(value).or_insert(0) += 1;
+            } else if let Some(times) = self.values.get_mut(&value) {
+                *times += 1;
+            } else if self.values.len() < VALUES_MAX {
+                self.values.insert(value, 1);
             }
         }
     }

@@ -2,7 +2,7 @@
 
 use crate::engine::{Engine, Settings, State};
 use crate::{Seen, compile, testing};
-use keywatch_event::{EventTime, Outcome};
+use keywatch_event::{AlertChange, EventTime, Outcome, Source};
 use std::sync::Arc;
 
 /// Raises about each principal at once and keeps the incident open for a day.
@@ -88,4 +88,58 @@ fn an_incident_that_forgot_events_by_name_is_told_of_as_if_it_had_not() {
     }
     let differ = scarce.iter().zip(&ample).find(|(scarce, ample)| scarce != ample);
     assert!(scarce.len() == ample.len() && differ.is_none(), "{differ:#?}");
+}
+
+/// Tells of what reads many secrets, and of the same ones again only after eight days.
+const WIDE: &str = "title: T\nname: base\nlevel: low\ndetection: {read: {class: secret.read}, condition: read}\n---\ntitle: C\nid: KW-902\nlevel: high\ncorrelation: {type: value_count, rules: [base], group-by: [principal.id], timespan: 1m, condition: {field: secrets.id, gte: 40}}\nkeywatch: {incident: {keep_alive: 10m, max_duration: 1d, repeats: 8d}}\n";
+
+#[test]
+fn an_incident_knows_so_many_values_and_is_told_again_of_what_is_beyond() {
+    let rules = compile([("a.yml", WIDE)]).unwrap_or_else(|problems| panic!("{problems:?}"));
+    let mut engine = Engine::new(Arc::new(rules), Settings::default());
+    let place = &*testing::PLACE;
+    // How many incidents open when the fifty names from `first` on are read at `at`.
+    let mut read = |at: i64, first: i64| {
+        let mut event = testing::event();
+        event.id = format!("e{at}").into();
+        event.outcome = Outcome::Ok;
+        event.secrets = (first..first + 50).map(|name| testing::secret(&format!("app-{name}"))).collect();
+        event.time = EventTime::from_secs(1_790_000_000 + at);
+        let changes = engine.evaluate(&[Seen { event: &event, place, raw: b"{}" }]).changes;
+        changes.iter().filter(|change| matches!(change, AlertChange::Opened { .. })).count()
+    };
+    let told: usize = (0..42).map(|n| read(n, n * 50)).sum();
+    assert_eq!(told, 1);
+    assert_eq!(read(10_000, 0), 0, "these are known");
+    assert_eq!(read(20_000, 2_050), 1, "these are not");
+    let State::Count(state) = &engine.states[1] else { panic!("the second rule counts") };
+    let kept: usize = state.awake().map(|(_, group)| group.members()).sum();
+    assert!((120..140).contains(&kept), "{kept}");
+}
+
+/// Tells of a principal or of an address, while either goes on.
+const TRIED: &str = "title: T\nid: KW-903\nlogsource: {product: keywatch, category: audit}\nlevel: medium\ndetection: {failed: {outcome: denied}, condition: failed}\nkeywatch: {incident: {key: [principal.id], or: [source.ip], keep_alive: 1h, max_duration: 1d}}\n";
+
+#[test]
+fn an_incident_is_found_by_so_many_keys_and_what_is_beyond_is_another() {
+    let rules = compile([("a.yml", TRIED)]).unwrap_or_else(|problems| panic!("{problems:?}"));
+    let mut engine = Engine::new(Arc::new(rules), Settings::default());
+    let place = &*testing::PLACE;
+    // How many incidents open when somebody fails from an address.
+    let mut fail = |at: i64, who: i64, address: &str| {
+        let mut event = testing::event();
+        event.id = format!("e{at}").into();
+        event.outcome = Outcome::Denied;
+        event.principal.id = format!("invented-{who}").into();
+        event.source = Source::from_text(address.to_owned().into());
+        event.time = EventTime::from_secs(1_790_000_000 + at);
+        let changes = engine.evaluate(&[Seen { event: &event, place, raw: b"{}" }]).changes;
+        changes.iter().filter(|change| matches!(change, AlertChange::Opened { .. })).count()
+    };
+    let told: usize = (0..60).map(|n| fail(n, n, "203.0.113.66")).sum();
+    assert_eq!(told, 1, "one address is one alert, however many names it tries");
+    assert_eq!(fail(100, 5, "192.0.2.1"), 0, "by this name it is found");
+    assert_eq!(fail(101, 55, "192.0.2.1"), 1, "by this one it is not");
+    let State::Count(state) = &engine.states[0] else { panic!("the rule counts") };
+    assert!(state.awake().map(|(_, group)| group.members()).sum::<usize>() >= 62 + 10);
 }

@@ -13,9 +13,9 @@ impl Group {
         self.incidents.len()
     }
 
-    /// How many events its incidents keep by name.
+    /// What its incidents keep by name, in entries.
     pub(crate) fn members(&self) -> usize {
-        self.incidents.iter().map(|incident| incident.members.len()).sum()
+        self.incidents.iter().map(Incident::kept).sum()
     }
 
     /// Event time of the latest event that an incident counts.

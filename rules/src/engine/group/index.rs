@@ -5,6 +5,10 @@ use crate::engine::entry::Entry;
 use hashbrown::HashMap;
 use std::sync::Arc;
 
+/// Most keys an incident is found by: it is one alert of so many names or addresses by then. What comes
+/// under a further key alone is another alert. Ten thousand take 2.4 MB.
+pub(super) const KEYS_MAX: usize = if cfg!(test) { 40 } else { 10_000 };
+
 /// Incidents by the keys they took.
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct Index(HashMap<u128, Vec<Took>>);
@@ -45,8 +49,12 @@ impl Index {
         }
     }
 
-    /// An incident has a key by an event; a key it did not have joins `keys`.
+    /// An incident has a key by an event; a key it did not have joins `keys`, as long as these are not too
+    /// many.
     pub(super) fn remember(&mut self, key: u128, (serial, by): (u32, &Arc<Brief>), keys: &mut Vec<u128>) {
+        if keys.len() >= KEYS_MAX {
+            return;
+        }
         let took = self.0.entry(key).or_insert_with(|| Vec::with_capacity(1));
         if let Err(at) = took.binary_search_by_key(&serial, |took| took.serial) {
             took.insert(at, Took { serial, by: Some(Arc::clone(by)) });
