@@ -1,6 +1,7 @@
 //! What a compiled rule is: plain data the engine runs on.
 
 mod hit;
+mod level;
 mod lists;
 mod mention;
 mod risk;

@@ -40,12 +40,16 @@ fn read(document: &Document<'_>, table: &Table<'_>, scope: &Scope<'_>) -> Option
         Some(_) => level_of(table, "level", document.problems)?,
         None => Level::High,
     };
+    let timespan_secs = table.secs("within").unwrap_or(3600);
+    if let Some(node) = table.get("within").filter(|_| timespan_secs == 0) {
+        document.problems.add(node, "`within` is no time at all", "write a length of time such as 1h");
+    }
     Some(Risk {
         except,
         by: by(document, table),
         rules_min: table.int("rules", 2..=1000).and_then(|n| usize::try_from(n).ok()).unwrap_or(2),
         level_min,
-        timespan_secs: table.secs("within").unwrap_or(3600),
+        timespan_secs,
     })
 }
 

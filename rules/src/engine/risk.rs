@@ -303,12 +303,34 @@ impl Sweep<'_> {
         let since = facts.opened_at_secs.saturating_sub(self.spec.timespan_secs);
         self.window.retain(|earlier| earlier.opened_at_secs >= since);
         self.window.push(Arc::clone(facts));
-        let rules: BTreeSet<&str> = self.window.iter().map(|alert| &*alert.rule).collect();
-        let is_grave = self.window.iter().any(|alert| alert.level >= self.spec.level_min);
-        if rules.len() >= self.spec.rules_min && is_grave {
+        let signals = signals(&self.window);
+        let is_grave = signals.first().is_some_and(|alert| alert.level >= self.spec.level_min);
+        if signals.len() >= self.spec.rules_min && is_grave {
             self.open = Some(RiskIncident::of(&self.window, facts));
             self.window.clear();
         }
+    }
+}
+
+/// The alerts that are signals of their own, each of another rule, the weightiest first.
+fn signals(alerts: &[Arc<AlertFacts>]) -> Vec<&AlertFacts> {
+    let mut by_weight: Vec<&AlertFacts> = alerts.iter().map(Arc::as_ref).collect();
+    by_weight.sort_by(|one, other| other.level.cmp(&one.level).then_with(|| one.order().cmp(&other.order())));
+    let mut signals: Vec<&AlertFacts> = Vec::new();
+    for alert in by_weight {
+        if signals.iter().all(|signal| signal.rule != alert.rule && !signal.tells_the_same_as(alert)) {
+            signals.push(alert);
+        }
+    }
+    signals
+}
+
+impl AlertFacts {
+    /// Whether the two are one thing told by two rules: of the events the one with fewer shows, more than
+    /// half are shown by both.
+    fn tells_the_same_as(&self, other: &Self) -> bool {
+        let both = self.evidence.iter().filter(|event| other.evidence.contains(event)).count();
+        2 * both > self.evidence.len().min(other.evidence.len())
     }
 }
 

@@ -1,5 +1,6 @@
 //! Alerts of several rules about one principal or address become one alert of their own.
 
+use super::alerts::named;
 use super::incident::alert_id;
 use super::risk::{AlertFacts, Entity, RiskIncident, Risks};
 use super::verdicts::Verdicts;
@@ -170,7 +171,7 @@ impl RiskState {
         let alert = Alert {
             id: id.clone(),
             rule: rule.id.to_string(),
-            title: format!("{}: {rules} about {}", rule.title, spoken(entity)),
+            title: format!("{}: {} ({rules})", rule.title, spoken(entity, &joined)),
             level: rule.level,
             action: rule.action.clone(),
             opened_at: completed.opened_at,
@@ -310,16 +311,22 @@ fn why(incident: &RiskIncident, joined: &[&Alert]) -> Why {
     }
 }
 
-fn spoken(entity: &Entity) -> &str {
+/// Who or what it is about: a principal by its readable name, where one of the alerts knows it.
+fn spoken(entity: &Entity, joined: &[&Alert]) -> String {
     match entity {
-        Entity::Principal(id) | Entity::Source(id) => id,
+        Entity::Principal(id) => {
+            let mut principals = joined.iter().filter_map(|alert| alert.principal.as_ref());
+            let known = principals.find(|principal| *principal.id == **id && principal.name.is_some());
+            known.map_or_else(|| id.to_string(), named)
+        }
+        Entity::Source(address) => address.to_string(),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use keywatch_event::AuditEvent;
+    use keywatch_event::{AuditEvent, Class};
 
     fn alert(level: Level, events: &[&str]) -> Arc<AlertFacts> {
         Arc::new(AlertFacts {
@@ -343,15 +350,16 @@ mod tests {
             )
         };
         let rules = rule("R-1", "high", "class: secret.read")
-            + &rule("R-2", "medium", "secrets.name: [a, b]")
+            + &rule("R-2", "medium", "secrets.name: [c, d, e]")
             + "title: Joined\nname: R-3\nlevel: critical\nkeywatch: {action: Look, risk: {by: [principal], rules: 2, level: high, within: 1h}}\n";
         let set = crate::compile([("a.yml", &*rules)]).unwrap_or_else(|problems| panic!("{problems:?}"));
         let mut engine = Engine::new(Arc::new(set), crate::Settings::default());
-        let events: Vec<_> = ["a", "b", "c"]
+        let events: Vec<_> = ["a", "b", "c", "d", "e"]
             .into_iter()
             .map(|name| {
                 let secrets = vec![crate::testing::secret(name)];
-                AuditEvent { id: name.to_owned().into(), secrets, ..crate::testing::event() }
+                let class = if name < "d" { Class::SecretRead } else { Class::SecretMeta };
+                AuditEvent { id: name.to_owned().into(), class, secrets, ..crate::testing::event() }
             })
             .collect();
         let seen: Vec<_> = events
@@ -364,7 +372,7 @@ mod tests {
             }
             AlertChange::Opened { .. } | AlertChange::Updated { .. } | AlertChange::Withdrawn { .. } => None,
         });
-        assert_eq!(joined, Some((3, 3)));
+        assert_eq!(joined, Some((5, 5)));
     }
 
     #[test]
