@@ -80,7 +80,15 @@ impl AlertFacts {
     fn order(&self) -> (i64, &AlertId) {
         (self.opened_at_secs, &self.id)
     }
+
+    /// The same, to keep.
+    fn whole_order(&self) -> Order {
+        (self.opened_at_secs, self.id.clone())
+    }
 }
+
+/// The place of an alert among others: when it opened, in seconds since 1970, and its id.
+pub(crate) type Order = (i64, AlertId);
 
 /// Facts, known by their alert's id.
 #[derive(Debug)]
@@ -154,6 +162,8 @@ pub(crate) struct Risks {
     bytes_max: usize,
     bytes: usize,
     evicted: u64,
+    /// The latest opened of those that were let go.
+    gone: Option<Order>,
 }
 
 impl Risks {
@@ -168,6 +178,7 @@ impl Risks {
             bytes_max,
             bytes: 0,
             evicted: 0,
+            gone: None,
         }
     }
 
@@ -229,9 +240,17 @@ impl Risks {
     fn forget_first(&mut self) -> bool {
         let first = self.by_age.first().map(|first| Arc::clone(&first.0));
         first.is_some_and(|first| {
+            self.gone = self.gone.take().max(Some(first.whole_order()));
             self.forget(&first);
             true
         })
+    }
+
+    /// The place up to which alerts about the entity may have been let go.
+    pub(crate) fn gone(&self, entity: &Entity) -> Option<Order> {
+        let full = self.entities.get(entity).filter(|alerts| alerts.len() >= PER_ENTITY_MAX);
+        let first = full.and_then(|alerts| alerts.first()).map(|first| first.whole_order());
+        self.gone.clone().max(first)
     }
 
     /// Lets one go, and what was said of it stands: it is memory that ends, not the alert.
@@ -268,13 +287,15 @@ impl Risks {
         touched
     }
 
-    /// The incidents of an entity, in order of their first alert.
-    pub(crate) fn incidents(&self, spec: &Risk, entity: &Entity) -> Vec<RiskIncident> {
+    /// The incidents of an entity's alerts that come `after` a place, in order of their first alert.
+    pub(crate) fn incidents(&self, spec: &Risk, entity: &Entity, after: Option<&Order>) -> Vec<RiskIncident> {
         let Some(alerts) = self.entities.get(entity).filter(|_| entity.is_by(&spec.by)) else {
             return Vec::new();
         };
         let mut sweep = Sweep { spec, window: Vec::new(), open: None, done: Vec::new() };
-        for facts in alerts.iter().filter(|facts| !spec.except.contains(&facts.rule)) {
+        let is_after = |facts: &AlertFacts| after.is_none_or(|(secs, id)| facts.order() > (*secs, id));
+        let joins = |facts: &&Arc<AlertFacts>| is_after(facts) && !spec.except.contains(&facts.rule);
+        for facts in alerts.iter().filter(joins) {
             sweep.take(facts);
         }
         sweep.done.extend(sweep.open);
@@ -335,6 +356,11 @@ impl AlertFacts {
 }
 
 impl RiskIncident {
+    /// The places of its first and of its last alert.
+    pub(crate) fn span(&self) -> Option<(Order, Order)> {
+        Some((self.alerts.first()?.whole_order(), self.alerts.last()?.whole_order()))
+    }
+
     fn of(alerts: &[Arc<AlertFacts>], completed_by: &Arc<AlertFacts>) -> Self {
         let completed_by = Arc::clone(completed_by);
         let mut incident = Self { completed_by, alerts: Vec::new(), rules: Vec::new() };

@@ -2,7 +2,7 @@
 
 use super::alerts::named;
 use super::incident::alert_id;
-use super::risk::{AlertFacts, Entity, RiskIncident, Risks};
+use super::risk::{AlertFacts, Entity, Order, RiskIncident, Risks};
 use super::verdicts::Verdicts;
 use super::weight::bytes_of;
 use super::words::hashed;
@@ -38,8 +38,31 @@ pub(crate) struct RiskState {
     risks: Risks,
     /// Of each what a joined alert shows of it.
     standing: HashMap<AlertId, Box<Alert>>,
-    /// What was told of each entity: incident, its level, its rules and its alerts.
-    told: HashMap<Entity, Vec<Told>>,
+    /// What was told of each entity, and of what.
+    told: HashMap<Entity, Account>,
+}
+
+/// What is known of the incidents of one entity.
+#[derive(Debug, Default)]
+struct Account {
+    told: Vec<(Told, Span)>,
+    /// Of each incident, told or not, the places of its first and of its last alert.
+    spans: Vec<Span>,
+    /// Alerts up to this place belong to incidents that began with some that were let go since: what was
+    /// said of those stands, and their other alerts join nothing else.
+    settled: Option<Order>,
+}
+
+type Span = (Order, Order);
+
+impl Account {
+    /// Settles the incidents of which alerts up to that place may have been let go.
+    fn settle(&mut self, gone: Option<&Order>) {
+        let is_settled = |(first, _): &Span| gone.is_some_and(|gone| first <= gone);
+        let settled = self.spans.iter().filter(|span| is_settled(span)).map(|(_, last)| last);
+        self.settled = settled.max().cloned().max(self.settled.take());
+        self.told.retain(|(_, span)| !is_settled(span));
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -133,21 +156,23 @@ impl RiskState {
     fn tell(&mut self, rule: &Rule, risk: &Risk) -> Vec<AlertChange> {
         let mut changes = Vec::new();
         for entity in self.risks.take_touched() {
-            let mut incidents = self.risks.incidents(risk, &entity);
-            incidents.retain(|incident| is_its_own(&entity, incident, risk));
-            let alerts: Vec<(Alert, Told)> =
-                incidents.iter().filter_map(|incident| self.alert(rule, &entity, incident)).collect();
-            let mut before = self.told.remove(&entity).unwrap_or_default();
-            for (alert, told) in &alerts {
-                changes.extend(change(alert, told, &mut before));
+            let mut account = self.told.remove(&entity).unwrap_or_default();
+            account.settle(self.risks.gone(&entity).as_ref());
+            let incidents = self.risks.incidents(risk, &entity, account.settled.as_ref());
+            let mut before: Vec<Told> = account.told.drain(..).map(|(told, _)| told).collect();
+            account.spans = incidents.iter().filter_map(RiskIncident::span).collect();
+            for incident in incidents.iter().filter(|incident| is_its_own(&entity, incident, risk)) {
+                let Some((alert, told)) = self.alert(rule, &entity, incident) else { continue };
+                changes.extend(change(alert, &told, &mut before));
+                account.told.extend(incident.span().map(|span| (told, span)));
             }
             let withdrawn = before.into_iter().map(|old| AlertChange::Withdrawn {
                 id: old.id,
                 reason: "the alerts it joined do not stand any more".to_owned(),
             });
             changes.extend(withdrawn);
-            if !alerts.is_empty() {
-                self.told.insert(entity, alerts.into_iter().map(|(_, told)| told).collect());
+            if !account.spans.is_empty() || account.settled.is_some() {
+                self.told.insert(entity, account);
             }
         }
         changes
@@ -263,17 +288,17 @@ fn is_somebody(principal: &AlertPrincipal) -> bool {
     !matches!(principal.kind, PrincipalKind::Anonymous | PrincipalKind::Unknown)
 }
 
-fn change(alert: &Alert, told: &Told, before: &mut Vec<Told>) -> Option<AlertChange> {
+fn change(alert: Alert, told: &Told, before: &mut Vec<Told>) -> Option<AlertChange> {
     let Some(at) = before.iter().position(|old| old.id == told.id) else {
         // An incident that another alert completes now goes on under its new id.
         let Some(old) = (!before.is_empty()).then(|| before.remove(0)) else {
-            return Some(AlertChange::Opened { alert: alert.clone(), hold_secs: 0 });
+            return Some(AlertChange::Opened { alert, hold_secs: 0 });
         };
-        return Some(AlertChange::Updated { alert: alert.clone(), was: old.id, news: false });
+        return Some(AlertChange::Updated { alert, was: old.id, news: false });
     };
     let old = before.remove(at);
     let news = told.rules > old.rules;
-    (old != *told).then(|| AlertChange::Updated { alert: alert.clone(), was: old.id, news })
+    (old != *told).then(|| AlertChange::Updated { alert, was: old.id, news })
 }
 
 /// The sessions of all of them, as far as they name theirs.
@@ -342,37 +367,72 @@ mod tests {
         })
     }
 
-    #[test]
-    fn an_event_that_several_rules_raised_for_is_counted_once() {
+    /// Two rules, and one that joins what they raise within a day.
+    fn engine() -> Engine {
         let rule = |name: &str, level: &str, wanted: &str| {
             format!(
-                "title: {name}\nname: {name}\nlevel: {level}\ndetection: {{s: {{{wanted}}}, condition: s}}\n---\n"
+                "title: {name}\nname: {name}\nlevel: {level}\ndetection: {{s: {{{wanted}}}, condition: s}}\nkeywatch: {{incident: {{key: [principal.id], keep_alive: 1h}}}}\n---\n"
             )
         };
         let rules = rule("R-1", "high", "class: secret.read")
             + &rule("R-2", "medium", "secrets.name: [c, d, e]")
-            + "title: Joined\nname: R-3\nlevel: critical\nkeywatch: {action: Look, risk: {by: [principal], rules: 2, level: high, within: 1h}}\n";
+            + "title: Joined\nname: R-3\nlevel: critical\nkeywatch: {action: Look, risk: {by: [principal], rules: 2, level: high, within: 24h}}\n";
         let set = crate::compile([("a.yml", &*rules)]).unwrap_or_else(|problems| panic!("{problems:?}"));
-        let mut engine = Engine::new(Arc::new(set), crate::Settings::default());
-        let events: Vec<_> = ["a", "b", "c", "d", "e"]
-            .into_iter()
-            .map(|name| {
-                let secrets = vec![crate::testing::secret(name)];
-                let class = if name < "d" { Class::SecretRead } else { Class::SecretMeta };
-                AuditEvent { id: name.to_owned().into(), class, secrets, ..crate::testing::event() }
-            })
-            .collect();
-        let seen: Vec<_> = events
-            .iter()
-            .map(|event| crate::Seen { event, place: &crate::testing::PLACE, raw: b"{}" })
-            .collect();
-        let joined = engine.evaluate(&seen).changes.into_iter().find_map(|change| match change {
-            AlertChange::Opened { alert, .. } if alert.rule == "R-3" => {
-                Some((alert.events, alert.evidence.len()))
-            }
-            AlertChange::Opened { .. } | AlertChange::Updated { .. } | AlertChange::Withdrawn { .. } => None,
+        Engine::new(Arc::new(set), crate::Settings::default())
+    }
+
+    /// What becomes of joined alerts when a secret is used: R-1 raises for reads, R-2 for c, d and e.
+    fn joined(engine: &mut Engine, hour: i64, (class, name): (Class, &str)) -> Vec<AlertChange> {
+        let event = AuditEvent {
+            id: format!("{hour}-{name}").into(),
+            time: keywatch_event::EventTime::from_secs(1_790_000_000 + hour * 3600),
+            class,
+            secrets: vec![crate::testing::secret(name)],
+            ..crate::testing::event()
+        };
+        let seen = crate::Seen { event: &event, place: &crate::testing::PLACE, raw: b"{}" };
+        let mut changes = engine.evaluate(&[seen]).changes;
+        changes.retain(|change| match change {
+            AlertChange::Opened { alert, .. } | AlertChange::Updated { alert, .. } => alert.rule == "R-3",
+            AlertChange::Withdrawn { reason, .. } => reason.starts_with("the alerts it joined"),
         });
-        assert_eq!(joined, Some((5, 5)));
+        changes
+    }
+
+    #[test]
+    fn an_event_that_several_rules_raised_for_is_counted_once() {
+        let mut engine = engine();
+        let mut told = Vec::new();
+        for name in ["a", "b", "c", "d", "e"] {
+            let class = if name < "d" { Class::SecretRead } else { Class::SecretMeta };
+            told.extend(joined(&mut engine, 0, (class, name)));
+        }
+        let Some(AlertChange::Updated { alert, .. }) = told.last() else { panic!("{told:?}") };
+        assert_eq!((alert.events, alert.evidence.len()), (5, 5));
+    }
+
+    #[test]
+    fn what_was_joined_days_ago_stands_and_what_comes_is_joined_anew() {
+        let mut engine = engine();
+        assert!(joined(&mut engine, 0, (Class::SecretRead, "a")).is_empty());
+        let first = joined(&mut engine, 2, (Class::SecretMeta, "c"));
+        assert!(matches!(&first[..], [AlertChange::Opened { .. }]), "{first:?}");
+        // Its first alert is let go before its second, which is no part of another.
+        for hour in [30, 49, 51, 73, 97] {
+            let later = joined(&mut engine, hour, (Class::SecretMeta, "c"));
+            assert!(later.is_empty(), "hour {hour}: {later:?}");
+        }
+        let second = joined(&mut engine, 100, (Class::SecretRead, "a"));
+        assert!(matches!(&second[..], [AlertChange::Opened { .. }]), "{second:?}");
+    }
+
+    #[test]
+    fn what_is_left_of_an_incident_joins_nothing_else() {
+        let mut engine = engine();
+        assert!(joined(&mut engine, 0, (Class::SecretMeta, "c")).is_empty());
+        assert_eq!(joined(&mut engine, 20, (Class::SecretRead, "a")).len(), 1);
+        assert!(joined(&mut engine, 43, (Class::SecretMeta, "d")).is_empty(), "a day after the first");
+        assert!(joined(&mut engine, 50, (Class::SecretMeta, "e")).is_empty());
     }
 
     #[test]
