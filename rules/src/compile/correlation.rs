@@ -239,6 +239,7 @@ impl<'s> Correlation<'s> {
             mention: None,
             raises: true,
             feeds_secs: None,
+            joined_secs: 0,
         }
     }
 

@@ -131,6 +131,7 @@ impl<'s> Detected<'s> {
             mention: None,
             raises: true,
             feeds_secs: None,
+            joined_secs: 0,
         };
         let count = match self.document.extension() {
             Some(table) => Extension { table, library, hits: 1 }.apply(count),

@@ -137,6 +137,7 @@ fn rules(files: &[File<'_>]) -> RuleSet {
         documents.iter().enumerate().filter_map(|(at, document)| rule(at, document, &scope, &uses)).collect();
     part_of::read(&scope, &mut rules);
     chain::settle(&mut rules, &tables);
+    risk::settle(&mut rules);
     // A condition that cannot be read may well mean the selections it leaves out.
     let whole = detected.iter().flatten().filter(|detected| detected.matcher.is_some());
     whole.for_each(|detected| detected.book.report_unused());

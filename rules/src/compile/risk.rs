@@ -67,3 +67,17 @@ fn by(document: &Document<'_>, table: &Table<'_>) -> Vec<RiskBy> {
     }
     if found.is_empty() { vec![RiskBy::Principal, RiskBy::Source] } else { found }
 }
+
+/// Sets how long the events of alerts matter to rules that join them.
+pub(super) fn settle(rules: &mut [Rule]) {
+    let reach = |rule: &Rule| match &rule.kind {
+        Kind::Risk(risk) => Some(risk.reach_secs()),
+        Kind::Classify(_) | Kind::Count(_) | Kind::Silence(_) | Kind::Observed(_) => None,
+    };
+    let reach = rules.iter().filter_map(reach).max().unwrap_or(0);
+    for rule in rules {
+        if let Kind::Count(count) = &mut rule.kind {
+            count.joined_secs = reach;
+        }
+    }
+}

@@ -35,7 +35,7 @@ fn told(risks: &Risks, entity: &Entity) -> Vec<String> {
         let ids: Vec<String> = incident.alerts.iter().map(|alert| alert.id.0.clone()).collect();
         format!("{}: {}", incident.completed_by.id.0, ids.join(" "))
     };
-    risks.incidents(&spec(), entity, None).into_iter().map(tell).collect()
+    risks.incidents(&spec(), entity).into_iter().map(tell).collect()
 }
 
 #[track_caller]
@@ -127,7 +127,7 @@ fn an_incident_takes_alerts_for_a_day_and_no_longer() {
     for alert in alerts {
         risks.put(alert);
     }
-    let incidents = risks.incidents(&spec(), &Entity::Principal("p".into()), None);
+    let incidents = risks.incidents(&spec(), &Entity::Principal("p".into()));
     assert_eq!(incidents.len(), 1, "what follows the day is one rule only");
     assert_eq!(incidents[0].alerts.len(), 25);
 }
@@ -142,7 +142,7 @@ fn principal_and_source_each_join_on_their_own() {
     assert!(told(&risks, &Entity::Principal("p".into())).is_empty());
     let mut only_principal = spec();
     only_principal.by = vec![RiskBy::Principal];
-    assert!(risks.incidents(&only_principal, &Entity::Source("192.0.2.1".into()), None).is_empty());
+    assert!(risks.incidents(&only_principal, &Entity::Source("192.0.2.1".into())).is_empty());
 }
 
 #[test]
@@ -171,7 +171,9 @@ fn alerts_are_bounded_and_old_ones_forgotten() {
     }
     assert_eq!((risks.len(), risks.evicted()), (50, 450));
     risks.take_touched();
-    risks.forget_before(480);
+    while risks.first_before(480).is_some() {
+        risks.forget_first();
+    }
     assert_eq!(risks.len(), 20);
     assert!(risks.take_touched().is_empty());
 }
@@ -194,7 +196,7 @@ fn one_entity_is_bounded_too() {
     for n in 0..1_500 {
         risks.put(alert(&n.to_string(), if n % 2 == 0 { "A" } else { "B" }, Level::High, n));
     }
-    let incidents = risks.incidents(&spec(), &Entity::Principal("p".into()), None);
+    let incidents = risks.incidents(&spec(), &Entity::Principal("p".into()));
     assert_eq!(incidents[0].alerts.len(), PER_ENTITY_MAX);
     assert_eq!(risks.evicted(), 500);
 }
@@ -227,8 +229,8 @@ proptest! {
         }
         shuffled.iter().cloned().for_each(|alert| winding.put(alert));
         for entity in [Entity::Principal("p".into()), Entity::Source("192.0.2.1".into())] {
-            let incidents = straight.incidents(&spec(), &entity, None);
-            prop_assert_eq!(&incidents, &winding.incidents(&spec(), &entity, None));
+            let incidents = straight.incidents(&spec(), &entity);
+            prop_assert_eq!(&incidents, &winding.incidents(&spec(), &entity));
             for incident in &incidents {
                 prop_assert!(incident.rules.len() >= 2);
                 prop_assert!(incident.alerts.iter().any(|alert| alert.level >= Level::High));

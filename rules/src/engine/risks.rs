@@ -2,7 +2,8 @@
 
 use super::alerts::named;
 use super::incident::alert_id;
-use super::risk::{AlertFacts, Entity, Order, RiskIncident, Risks};
+use super::risk::{AlertFacts, Entity, INCIDENT_SECS_MAX, RiskIncident, Risks, Trimmed};
+use super::shelf::Shelf;
 use super::verdicts::Verdicts;
 use super::weight::bytes_of;
 use super::words::hashed;
@@ -11,8 +12,8 @@ use crate::rule::{Kind, Risk, RiskBy, Rule};
 use crate::surroundings::List;
 use hashbrown::HashMap;
 use keywatch_event::{
-    Alert, AlertChange, AlertId, AlertPrincipal, AlertSession, AlertSessions, EVIDENCE_MAX, Evidence, Level,
-    PrincipalKind, SECRETS_MAX, SESSIONS_MAX, SecretRef, SourceKind, Why,
+    Alert, AlertChange, AlertId, AlertPrincipal, AlertSession, AlertSessions, EVIDENCE_MAX, Evidence,
+    Learned, Level, PrincipalKind, SECRETS_MAX, SESSIONS_MAX, SecretRef, SourceKind, Why,
 };
 use std::sync::Arc;
 
@@ -25,9 +26,12 @@ const BYTES_MAX: usize = 16 << 20;
 const FACTS_BYTES: usize = 700;
 /// How many that were let go may still lie there: they are looked for when there are so many.
 const SPARE: usize = ALERTS_MAX / 10;
-/// Seconds after its opening for which an alert can still be joined to others: the longest a
-/// joined incident lives, and a day for what comes late.
-const KEPT_SECS: i64 = 2 * 86_400;
+/// Most entities of which it is stored since when their alerts are joined, and how long one is after that was
+/// last of use. One is about 150 bytes.
+const SINCE_MAX: usize = 10_000;
+const SINCE_SECS: i64 = 2 * Risk::KEPT_SECS;
+/// Between the rule and the entity in a key; nothing else that is learned has it there.
+const MARK: &str = "\u{1f}joined since ";
 
 /// The operator's list of addresses that many share.
 const KNOWN: &str = "known_networks";
@@ -38,31 +42,12 @@ pub(crate) struct RiskState {
     risks: Risks,
     /// Of each what a joined alert shows of it.
     standing: HashMap<AlertId, Box<Alert>>,
-    /// What was told of each entity, and of what.
-    told: HashMap<Entity, Account>,
-}
-
-/// What is known of the incidents of one entity.
-#[derive(Debug, Default)]
-struct Account {
-    told: Vec<(Told, Span)>,
-    /// Of each incident, told or not, the places of its first and of its last alert.
-    spans: Vec<Span>,
-    /// Alerts up to this place belong to incidents that began with some that were let go since: what was
-    /// said of those stands, and their other alerts join nothing else.
-    settled: Option<Order>,
-}
-
-type Span = (Order, Order);
-
-impl Account {
-    /// Settles the incidents of which alerts up to that place may have been let go.
-    fn settle(&mut self, gone: Option<&Order>) {
-        let is_settled = |(first, _): &Span| gone.is_some_and(|gone| first <= gone);
-        let settled = self.spans.iter().filter(|span| is_settled(span)).map(|(_, last)| last);
-        self.settled = settled.max().cloned().max(self.settled.take());
-        self.told.retain(|(_, span)| !is_settled(span));
-    }
+    /// What was told of each entity: incident, its level, its rules and its alerts.
+    told: HashMap<Entity, Vec<Told>>,
+    /// By entity: alerts that opened before this one are joined no more. Where that follows from an
+    /// incident that was cut for its age it is stored.
+    since: HashMap<Entity, (i64, AlertId)>,
+    cuts: Shelf<(i64, String)>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -72,11 +57,16 @@ struct Told {
     rules: usize,
     alerts: usize,
     events: u64,
+    /// Its first alert: when it opened, and its id.
+    first: (i64, AlertId),
 }
 
-impl Default for RiskState {
-    fn default() -> Self {
-        Self { risks: Risks::new(ALERTS_MAX, BYTES_MAX), standing: HashMap::new(), told: HashMap::new() }
+impl RiskState {
+    /// No alerts yet; `writes` says whether somebody stores what is to survive a restart.
+    pub(crate) fn new(writes: bool) -> Self {
+        let cuts = if writes { Shelf::new() } else { Shelf::new().unwritten() };
+        let risks = Risks::new(ALERTS_MAX, BYTES_MAX);
+        Self { risks, standing: HashMap::new(), told: HashMap::new(), since: HashMap::new(), cuts }
     }
 }
 
@@ -89,9 +79,9 @@ impl Engine {
         for (rule, state) in self.rules.rules.iter().zip(&mut self.states) {
             if let (Kind::Risk(risk), State::Risk(state)) = (&rule.kind, state) {
                 verdicts.changes.iter().for_each(|change| state.hear(change, known));
-                joined.extend(state.tell(rule, risk));
+                joined.extend(state.tell(rule, risk, newest.map(|newest| newest - Risk::KEPT_SECS)));
                 if let Some(newest) = newest {
-                    state.forget_before(newest - KEPT_SECS);
+                    state.forget(risk, newest);
                 }
             }
         }
@@ -102,7 +92,8 @@ impl Engine {
 impl RiskState {
     /// What had to go of the alerts that can be joined.
     pub(crate) fn gauges(&self) -> Gauges {
-        Gauges { principals_evicted: self.risks.evicted(), ..Gauges::default() }
+        let (evicted, unreadable) = (self.risks.evicted() + self.cuts.evicted(), self.cuts.unreadable());
+        Gauges { principals_evicted: evicted, unreadable, ..Gauges::default() }
     }
 
     fn hear(&mut self, change: &AlertChange, known: Option<&List>) {
@@ -124,18 +115,35 @@ impl RiskState {
         let address = source.and_then(|source| source.ip);
         let address = address.filter(|ip| !known.is_some_and(|known| known.spans(*ip)));
         let shown = Box::new(shown(alert));
+        let principal = alert.principal.as_ref().filter(|p| is_somebody(p)).map(|p| Arc::from(&*p.id));
+        let source = address.map(|ip| Arc::from(ip.to_string()));
+        let order = (alert.opened_at.secs(), &alert.id);
         self.risks.put(AlertFacts {
             id: alert.id.clone(),
             rule: Arc::from(&*alert.rule),
             level: alert.level,
             opened_at_secs: alert.opened_at.secs(),
-            principal: alert.principal.as_ref().filter(|p| is_somebody(p)).map(|p| Arc::from(&*p.id)),
-            source: address.map(|ip| Arc::from(ip.to_string())),
+            principal: self.still(principal, Entity::Principal, order),
+            source: self.still(source, Entity::Source, order),
             evidence: alert.evidence.iter().map(|row| hashed(&row.event)).collect(),
             events: alert.events,
             bytes: bytes_of(&shown) + FACTS_BYTES + 8 * alert.evidence.len(),
         });
         self.standing.insert(alert.id.clone(), shown);
+    }
+
+    /// Who is spoken of, unless alerts of that time about them are joined no more.
+    fn still(
+        &self,
+        who: Option<Arc<str>>,
+        entity: fn(Arc<str>) -> Entity,
+        order: (i64, &AlertId),
+    ) -> Option<Arc<str>> {
+        let is_past = |who: &Arc<str>| {
+            let since = self.since.get(&entity(Arc::clone(who)));
+            since.is_some_and(|(secs, id)| order < (*secs, id))
+        };
+        who.filter(|who| !is_past(who))
     }
 
     fn remove(&mut self, id: &AlertId) {
@@ -144,35 +152,94 @@ impl RiskState {
     }
 
     /// Lets go what nothing will join any more, and what there was no room for. What was told stands.
-    fn forget_before(&mut self, secs: i64) {
-        self.risks.forget_before(secs);
+    fn forget(&mut self, risk: &Risk, newest: i64) {
+        let (secs, horizon) = (newest - risk.reach_secs() - INCIDENT_SECS_MAX, newest - Risk::KEPT_SECS);
+        while let Some(entities) = self.risks.first_before(secs) {
+            for entity in entities {
+                self.trim(risk, &entity, horizon);
+            }
+            self.risks.forget_first();
+        }
         if self.standing.len() > self.risks.len() + SPARE {
             let risks = &self.risks;
             self.standing.retain(|id, _| risks.has(id));
             self.told.retain(|entity, _| risks.knows(entity));
         }
+        if self.since.len() > self.risks.len() + self.cuts.len() + SPARE {
+            let (risks, cuts) = (&self.risks, &self.cuts);
+            self.since.retain(|entity, _| risks.knows(entity) || cuts.contains(&*entity.key()));
+        }
+        let old: Vec<Box<str>> = match self.cuts.len() {
+            0 => Vec::new(),
+            _ => self
+                .cuts
+                .iter()
+                .filter(|(_, (secs, _))| *secs < newest - SINCE_SECS)
+                .map(|(key, _)| key.into())
+                .collect(),
+        };
+        for key in old {
+            self.cuts.forget(&key);
+        }
     }
 
-    fn tell(&mut self, rule: &Rule, risk: &Risk) -> Vec<AlertChange> {
+    /// Lets alerts of an entity go that nothing joins any more. What was told of them stands.
+    fn trim(&mut self, risk: &Risk, entity: &Entity, horizon: i64) {
+        let Trimmed { since: Some(since), cut } = self.risks.trim(risk, entity, horizon) else { return };
+        if let Some((secs, id)) = cut {
+            let key = entity.key();
+            let now = (secs, id.0);
+            if self.cuts.get(&*key) != Some(&now) {
+                *self.cuts.entry(&*key) = now;
+                self.cuts.changed(&*key);
+            }
+            if self.cuts.len() > SINCE_MAX {
+                self.cuts.evict(SINCE_MAX / 10, |(secs, _)| Some(*secs));
+            }
+        }
+        if let Some(told) = self.told.get_mut(entity) {
+            told.retain(|told| told.first >= since);
+        }
+        self.since.insert(entity.clone(), since);
+    }
+
+    /// What is to be stored.
+    pub(crate) fn take_learned(&mut self, rule: &str) -> Vec<Learned> {
+        self.cuts.take(|entity| format!("{rule}{MARK}{entity}"))
+    }
+
+    /// Takes back what [`Self::take_learned`] gave; other state is ignored.
+    pub(crate) fn restore(&mut self, rule: &str, learned: &Learned) {
+        let rest = learned.key.strip_prefix(rule).and_then(|rest| rest.strip_prefix(MARK));
+        let Some(key) = rest else { return };
+        if self.cuts.put(key, &learned.state)
+            && let (Some((secs, id)), Some(entity)) = (self.cuts.get(key), Entity::of_key(key))
+        {
+            self.since.insert(entity, (*secs, AlertId(id.clone())));
+        }
+    }
+
+    fn tell(&mut self, rule: &Rule, risk: &Risk, horizon: Option<i64>) -> Vec<AlertChange> {
         let mut changes = Vec::new();
         for entity in self.risks.take_touched() {
-            let mut account = self.told.remove(&entity).unwrap_or_default();
-            account.settle(self.risks.gone(&entity).as_ref());
-            let incidents = self.risks.incidents(risk, &entity, account.settled.as_ref());
-            let mut before: Vec<Told> = account.told.drain(..).map(|(told, _)| told).collect();
-            account.spans = incidents.iter().filter_map(RiskIncident::span).collect();
-            for incident in incidents.iter().filter(|incident| is_its_own(&entity, incident, risk)) {
-                let Some((alert, told)) = self.alert(rule, &entity, incident) else { continue };
-                changes.extend(change(alert, &told, &mut before));
-                account.told.extend(incident.span().map(|span| (told, span)));
+            let mut incidents = self.risks.incidents(risk, &entity);
+            incidents.retain(|incident| is_its_own(&entity, incident, risk));
+            let alerts: Vec<(Alert, Told)> =
+                incidents.iter().filter_map(|incident| self.alert(rule, &entity, incident)).collect();
+            let mut before = self.told.remove(&entity).unwrap_or_default();
+            for (alert, told) in &alerts {
+                changes.extend(change(alert, told, &mut before));
             }
             let withdrawn = before.into_iter().map(|old| AlertChange::Withdrawn {
                 id: old.id,
                 reason: "the alerts it joined do not stand any more".to_owned(),
             });
             changes.extend(withdrawn);
-            if !account.spans.is_empty() || account.settled.is_some() {
-                self.told.insert(entity, account);
+            if !alerts.is_empty() {
+                self.told.insert(entity.clone(), alerts.into_iter().map(|(_, told)| told).collect());
+            }
+            if let Some(horizon) = horizon {
+                self.trim(risk, &entity, horizon);
             }
         }
         changes
@@ -218,7 +285,9 @@ impl RiskState {
             tags: rule.tags.clone(),
             late_secs: None,
         };
-        let told = Told { id, level: alert.level, rules: incident.rules.len(), alerts: joined.len(), events };
+        let first = incident.alerts.first().map(|facts| (facts.opened_at_secs, facts.id.clone()))?;
+        let (rules, alerts) = (incident.rules.len(), joined.len());
+        let told = Told { id, level: alert.level, rules, alerts, events, first };
         Some((alert, told))
     }
 }
@@ -288,17 +357,17 @@ fn is_somebody(principal: &AlertPrincipal) -> bool {
     !matches!(principal.kind, PrincipalKind::Anonymous | PrincipalKind::Unknown)
 }
 
-fn change(alert: Alert, told: &Told, before: &mut Vec<Told>) -> Option<AlertChange> {
+fn change(alert: &Alert, told: &Told, before: &mut Vec<Told>) -> Option<AlertChange> {
     let Some(at) = before.iter().position(|old| old.id == told.id) else {
         // An incident that another alert completes now goes on under its new id.
         let Some(old) = (!before.is_empty()).then(|| before.remove(0)) else {
-            return Some(AlertChange::Opened { alert, hold_secs: 0 });
+            return Some(AlertChange::Opened { alert: alert.clone(), hold_secs: 0 });
         };
-        return Some(AlertChange::Updated { alert, was: old.id, news: false });
+        return Some(AlertChange::Updated { alert: alert.clone(), was: old.id, news: false });
     };
     let old = before.remove(at);
     let news = told.rules > old.rules;
-    (old != *told).then(|| AlertChange::Updated { alert, was: old.id, news })
+    (old != *told).then(|| AlertChange::Updated { alert: alert.clone(), was: old.id, news })
 }
 
 /// The sessions of all of them, as far as they name theirs.
