@@ -7,8 +7,8 @@ mod lists;
 mod sources;
 
 use crate::config::Supplied;
-use files::RuleFile;
-use keywatch_rules::{Problem, Rule, RuleSet, Surroundings, builtin, compile_without, names_of};
+use files::{Opened, RuleFile};
+use keywatch_rules::{Problem, ReadFile, Rule, RuleSet, Surroundings, builtin, compile_read, names_of};
 use sources::Origins;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -42,6 +42,7 @@ pub(crate) struct Rulebook {
     /// The rules.
     pub(crate) set: RuleSet,
     files: Vec<RuleFile>,
+    origins: Origins,
     /// YAML files in folders that hold no rule.
     pub(crate) passed_over: usize,
 }
@@ -49,8 +50,8 @@ pub(crate) struct Rulebook {
 /// The shipped rules and those in `paths` (files, or folders searched for `.yml` and `.yaml`).
 pub(crate) fn load(paths: &[PathBuf]) -> Result<Rulebook, RuleError> {
     let mut own = files::read(paths)?;
-    let is_copy = |file: &RuleFile| builtin().iter().any(|(_, shipped)| *shipped == file.text);
-    own.files.retain(|file| !is_copy(file));
+    let is_copy = |opened: &Opened| builtin().iter().any(|(_, shipped)| *shipped == opened.file.text);
+    own.files.retain(|opened| !is_copy(opened));
     Rulebook::of(shipped().chain(own.files).collect(), own.passed_over)
 }
 
@@ -67,16 +68,17 @@ pub(crate) fn load_alone(paths: &[PathBuf]) -> Result<Rulebook, RuleError> {
     Rulebook::of(own.files, own.passed_over)
 }
 
-fn shipped() -> impl Iterator<Item = RuleFile> {
-    builtin().iter().map(|(name, text)| RuleFile::new((*name).to_owned(), (*text).to_owned()))
+fn shipped() -> impl Iterator<Item = Opened> {
+    builtin().iter().map(|(name, text)| RuleFile::new((*name).to_owned(), (*text).to_owned()).read())
 }
 
 impl Rulebook {
-    fn of(files: Vec<RuleFile>, passed_over: usize) -> Result<Self, RuleError> {
-        let set =
-            compile_without(files.iter().map(|file| (file.name.as_str(), file.text.as_str(), &*file.gone)))
-                .map_err(RuleError)?;
-        Ok(Self { set, files, passed_over })
+    fn of(files: Vec<Opened>, passed_over: usize) -> Result<Self, RuleError> {
+        let origins = Origins::of(&files);
+        let (files, read): (Vec<RuleFile>, Vec<ReadFile>) =
+            files.into_iter().map(|opened| (opened.file, opened.read)).unzip();
+        let set = compile_read(&read).map_err(RuleError)?;
+        Ok(Self { set, files, origins, passed_over })
     }
 
     /// The same rules with those of `paths` in the place of the ones with the same names, and the
@@ -86,10 +88,10 @@ impl Rulebook {
     /// Every mistake in the files, or that their rules make beside the others.
     pub(crate) fn with(&self, paths: &[PathBuf]) -> Result<(Self, BTreeSet<String>), RuleError> {
         let new = files::read(paths)?;
-        let documents = new.files.iter().flat_map(RuleFile::documents);
-        let names: BTreeSet<String> = documents.flat_map(|document| names_of(&document)).collect();
+        let documents = new.files.iter().flat_map(|opened| opened.read.documents());
+        let names: BTreeSet<String> = documents.flat_map(names_of).collect();
         let gone = Arc::new(names.clone());
-        let kept = self.files.iter().map(|file| file.without(&gone));
+        let kept = self.files.iter().map(|file| file.without(&gone).read());
         let book = Self::of(kept.chain(new.files).collect(), new.passed_over)?;
         Ok((book, names))
     }
@@ -112,8 +114,8 @@ impl Rulebook {
     }
 
     /// Where the rules' events come from.
-    pub(crate) fn origins(&self) -> Origins {
-        Origins::of(&self.files)
+    pub(crate) const fn origins(&self) -> &Origins {
+        &self.origins
     }
 
     /// How many of `rules` read a log that is not ingested, by that log.

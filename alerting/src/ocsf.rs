@@ -8,7 +8,7 @@ use crate::notification::{Notification, NotificationKind};
 use crate::render::RenderError;
 use crate::story::Story;
 use crate::text::inert_cut;
-use crate::view::{AlertView, SecretView};
+use crate::view::{AlertView, SecretView, SessionView};
 use chrono::{DateTime, SecondsFormat, Utc};
 use keywatch_event::Level;
 use serde_json::{Map, Value, json};
@@ -17,6 +17,8 @@ const SCHEMA: &str = "https://schema.ocsf.io/1.8.0/classes/detection_finding";
 const CLASS: u32 = 2004;
 /// Characters of a text of OCSF: names and ids.
 const NAME_CHARS: usize = 300;
+/// Sessions told of: an alert names five.
+const SESSIONS_MAX: usize = 5;
 
 /// One CloudEvent for each alert of `notification`; one without an alert when it has none.
 ///
@@ -164,17 +166,31 @@ fn finding_info(alert: &AlertView, story: &Story, uid: &str) -> Value {
 }
 
 fn evidences(alert: &AlertView) -> Option<Value> {
-    let actor = alert.principal.as_ref().map(|principal| {
+    let user = alert.principal.as_ref().map(|principal| {
         let name = principal.name.as_ref().unwrap_or(&principal.id);
-        json!({"user": {"uid": inert_cut(&principal.id, NAME_CHARS), "name": inert_cut(name, NAME_CHARS)}})
+        json!({"uid": inert_cut(&principal.id, NAME_CHARS), "name": inert_cut(name, NAME_CHARS)})
     });
+    let actor = |session: Option<Value>| {
+        user.as_ref().map(|user| without_gaps(json!({"user": user, "session": session})))
+    };
+    let mut sessions = alert.sessions.first.iter().take(SESSIONS_MAX).filter_map(session);
     let endpoint = alert.source.as_ref().and_then(|source| source.ip.as_deref()).map(|ip| json!({"ip": ip}));
-    if actor.is_none() && endpoint.is_none() && alert.evidence.is_empty() {
+    if user.is_none() && endpoint.is_none() && alert.evidence.is_empty() {
         return None;
     }
-    Some(json!([without_gaps(
-        json!({"actor": actor, "src_endpoint": endpoint, "data": {"events": alert.evidence}})
-    )]))
+    let first = actor(sessions.next());
+    let first = json!({"actor": first, "src_endpoint": endpoint, "data": {"events": alert.evidence}});
+    // An actor has one session: each of the others is a piece of evidence of its own.
+    let others = sessions.filter_map(|session| Some(json!({"actor": actor(Some(session))?})));
+    Some(std::iter::once(without_gaps(first)).chain(others).collect())
+}
+
+/// A session as OCSF has it: its name, and the credential it was opened with.
+/// <https://schema.ocsf.io/1.8.0/objects/session>
+fn session(session: &SessionView) -> Option<Value> {
+    let text = |text: &Option<String>| text.as_deref().map(|text| inert_cut(text, NAME_CHARS));
+    let told = json!({"uid": text(&session.name), "credential_uid": text(&session.access_key)});
+    Some(without_gaps(told)).filter(|told| told.as_object().is_some_and(|told| !told.is_empty()))
 }
 
 fn resources(secrets: &[SecretView]) -> Option<Value> {
@@ -214,6 +230,27 @@ mod tests {
         check_schema("cloudevents", &events);
         let findings: Vec<Value> = events.iter().map(|event| event["data"].clone()).collect();
         check_schema("ocsf-2004", &findings);
+    }
+
+    #[test]
+    fn the_sessions_behind_a_principal_are_told_with_their_credentials() {
+        let evidences = |sessions: Value| {
+            let alert = json!({"id": "a1", "principal": {"id": "role/admin"}, "sessions": sessions});
+            let told = Notification { alerts: vec![alert.to_string()], ..telling() };
+            cloud_events(&told).unwrap()[0]["data"]["evidences"].clone()
+        };
+        let one =
+            evidences(json!({"count": 1, "first": [{"name": "greta@example.com", "access_key": "ASIA1"}]}));
+        let greta = json!({"uid": "greta@example.com", "credential_uid": "ASIA1"});
+        assert_eq!((one.as_array().unwrap().len(), &one[0]["actor"]["session"]), (1, &greta));
+        let two = evidences(json!({"count": 2, "first": [{"name": "p0"}, {"access_key": "AKIA2"}, {}]}));
+        assert_eq!(two[0]["actor"]["session"], json!({"uid": "p0"}));
+        assert_eq!(
+            two[1],
+            json!({"actor": {"user": two[0]["actor"]["user"], "session": {"credential_uid": "AKIA2"}}})
+        );
+        assert_eq!(two.as_array().unwrap().len(), 2);
+        assert_eq!(evidences(json!({"count": 0, "first": []}))[0]["actor"].get("session"), None);
     }
 
     #[test]

@@ -28,7 +28,7 @@ mod wording;
 pub mod yaml;
 
 pub use builtin::builtin;
-pub use compile::{compile, compile_without, names_of};
+pub use compile::{ReadFile, compile, compile_read, names_of};
 pub use engine::alert_id;
 pub use engine::{Engine, Gauges, Settings};
 pub use log_source::LogSource;

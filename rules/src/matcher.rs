@@ -7,6 +7,7 @@
 mod aggregation;
 mod encode;
 mod item;
+mod sense;
 mod test;
 mod time;
 mod value;
@@ -122,6 +123,9 @@ impl Selections {
             problems.add(condition, "the list of conditions is empty", "name at least one selection");
         }
         let mut parsed = parsed.into_iter().collect::<Option<Vec<ConditionExpr>>>()?;
+        for (parsed, node) in parsed.iter().zip(condition.items()) {
+            self.check_sense(parsed, node, problems);
+        }
         let condition = if parsed.len() > 1 { ConditionExpr::Or(parsed) } else { parsed.pop()? };
         let mut used = Vec::new();
         self.used(&condition, &mut used);
@@ -148,6 +152,29 @@ impl Selections {
                 None
             }
         }
+    }
+
+    /// Reports a condition that no event can meet, and alternatives in it that none can.
+    fn check_sense(&self, condition: &ConditionExpr, at: &Node, problems: &Problems) {
+        let mut used = Vec::new();
+        self.used(condition, &mut used);
+        if !used.iter().all(|selection| selection.is_possible()) {
+            // That is told where the selection stands.
+            return;
+        }
+        let parts = if let ConditionExpr::Or(parts) = condition {
+            parts.as_slice()
+        } else {
+            std::slice::from_ref(condition)
+        };
+        let vain = parts.iter().filter_map(|part| sense::contradiction(self, part));
+        let vain: Vec<Vec<String>> = vain.collect();
+        let Some(fields) = vain.first() else { return };
+        let what = if vain.len() == parts.len() { "this condition" } else { "one of the alternatives here" };
+        let message =
+            format!("no event can meet {what}: it contradicts itself about `{}`", fields.join("`, `"));
+        let remedy = "look for what is asked for and excluded at once, and for two values of one field joined with `and`";
+        problems.add(at, message, remedy);
     }
 
     fn check_names(&self, expr: &ConditionExpr, at: &Node, problems: &Problems) -> bool {

@@ -1,6 +1,7 @@
 //! What a compiled rule is: plain data the engine runs on.
 
 mod hit;
+mod level;
 mod lists;
 mod mention;
 mod risk;
@@ -116,6 +117,8 @@ pub struct Count {
     /// Seconds for which its events matter beyond its own window, to correlations that count it;
     /// `None` when none does.
     pub feeds_secs: Option<i64>,
+    /// Seconds for which the events of its alerts matter to rules that join them; 0 when none does.
+    pub joined_secs: i64,
 }
 
 /// What is counted and its bounds, all of which must hold.
@@ -415,14 +418,6 @@ impl Kind {
         }
     }
 
-    /// What it counts, if it does.
-    pub(crate) fn counting(&self) -> Option<&Count> {
-        match self {
-            Self::Count(count) => Some(count),
-            Self::Classify(_) | Self::Silence(_) | Self::Risk(_) | Self::Observed(_) => None,
-        }
-    }
-
     /// Whether it listens to what is new for a baseline.
     #[must_use]
     pub fn is_novel(&self) -> bool {
@@ -451,9 +446,9 @@ impl Kind {
             Self::Count(count) if !count.raises => count.timespan_secs + count.feeds_secs.unwrap_or(0),
             Self::Count(count) => {
                 let hold = count.hold.as_ref().map_or(0, |hold| hold.secs);
+                let lives = count.incident.max_duration_secs + count.incident.repeats_secs;
                 count.timespan_secs.max(count.incident.keep_alive_secs)
-                    + count.incident.max_duration_secs
-                    + count.incident.repeats_secs
+                    + lives.max(count.joined_secs)
                     + hold
                     + count.feeds_secs.unwrap_or(0)
             }

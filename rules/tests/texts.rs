@@ -71,6 +71,45 @@ fn a_trail_somebody_tried_to_stop_is_named_by_the_end_of_its_arn() {
 }
 
 #[test]
+fn keys_and_stores_are_told_as_what_they_are() {
+    let alerts = alerts();
+    let texts = |rule: &str| -> Vec<String> {
+        let of = alerts.iter().filter(|alert| alert.rule == rule);
+        of.map(|alert| format!("{} | {}", alert.title, alert.why.text)).collect()
+    };
+    let keys = texts("KW-107");
+    assert!(keys.iter().any(|text| text.contains("naming 1 key")), "{keys:?}");
+    assert!(!keys.iter().any(|text| text.contains("secret")), "{keys:?}");
+    assert!(texts("KW-004").iter().any(|text| text.contains("naming 1 store")));
+}
+
+#[test]
+fn an_azure_resource_is_named() {
+    let alerts = alerts();
+    let mut of_azure = alerts.iter().filter(|alert| alert.title.contains("DIAGNOSTICSETTINGS"));
+    assert!(of_azure.any(|alert| alert.rule.starts_with("KW-101") && alert.title.ends_with(", SHOP)")));
+}
+
+#[test]
+fn who_and_from_where_are_told_once() {
+    for alert in alerts() {
+        let Some((said, noted)) = alert.title.rsplit_once(" (") else { continue };
+        let noted = noted.trim_end_matches(')');
+        assert!(!said.split(' ').any(|word| word == noted), "{}: {}", alert.rule, alert.title);
+        assert!(
+            !alert.title.contains("principals: ") || !alert.title.contains("several principals by"),
+            "{}",
+            alert.title
+        );
+    }
+    says(
+        "KW-136",
+        "New access key used for a read: prod/db by role/admin, then user/svc",
+        &alerts().iter().find(|alert| alert.rule == "KW-136").expect("an alert").why.text.clone(),
+    );
+}
+
+#[test]
 fn a_field_of_the_record_is_told_in_plain_words() {
     let alerts = alerts();
     let mut texts = alerts.iter().map(|alert| &*alert.why.text);
@@ -117,6 +156,15 @@ fn an_alert_names_what_was_done_and_to_whom() {
         "Machine credential used outside its cloud: projects/shop/secrets/db by app@shop.iam.gserviceaccount.com (203.0.113.9)",
         "Machine credential used outside its cloud: 1 event naming 1 secret; address: 203.0.113.9",
     );
+}
+
+#[test]
+fn what_was_read_after_a_guessed_login_stands_in_its_alert() {
+    let alerts = alerts();
+    for rule in ["KW-111g", "KW-111v", "KW-111i"] {
+        let mut of = alerts.iter().filter(|alert| alert.rule == rule);
+        assert!(of.any(|alert| alert.secrets.iter().any(|secret| secret.name.ends_with("db"))), "{rule}");
+    }
 }
 
 #[test]

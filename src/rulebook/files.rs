@@ -1,8 +1,7 @@
 //! Finding rule files, and which documents of them count.
 
 use super::RuleError;
-use keywatch_rules::yaml::{Node, parse};
-use keywatch_rules::{Problem, names_of};
+use keywatch_rules::{Problem, ReadFile};
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -13,8 +12,9 @@ const FILES_MAX: usize = 20_000;
 /// Top-level keys of which a rule document has at least one.
 const RULE_KEYS: &[&str] = &["detection", "correlation", "keywatch"];
 
-/// A rule file.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A rule file as it is kept: its text, of which the documents are made again when other rules are tried
+/// beside them. They take several times its memory.
+#[derive(Clone, Debug)]
 pub(super) struct RuleFile {
     pub(super) name: String,
     pub(super) text: String,
@@ -37,18 +37,24 @@ impl RuleFile {
         Self { gone, ..self.clone() }
     }
 
-    /// Its documents, as the compiler reads them; none of a file that is no YAML.
-    pub(super) fn documents(&self) -> Vec<Node> {
-        let mut documents = parse(&self.name, &self.text).unwrap_or_default();
-        documents.retain(|document| !names_of(document).iter().any(|name| self.gone.contains(name)));
-        documents
+    /// The file, read as the compiler reads it.
+    pub(super) fn read(self) -> Opened {
+        let read = ReadFile::read(&self.name, &self.text).without(&self.gone);
+        Opened { file: self, read }
     }
+}
+
+/// A rule file with its documents, while rules are made of them: a file is read once.
+#[derive(Clone, Debug)]
+pub(super) struct Opened {
+    pub(super) file: RuleFile,
+    pub(super) read: ReadFile,
 }
 
 /// What was found under some paths.
 #[derive(Debug, Default)]
 pub(super) struct Found {
-    pub(super) files: Vec<RuleFile>,
+    pub(super) files: Vec<Opened>,
     /// YAML files in folders that hold no rule.
     pub(super) passed_over: usize,
 }
@@ -87,8 +93,9 @@ pub(super) fn read(paths: &[PathBuf]) -> Result<Found, RuleError> {
 impl Found {
     fn take(&mut self, path: &Path, bytes: &[u8], named: bool) {
         let text = String::from_utf8_lossy(bytes).into_owned();
-        if named || is_rule(&text) {
-            self.files.push(RuleFile::new(path.display().to_string(), text));
+        let opened = RuleFile::new(path.display().to_string(), text).read();
+        if named || is_rule(&opened) {
+            self.files.push(opened);
         } else {
             self.passed_over += 1;
         }
@@ -97,14 +104,14 @@ impl Found {
 
 /// Whether a document of the file is a rule, by its keys. Of what is no YAML the lines must do: a rule
 /// with a slip in it is not to be passed over.
-fn is_rule(text: &str) -> bool {
-    match parse("", text) {
-        Ok(documents) => documents.iter().any(|document| {
-            RULE_KEYS.iter().any(|key| document.get(key).is_some())
-                || document.get("filter").is_some_and(|filter| filter.get("rules").is_some())
-        }),
-        Err(_) => text.lines().any(begins_rule),
+fn is_rule(Opened { file, read }: &Opened) -> bool {
+    if !read.is_yaml() {
+        return file.text.lines().any(begins_rule);
     }
+    read.documents().iter().any(|document| {
+        RULE_KEYS.iter().any(|key| document.get(key).is_some())
+            || document.get("filter").is_some_and(|filter| filter.get("rules").is_some())
+    })
 }
 
 fn begins_rule(line: &str) -> bool {
@@ -173,7 +180,8 @@ mod tests {
         let text = format!("title: A\nname: a\n---\ntitle: B\nid: \"b\" # old\n---\n{}", WAYS.join("---\n"));
         let mut file = RuleFile::new("a.yml".to_owned(), text);
         let titles = |file: &RuleFile| -> Vec<String> {
-            file.documents().iter().filter_map(|node| node.get("title")?.text()).collect()
+            let read = file.clone().read().read;
+            read.documents().iter().filter_map(|node| node.get("title")?.text()).collect()
         };
         assert_eq!(titles(&file), ["A", "B", "Flow", "Quoted", "Indented"]);
         for (name, left) in [("b", 4), ("A", 4), ("Flow", 3), ("Quoted", 2), ("Indented", 1), ("a", 0)] {
@@ -196,7 +204,8 @@ mod tests {
         write(".github/workflows/test.yml", "detection:\n");
         write("notes.txt", "detection:\n");
         let found = read(&[folder.path().to_owned()]).unwrap();
-        let names: Vec<&str> = found.files.iter().map(|file| file.name.rsplit('/').next().unwrap()).collect();
+        let names: Vec<&str> =
+            found.files.iter().map(|opened| opened.file.name.rsplit('/').next().unwrap()).collect();
         assert_eq!((names, found.passed_over), (vec!["b.yaml", "a.yml"], 1));
         let alone = read(&[folder.path().join("tests/config.yml")]).unwrap();
         assert_eq!(alone.files.len(), 1, "a file that is named is taken at its word");
@@ -204,6 +213,7 @@ mod tests {
 
     #[test]
     fn in_a_folder_a_rule_is_known_however_it_is_written_and_whether_or_not_it_can_be_read() {
+        let is_rule = |text: &str| is_rule(&RuleFile::new("a.yml".to_owned(), text.to_owned()).read());
         for text in WAYS {
             assert!(is_rule(text), "{text}");
         }

@@ -1,6 +1,6 @@
 //! Which log source each rule reads: its own, or those of the rules it counts.
 
-use super::files::RuleFile;
+use super::files::Opened;
 use keywatch_rules::yaml::Node;
 use keywatch_rules::{LogSource, Rule, names_of};
 use std::collections::{BTreeMap, BTreeSet};
@@ -25,11 +25,11 @@ struct Document {
 
 impl Origins {
     /// Reads it out of rule files that were loaded.
-    pub(super) fn of(files: &[RuleFile]) -> Self {
+    pub(super) fn of(files: &[Opened]) -> Self {
         let mut documents = BTreeMap::new();
-        for node in files.iter().flat_map(RuleFile::documents) {
-            let document = Document::of(&node);
-            documents.extend(names_of(&node).into_iter().map(|name| (name, document.clone())));
+        for node in files.iter().flat_map(|file| file.read.documents()) {
+            let document = Document::of(node);
+            documents.extend(names_of(node).into_iter().map(|name| (name, document.clone())));
         }
         Self { documents }
     }

@@ -6,9 +6,9 @@ use super::condition::numeric;
 use super::detection::{RAISING, log_source};
 use super::document::{Document, Shape, Standing};
 use super::extension::{Extension, usual_incident};
-use super::fields::field_in;
+use super::fields::{field_in, refuse_twice};
 use super::scope::{Scope, Use};
-use super::sequence;
+use super::{sense, sequence};
 use crate::blind::blind_count;
 use crate::field::Field;
 use crate::problem::suggest;
@@ -117,6 +117,9 @@ pub(super) fn rule<'s>(
     let correlation =
         Table::open(node, KEYS, document.problems).map(|table| Correlation::read(document, table, scope));
     let count = correlation.as_ref().and_then(|correlation| correlation.count(scope));
+    if let Some(count) = &count {
+        sense::check(document, level.filter(|_| feeds.is_none()), count);
+    }
     let reasons = |read: Correlation<'_>| read.routes().map(|route| route.detected.blind()).collect();
     let reasons: Vec<Option<String>> = correlation.map(reasons).unwrap_or_default();
     let blind = count.as_ref().and_then(|count| blind_count(&count.condition.of, reasons));
@@ -165,7 +168,7 @@ impl<'s> Correlation<'s> {
         let problems = self.document.problems;
         let kind = self.kind();
         let timespan_secs = self.timespan();
-        let groups = self.fields(&self.table.texts("group-by"));
+        let groups = self.groups(scope);
         let own = self.own_book();
         let mut books: Vec<&Book<'_>> = self.routes().map(|route| &route.detected.book).collect();
         books.extend(&own);
@@ -197,6 +200,25 @@ impl<'s> Correlation<'s> {
         (usable && !count.hits.is_empty()).then_some(count)
     }
 
+    /// The fields it groups by, for each hit. One that no event of a detection can have is reported: such a
+    /// detection would never count.
+    fn groups(&self, scope: &Scope<'s>) -> Option<Vec<Vec<Field>>> {
+        let names = self.table.texts("group-by");
+        refuse_twice(&names, self.document.problems);
+        let groups = self.fields(&names)?;
+        for (route, fields) in self.routes().zip(&groups) {
+            for (field, (name, at)) in fields.iter().zip(&names) {
+                if route.detected.matcher.is_some_and(|events| scope.tables.never_has(events, field)) {
+                    let rule = &route.detected.document.id;
+                    let message =
+                        format!("no event of `{rule}` has a value of `{name}`, so none of them counts");
+                    self.document.problems.add(at, message, "group by another field, or count other events");
+                }
+            }
+        }
+        Some(groups)
+    }
+
     /// The rule before its extension. Every event of a group belongs together; that is written
     /// as the group's fields where these are the same for every detection, and as no field else.
     fn assembled(&self, condition: Condition, timespan_secs: i64, groups: Vec<Vec<Field>>) -> Count {
@@ -217,6 +239,7 @@ impl<'s> Correlation<'s> {
             mention: None,
             raises: true,
             feeds_secs: None,
+            joined_secs: 0,
         }
     }
 

@@ -6,7 +6,7 @@ use super::document::{Document, Shape, Standing};
 use super::extension::{Extension, usual_incident};
 use super::filter::Filters;
 use super::scope::{Scope, Tables, Use};
-use super::{fields, first_seen, silence};
+use super::{fields, first_seen, sense, silence};
 use crate::field::Field;
 use crate::log_source::LogSource;
 use crate::rule::{BaselineId, Condition, Count, Counted, Hit, Kind, MatcherId, Op, Rule};
@@ -89,12 +89,12 @@ impl<'s> Detected<'s> {
             match used.elsewhere.filter(|_| feeds.is_some()) {
                 // Whoever counts it does without its alerts, and cannot edit it. What its extension says of
                 // them is read all the same: it uses selections.
-                Some(_) => drop(self.single(&library)),
+                Some(_) => drop(self.single(None, &library)),
                 None => self.refuse_raising(feeds),
             }
             self.hit(Vec::new()).map(Kind::Classify)
         } else {
-            self.single(&library).map(|count| Kind::Count(Box::new(count)))
+            self.single(level, &library).map(|count| Kind::Count(Box::new(count)))
         };
         document.frame(kind, level.map(|level| Standing { level, blind: self.blind() }))
     }
@@ -115,7 +115,7 @@ impl<'s> Detected<'s> {
     }
 
     /// A detection on its own: every match is an incident or joins one.
-    fn single(&self, library: &Library<'_, '_>) -> Option<Count> {
+    fn single(&self, level: Option<Level>, library: &Library<'_, '_>) -> Option<Count> {
         let principal = Field::parse("principal.id", &fields::normalised()).into_iter().collect();
         let count = Count {
             hits: self.hit(Vec::new()).into_iter().collect(),
@@ -131,11 +131,13 @@ impl<'s> Detected<'s> {
             mention: None,
             raises: true,
             feeds_secs: None,
+            joined_secs: 0,
         };
         let count = match self.document.extension() {
             Some(table) => Extension { table, library, hits: 1 }.apply(count),
             None => count,
         };
+        sense::check(self.document, level, &count);
         (!count.hits.is_empty()).then_some(count)
     }
 }

@@ -1,6 +1,7 @@
 //! What every rule document has, whatever it does: its names, and the frame of title, level,
 //! action, runbook, tags and examples around what it does.
 
+use super::sense;
 use crate::examples;
 use crate::rule::{Kind, Rule};
 use crate::yaml::{Data, Node, Problems, Table};
@@ -160,6 +161,7 @@ impl<'s> Document<'s> {
         let (action, runbook) = (text("action"), text("runbook"));
         let examples = extension.as_ref().map(|extension| extension.list("examples")).unwrap_or_default();
         let examples = examples::compile(examples, self.problems);
+        sense::refuse_empty(self);
         let tags = table.texts("tags").into_iter().map(|(tag, _)| tag).collect();
         let (title, kind, Standing { level, blind }) = (title?, kind?, standing?);
         Some(Rule {

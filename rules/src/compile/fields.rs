@@ -4,7 +4,7 @@
 //! correlation (`group-by`, `aliases`, `field`) a normalised name means the normalised field
 //! too; any other name is read as in the detection's own log source.
 
-use crate::field::Field;
+use crate::field::{Field, Normal};
 use crate::log_source::LogSource;
 use crate::yaml::{Node, Problems};
 
@@ -18,7 +18,22 @@ pub(super) fn normalised() -> LogSource {
 /// # Errors
 /// What to write instead.
 pub(super) fn field_in(name: &str, source: &LogSource) -> Result<Field, String> {
-    Field::parse(name, &normalised()).or_else(|_own| Field::parse(name, source))
+    Field::parse(name, &normalised()).or_else(|_own| match misspelt(name) {
+        Some(near) => {
+            Err(format!("did you mean `{near}`? (a field of the record itself is written `raw.{name}`)"))
+        }
+        None => Field::parse(name, source),
+    })
+}
+
+/// One of Keywatch's own names that was meant: the record's own do not begin like them.
+fn misspelt(name: &str) -> Option<&'static str> {
+    let begins = |known: &&&str| match (known.split_once('.'), name.split_once('.')) {
+        (Some((own, _)), Some((written, _))) => own == written,
+        _ => false,
+    };
+    let near = |known: &&&str| strsim::damerau_levenshtein(name, known) <= 2;
+    Normal::NAMES.iter().filter(begins).find(near).copied()
 }
 
 /// A normalised field; an unknown one is reported.
@@ -34,5 +49,15 @@ pub(super) fn own(name: &str, at: &Node, problems: &Problems) -> Option<Field> {
 
 /// Normalised fields; each unknown one is reported.
 pub(super) fn all_own(names: &[(String, &Node)], problems: &Problems) -> Vec<Field> {
+    refuse_twice(names, problems);
     names.iter().filter_map(|(name, at)| own(name, at, problems)).collect()
+}
+
+/// Reports names that stand in a list more than once.
+pub(super) fn refuse_twice(names: &[(String, &Node)], problems: &Problems) {
+    for (at, (name, node)) in names.iter().enumerate() {
+        if names.iter().take(at).any(|(other, _)| other == name) {
+            problems.add(node, format!("`{name}` stands twice"), "name each field once");
+        }
+    }
 }

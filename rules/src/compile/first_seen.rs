@@ -3,6 +3,7 @@
 use super::book::Library;
 use super::document::Document;
 use super::fields::{all_own, own};
+use super::sense;
 use crate::field::Field;
 use crate::rule::{Baseline, BaselineId, MatcherId, Mature, Novel};
 use crate::yaml::{Node, Table};
@@ -31,8 +32,10 @@ pub(super) fn read(
     library: &Library<'_, '_>,
 ) -> Option<BaselineId> {
     let extension = document.extension()?;
-    let table = Table::open(extension.get("first_seen")?, KEYS, document.problems)?;
+    let node = extension.get("first_seen")?;
+    let table = Table::open(node, KEYS, document.problems)?;
     let baseline = Reader { table, library }.baseline(document, events)?;
+    sense::check_baseline(document, &baseline, node);
     Some(library.tables.add_baseline(baseline))
 }
 

@@ -19,6 +19,7 @@ mod observed;
 mod part_of;
 mod risk;
 mod scope;
+mod sense;
 mod sequence;
 mod silence;
 
@@ -39,20 +40,16 @@ use std::collections::BTreeSet;
 /// # Errors
 /// Every [`Problem`] of every file, in the order of the files.
 pub fn compile<'f>(files: impl IntoIterator<Item = (&'f str, &'f str)>) -> Result<RuleSet, Vec<Problem>> {
-    let none = BTreeSet::new();
-    compile_without(files.into_iter().map(|(name, text)| (name, text, &none)))
+    let read: Vec<ReadFile> = files.into_iter().map(|(name, text)| ReadFile::read(name, text)).collect();
+    compile_read(&read)
 }
 
-/// Compiles rule files, given as `(name, text, gone)`: documents with a name in `gone` are taken as
-/// not being there.
+/// Compiles rule files that were read.
 ///
 /// # Errors
 /// Every [`Problem`] of every file, in the order of the files.
-pub fn compile_without<'f, 'g>(
-    files: impl IntoIterator<Item = (&'f str, &'f str, &'g BTreeSet<String>)>,
-) -> Result<RuleSet, Vec<Problem>> {
-    let read = |(name, text, gone)| File::read(name, text, gone);
-    let files: Vec<File<'f>> = files.into_iter().map(read).collect();
+pub fn compile_read(files: &[ReadFile]) -> Result<RuleSet, Vec<Problem>> {
+    let files: Vec<File<'_>> = files.iter().map(File::of).collect();
     let set = rules(&files);
     let found: Vec<Problem> = files.into_iter().flat_map(File::into_problems).collect();
     if found.is_empty() { Ok(set) } else { Err(found) }
@@ -64,28 +61,63 @@ pub fn names_of(document: &Node) -> Vec<String> {
     document::names_at(document).map(|(name, _)| name).collect()
 }
 
-/// One file: its documents, and what is wrong with it.
-struct File<'f> {
-    name: &'f str,
+/// A rule file that was read, once for everybody who looks at its documents.
+#[derive(Clone, Debug)]
+pub struct ReadFile {
+    name: String,
     documents: Vec<Node>,
-    problems: Problems,
     /// What stopped the reading; the file then has no documents.
     unread: Option<Problem>,
 }
 
-impl<'f> File<'f> {
-    fn read(name: &'f str, text: &str, gone: &BTreeSet<String>) -> Self {
-        let (mut documents, unread) = match parse(name, text) {
+impl ReadFile {
+    /// Reads `text`; problems name the file `name`.
+    #[must_use]
+    pub fn read(name: &str, text: &str) -> Self {
+        let (documents, unread) = match parse(name, text) {
             Ok(documents) => (documents, None),
             Err(problem) => (Vec::new(), Some(problem)),
         };
-        documents.retain(|document| !names_of(document).iter().any(|name| gone.contains(name)));
-        Self { name, documents, problems: Problems::new(name), unread }
+        Self { name: name.to_owned(), documents, unread }
+    }
+
+    /// Its documents; none of a file that is no YAML.
+    #[must_use]
+    pub fn documents(&self) -> &[Node] {
+        &self.documents
+    }
+
+    /// Whether it is YAML.
+    #[must_use]
+    pub const fn is_yaml(&self) -> bool {
+        self.unread.is_none()
+    }
+
+    /// The file without the documents that have one of these names.
+    #[must_use]
+    pub fn without(mut self, names: &BTreeSet<String>) -> Self {
+        self.documents.retain(|document| !names_of(document).iter().any(|name| names.contains(name)));
+        self
+    }
+}
+
+/// One file: its documents, and what is wrong with it.
+struct File<'f> {
+    name: &'f str,
+    documents: &'f [Node],
+    problems: Problems,
+    unread: Option<&'f Problem>,
+}
+
+impl<'f> File<'f> {
+    fn of(file: &'f ReadFile) -> Self {
+        let problems = Problems::new(&file.name);
+        Self { name: &file.name, documents: &file.documents, problems, unread: file.unread.as_ref() }
     }
 
     fn into_problems(self) -> Vec<Problem> {
         let mut found = self.problems.into_sorted();
-        found.extend(self.unread);
+        found.extend(self.unread.cloned());
         found
     }
 }
@@ -105,6 +137,7 @@ fn rules(files: &[File<'_>]) -> RuleSet {
         documents.iter().enumerate().filter_map(|(at, document)| rule(at, document, &scope, &uses)).collect();
     part_of::read(&scope, &mut rules);
     chain::settle(&mut rules, &tables);
+    risk::settle(&mut rules);
     // A condition that cannot be read may well mean the selections it leaves out.
     let whole = detected.iter().flatten().filter(|detected| detected.matcher.is_some());
     whole.for_each(|detected| detected.book.report_unused());

@@ -1,6 +1,7 @@
 //! `keywatch.part_of`: the rules whose alerts may hold those of this one.
 
 use super::scope::Scope;
+use super::sense;
 use crate::rule::{Kind, Rule};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -18,6 +19,7 @@ pub(super) fn read(scope: &Scope<'_>, rules: &mut [Rule]) {
                 let message = format!("`{name}` is itself part of `{}`", document.id);
                 document.problems.add(at, message, "let the rule that says more be part of nothing");
             } else {
+                sense::check_parts(rules, (&document.id, &whole.id), document, at);
                 named.entry(Arc::clone(&document.id)).or_default().push(Arc::clone(&whole.id));
             }
         }

@@ -40,12 +40,16 @@ fn read(document: &Document<'_>, table: &Table<'_>, scope: &Scope<'_>) -> Option
         Some(_) => level_of(table, "level", document.problems)?,
         None => Level::High,
     };
+    let timespan_secs = table.secs("within").unwrap_or(3600);
+    if let Some(node) = table.get("within").filter(|_| timespan_secs == 0) {
+        document.problems.add(node, "`within` is no time at all", "write a length of time such as 1h");
+    }
     Some(Risk {
         except,
         by: by(document, table),
         rules_min: table.int("rules", 2..=1000).and_then(|n| usize::try_from(n).ok()).unwrap_or(2),
         level_min,
-        timespan_secs: table.secs("within").unwrap_or(3600),
+        timespan_secs,
     })
 }
 
@@ -62,4 +66,18 @@ fn by(document: &Document<'_>, table: &Table<'_>) -> Vec<RiskBy> {
         }
     }
     if found.is_empty() { vec![RiskBy::Principal, RiskBy::Source] } else { found }
+}
+
+/// Sets how long the events of alerts matter to rules that join them.
+pub(super) fn settle(rules: &mut [Rule]) {
+    let reach = |rule: &Rule| match &rule.kind {
+        Kind::Risk(risk) => Some(risk.reach_secs()),
+        Kind::Classify(_) | Kind::Count(_) | Kind::Silence(_) | Kind::Observed(_) => None,
+    };
+    let reach = rules.iter().filter_map(reach).max().unwrap_or(0);
+    for rule in rules {
+        if let Kind::Count(count) = &mut rule.kind {
+            count.joined_secs = reach;
+        }
+    }
 }

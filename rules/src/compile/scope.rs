@@ -2,6 +2,7 @@
 
 use super::detection::Detected;
 use super::document::{Document, Shape};
+use crate::field::Field;
 use crate::matcher::Matcher;
 use crate::problem::nearest;
 use crate::rule::{Baseline, BaselineId, MatcherId};
@@ -27,6 +28,11 @@ impl Tables {
         let mut baselines = self.baselines.borrow_mut();
         baselines.push(baseline);
         BaselineId(baselines.len() - 1)
+    }
+
+    /// Whether no event the matcher matches has a value of the field.
+    pub(super) fn never_has(&self, matcher: MatcherId, field: &Field) -> bool {
+        self.matchers.borrow().get(matcher.0).is_some_and(|found| found.never_has(field))
     }
 
     /// Why the matcher can never match: its log source is not ingested.

@@ -118,12 +118,35 @@ fn expression(correlation: &Correlation<'_>, node: &Node) -> Option<Presence> {
             problems.add(node, message, "name it there, or take it out of `rules`");
         }
     }
-    if holds_of_nothing(&presence) {
+    if holds_of(&presence, 0) {
         let remedy = "name a rule that must occur beside those that must not";
         problems.add(node, "the condition holds when nothing happened", remedy);
         return None;
     }
+    if !may_hold(&presence, correlation.feeds.len()) {
+        let remedy = "look for a rule that must occur and must not";
+        problems.add(node, "the condition contradicts itself, whatever happens", remedy);
+        return None;
+    }
     Some(presence)
+}
+
+/// Most rules of which every set is tried.
+const TRIED_MAX: usize = 12;
+
+/// Whether some set of the rules meets the condition.
+fn may_hold(presence: &Presence, rules: usize) -> bool {
+    rules > TRIED_MAX || (0..1_u64 << rules).any(|set| holds_of(presence, set))
+}
+
+fn holds_of(presence: &Presence, set: u64) -> bool {
+    match presence {
+        Presence::Hit(place) => set & (1 << place) != 0,
+        Presence::And(all) => all.iter().all(|inner| holds_of(inner, set)),
+        Presence::Or(any) => any.iter().any(|inner| holds_of(inner, set)),
+        Presence::AtLeast(number, any) => any.iter().filter(|inner| holds_of(inner, set)).count() >= *number,
+        Presence::Not(inner) => !holds_of(inner, set),
+    }
 }
 
 struct Reader<'r, 's> {
@@ -203,18 +226,6 @@ impl Reader<'_, '_> {
 
     fn names(&self) -> Vec<String> {
         self.correlation.feeds.iter().flat_map(|feed| feed.document.names()).map(|(name, _)| name).collect()
-    }
-}
-
-fn holds_of_nothing(presence: &Presence) -> bool {
-    match presence {
-        Presence::Hit(_) => false,
-        Presence::And(all) => all.iter().all(holds_of_nothing),
-        Presence::Or(any) => any.iter().any(holds_of_nothing),
-        Presence::AtLeast(number, any) => {
-            any.iter().filter(|inner| holds_of_nothing(inner)).count() >= *number
-        }
-        Presence::Not(inner) => !holds_of_nothing(inner),
     }
 }
 

@@ -3,6 +3,7 @@
 use super::book::Library;
 use super::detection::{Detected, RAISING};
 use super::fields::all_own;
+use super::sense;
 use crate::rule::{Hit, Silence};
 use crate::yaml::Table;
 use keywatch_event::Level;
@@ -46,11 +47,13 @@ pub(super) fn read(
         Some(hit) => Some(hit?),
     };
     let gaps = table.int("gaps_min", 2..=1_000_000).and_then(|number| u32::try_from(number).ok());
-    Some(Silence {
+    let silence = Silence {
         hit: detected.hit(group_by)?,
         secs_min: table.secs("for_at_least").unwrap_or(if followed_by.is_some() { 60 } else { 1800 }),
         times_p99: table.number("times_p99", 1.0..=1000.0).unwrap_or(6.0),
         gaps_min: gaps.unwrap_or(100),
         followed_by,
-    })
+    };
+    sense::check_silence(document, &silence, node);
+    Some(silence)
 }

@@ -3,6 +3,7 @@
 mod notes;
 mod reason;
 mod sessions;
+mod things;
 mod title;
 
 use super::brief::{Brief, Who};
@@ -11,7 +12,9 @@ use crate::rule::{Count, Rule};
 use keywatch_event::{Alert, EVIDENCE_MAX, EventTime, Evidence, Level, SECRETS_MAX, SecretRef};
 use notes::Notes;
 use sessions::Acted;
+pub(super) use sessions::named;
 use std::sync::Arc;
+use things::Things;
 
 /// The alert of a counted incident.
 pub(crate) fn counted(rule: &Rule, count: &Count, incident: &Incident) -> Alert {
@@ -23,10 +26,11 @@ pub(crate) fn counted(rule: &Rule, count: &Count, incident: &Incident) -> Alert 
     let source = common(members, |who| &who.source).cloned();
     let who = Acted::of(members);
     let notes = Notes::of(count.mention.as_ref(), members);
+    let things = Things::of(members);
     Alert {
         id: incident.id.clone(),
         rule: rule.id.to_string(),
-        title: title::of(rule, &secrets, &who, &notes),
+        title: title::of(rule, count, (&secrets, &things), (&who, &notes)),
         level: incident.level,
         action: rule.action.clone(),
         opened_at: opened_by.time,
@@ -41,7 +45,7 @@ pub(crate) fn counted(rule: &Rule, count: &Count, incident: &Incident) -> Alert 
         store: common(members, |who| &who.store).and_then(Clone::clone).map(String::from),
         events,
         evidence: evidence(incident, members),
-        why: reason::of(rule, count, incident, (secrets.len() as u64, &notes)),
+        why: reason::of(rule, count, incident, (&things, &notes)),
         principal,
         sessions: who.into_sessions(),
         source,

@@ -118,16 +118,16 @@ impl Engine {
         let (newest, lateness_secs) = (self.newest, self.settings.lateness_secs);
         let mut learned = self.baselines.take_learned(&self.rules.baselines);
         for (rule, state) in self.rules.rules.iter().zip(&mut self.states) {
-            match state {
-                State::Count(state) => {
-                    let floor = newest
-                        .zip(rule.kind.counting())
-                        .map(|(newest, count)| newest.plus_secs(-lateness_secs - count.matters_secs(true)));
+            match (&rule.kind, state) {
+                (Kind::Count(count), State::Count(state)) => {
+                    let behind = lateness_secs + count.matters_secs(true);
                     learned.extend(state.lag.get_mut().take_learned(&rule.id));
+                    let floor = newest.map(|newest| newest.plus_secs(-behind));
                     learned.extend(state.anchors.take_learned(&rule.id, floor));
                 }
-                State::Silence(quiet) => learned.extend(quiet.take_learned(&rule.id)),
-                State::None | State::Risk(_) => {}
+                (_, State::Silence(quiet)) => learned.extend(quiet.take_learned(&rule.id)),
+                (_, State::Risk(risks)) => learned.extend(risks.take_learned(&rule.id)),
+                (_, State::Count(_) | State::None) => {}
             }
         }
         learned
@@ -143,7 +143,8 @@ impl Engine {
                     state.anchors.restore(&rule.id, learned);
                 }
                 State::Silence(quiet) => quiet.restore(&rule.id, learned),
-                State::None | State::Risk(_) => {}
+                State::Risk(risks) => risks.restore(&rule.id, learned),
+                State::None => {}
             }
         }
     }

@@ -189,7 +189,9 @@ impl Chained<'_> {
         let mut found = self.behind(&incident.members);
         let is_old = |member: &&Member| floor.is_some_and(|floor| member.brief.time < floor);
         for old in incident.behind.iter().filter(is_old) {
-            if found.len() < BEHIND_MAX && !found.iter().any(|member| member.brief.id == old.brief.id) {
+            let is_there =
+                found.iter().any(|member| member.brief.id == old.brief.id) || incident.has(&old.brief);
+            if found.len() < BEHIND_MAX && !is_there {
                 found.push(old.clone());
             }
         }

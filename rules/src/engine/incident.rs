@@ -186,6 +186,11 @@ impl Incident {
         }
     }
 
+    /// Whether nothing is known of it but its anchor.
+    pub(crate) fn is_nameless(&self) -> bool {
+        self.id.0.is_empty()
+    }
+
     /// Whether it was there when the entry came. One that is known by its anchor may be there too early.
     pub(crate) fn precedes(&self, entry: &Entry) -> bool {
         self.ghost.is_none() || self.opened_by.order() <= entry.order()

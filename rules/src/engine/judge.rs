@@ -369,7 +369,8 @@ impl Count {
     /// being met says when the incident began just as well.
     pub(super) fn matters_secs(&self, in_incident: bool) -> i64 {
         let Incident { keep_alive_secs, max_duration_secs, repeats_secs, .. } = self.incident;
-        let lives = if in_incident || !stays_met(self) { max_duration_secs + repeats_secs } else { 0 };
+        let lives = (max_duration_secs + repeats_secs).max(self.joined_secs);
+        let lives = if in_incident || !stays_met(self) { lives } else { 0 };
         self.timespan_secs.max(keep_alive_secs) + lives
     }
 }

@@ -284,7 +284,7 @@ impl Engine {
                 State::Count(Box::new(CountState::new(count, lag, anchors)))
             }
             Kind::Silence(_) => State::Silence(Box::new(Quiet::new(settings.writes_learned))),
-            Kind::Risk(_) => State::Risk(Box::default()),
+            Kind::Risk(_) => State::Risk(Box::new(RiskState::new(settings.writes_learned))),
         });
         let states = states.collect();
         let dispatch = Arc::new(Dispatch::new(&rules, plan));

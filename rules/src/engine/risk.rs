@@ -1,8 +1,10 @@
 //! Several rules that speak about one principal or one address.
 //!
 //! Joins standing alerts. The incidents of an entity are a function of the set of its standing
-//! alerts: neither the order they were put in nor what was there in between matters. Nothing is
-//! stored; after a restart the alerts are put in again. It judges alerts, never events.
+//! alerts: neither the order they were put in nor what was there in between matters. After a restart the
+//! alerts are put in again, as far back as anything may still change. Where an incident was cut for its age
+//! alone the next begins at once, and so on back to the first: of that it is stored since when an entity's
+//! alerts are joined. It judges alerts, never events.
 
 use crate::rule::{Risk, RiskBy};
 use hashbrown::{HashMap, HashSet};
@@ -15,7 +17,7 @@ use std::sync::Arc;
 
 /// An incident takes alerts for at most this long after its first: a day, as incidents of
 /// counting rules do.
-const INCIDENT_SECS_MAX: i64 = 86_400;
+pub(crate) const INCIDENT_SECS_MAX: i64 = 86_400;
 /// Most alerts joined per entity; the earliest opened go first. An entity with more than this in
 /// a day is beyond joining.
 const PER_ENTITY_MAX: usize = 1_000;
@@ -36,6 +38,12 @@ impl Entity {
             Self::Principal(id) => format!("principal {id}"),
             Self::Source(id) => format!("source {id}"),
         }
+    }
+
+    /// The entity of a [`Self::key`].
+    pub(crate) fn of_key(key: &str) -> Option<Self> {
+        let principal = key.strip_prefix("principal ").map(|id| Self::Principal(id.into()));
+        principal.or_else(|| key.strip_prefix("source ").map(|id| Self::Source(id.into())))
     }
 
     /// Whether alerts are joined by it.
@@ -77,10 +85,13 @@ impl AlertFacts {
     }
 
     /// Its place among others.
-    fn order(&self) -> (i64, &AlertId) {
+    fn order(&self) -> Order<'_> {
         (self.opened_at_secs, &self.id)
     }
 }
+
+/// A place among the alerts of an entity: when one opened, and its id.
+pub(crate) type Order<'o> = (i64, &'o AlertId);
 
 /// Facts, known by their alert's id.
 #[derive(Debug)]
@@ -217,16 +228,38 @@ impl Risks {
         }
     }
 
-    /// Lets alerts go that opened before that second: nothing will join them any more. Their
-    /// entities are not touched by that: what was said of them stands.
-    pub(crate) fn forget_before(&mut self, secs: i64) {
-        while self.by_age.first().is_some_and(|first| first.0.opened_at_secs < secs) {
-            self.forget_first();
+    /// Lets alerts of an entity go that belong to incidents which are over before `horizon`: those before the
+    /// latest of its alerts at which nothing before it matters. Where that is so because an incident was cut for
+    /// its age, the alert's order is given back: it is not to be found again without those before it.
+    pub(crate) fn trim(&mut self, spec: &Risk, entity: &Entity, horizon: i64) -> Trimmed {
+        let Sweep { begins, last, .. } = self.sweep(spec, entity);
+        let Some(alerts) = self.entities.get_mut(entity) else { return Trimmed::default() };
+        // Nothing that still comes is joined to it.
+        let is_past = |last: i64| last < horizon.saturating_sub(spec.timespan_secs);
+        if let Some(last) = last.filter(|last| is_past(*last)) {
+            self.entities.remove(entity);
+            return Trimmed { since: Some((last.saturating_add(1), AlertId(String::new()))), cut: None };
         }
+        let may_be = |begin: &&Begin| begin.at.opened_at_secs < horizon || begin.after.is_some_and(is_past);
+        let Some(begin) = begins.iter().rev().find(may_be) else { return Trimmed::default() };
+        let upto = alerts.partition_point(|other| other.order() < begin.at.order());
+        alerts.drain(..upto);
+        let at = (begin.at.opened_at_secs, begin.at.id.clone());
+        let cut = Some(at.clone()).filter(|_| begin.cut);
+        // Others may still come before it.
+        let after = begin.after.filter(|last| is_past(*last));
+        let since = after.map_or(at, |last| (last.saturating_add(1), AlertId(String::new())));
+        Trimmed { since: Some(since), cut }
     }
 
-    /// Lets the earliest opened go; whether there was one.
-    fn forget_first(&mut self) -> bool {
+    /// The entities of the alert that opened first, when that was before that second.
+    pub(crate) fn first_before(&self, secs: i64) -> Option<Vec<Entity>> {
+        let first = self.by_age.first().filter(|first| first.0.opened_at_secs < secs)?;
+        Some(first.0.entities().collect())
+    }
+
+    /// Lets the earliest opened go; whether there was one. What was said of it stands.
+    pub(crate) fn forget_first(&mut self) -> bool {
         let first = self.by_age.first().map(|first| Arc::clone(&first.0));
         first.is_some_and(|first| {
             self.forget(&first);
@@ -270,16 +303,28 @@ impl Risks {
 
     /// The incidents of an entity, in order of their first alert.
     pub(crate) fn incidents(&self, spec: &Risk, entity: &Entity) -> Vec<RiskIncident> {
-        let Some(alerts) = self.entities.get(entity).filter(|_| entity.is_by(&spec.by)) else {
-            return Vec::new();
-        };
-        let mut sweep = Sweep { spec, window: Vec::new(), open: None, done: Vec::new() };
-        for facts in alerts.iter().filter(|facts| !spec.except.contains(&facts.rule)) {
-            sweep.take(facts);
-        }
+        let mut sweep = self.sweep(spec, entity);
         sweep.done.extend(sweep.open);
         sweep.done
     }
+
+    fn sweep<'s>(&self, spec: &'s Risk, entity: &Entity) -> Sweep<'s> {
+        let mut sweep =
+            Sweep { spec, window: Vec::new(), open: None, done: Vec::new(), begins: Vec::new(), last: None };
+        let alerts = self.entities.get(entity).filter(|_| entity.is_by(&spec.by));
+        for facts in alerts.into_iter().flatten().filter(|facts| !spec.except.contains(&facts.rule)) {
+            sweep.take(facts);
+        }
+        sweep
+    }
+}
+
+/// What was let go of an entity's alerts: all before `since`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Trimmed {
+    pub(crate) since: Option<(i64, AlertId)>,
+    /// The same, when an incident was cut there for its age.
+    pub(crate) cut: Option<(i64, AlertId)>,
 }
 
 /// The alerts of an entity, walked in order.
@@ -289,26 +334,66 @@ struct Sweep<'s> {
     window: Vec<Arc<AlertFacts>>,
     open: Option<RiskIncident>,
     done: Vec<RiskIncident>,
+    begins: Vec<Begin>,
+    /// When the latest alert opened.
+    last: Option<i64>,
+}
+
+/// An alert for which nothing before it matters.
+struct Begin {
+    at: Arc<AlertFacts>,
+    /// When the one before it opened.
+    after: Option<i64>,
+    /// Whether it is so because an incident was cut for its age.
+    cut: bool,
 }
 
 impl Sweep<'_> {
     fn take(&mut self, facts: &Arc<AlertFacts>) {
+        let after = self.last.replace(facts.opened_at_secs);
+        let is_apart =
+            after.is_none_or(|last| facts.opened_at_secs.saturating_sub(last) > self.spec.timespan_secs);
         if let Some(open) = &mut self.open {
             if open.takes(facts, self.spec.timespan_secs) {
                 open.add(facts);
                 return;
             }
             self.done.extend(self.open.take());
+            self.begins.push(Begin { at: Arc::clone(facts), after, cut: !is_apart });
+        } else if is_apart {
+            self.begins.push(Begin { at: Arc::clone(facts), after, cut: false });
         }
         let since = facts.opened_at_secs.saturating_sub(self.spec.timespan_secs);
         self.window.retain(|earlier| earlier.opened_at_secs >= since);
         self.window.push(Arc::clone(facts));
-        let rules: BTreeSet<&str> = self.window.iter().map(|alert| &*alert.rule).collect();
-        let is_grave = self.window.iter().any(|alert| alert.level >= self.spec.level_min);
-        if rules.len() >= self.spec.rules_min && is_grave {
+        let signals = signals(&self.window);
+        let is_grave = signals.first().is_some_and(|alert| alert.level >= self.spec.level_min);
+        if signals.len() >= self.spec.rules_min && is_grave {
             self.open = Some(RiskIncident::of(&self.window, facts));
             self.window.clear();
         }
+    }
+}
+
+/// The alerts that are signals of their own, each of another rule, the weightiest first.
+fn signals(alerts: &[Arc<AlertFacts>]) -> Vec<&AlertFacts> {
+    let mut by_weight: Vec<&AlertFacts> = alerts.iter().map(Arc::as_ref).collect();
+    by_weight.sort_by(|one, other| other.level.cmp(&one.level).then_with(|| one.order().cmp(&other.order())));
+    let mut signals: Vec<&AlertFacts> = Vec::new();
+    for alert in by_weight {
+        if signals.iter().all(|signal| signal.rule != alert.rule && !signal.tells_the_same_as(alert)) {
+            signals.push(alert);
+        }
+    }
+    signals
+}
+
+impl AlertFacts {
+    /// Whether the two are one thing told by two rules: of the events the one with fewer shows, more than
+    /// half are shown by both.
+    fn tells_the_same_as(&self, other: &Self) -> bool {
+        let both = self.evidence.iter().filter(|event| other.evidence.contains(event)).count();
+        2 * both > self.evidence.len().min(other.evidence.len())
     }
 }
 

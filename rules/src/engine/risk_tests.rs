@@ -65,6 +65,32 @@ fn one_rule_twice_is_none() {
     check(&[alert("a", "KW-103", Level::High, 0), alert("b", "KW-103", Level::High, 60)], &[]);
 }
 
+/// The alert shows these events.
+fn about(alert: AlertFacts, events: &[&str]) -> AlertFacts {
+    let evidence = events.iter().map(|event| crate::engine::words::hashed(event)).collect();
+    AlertFacts { evidence, ..alert }
+}
+
+#[test]
+fn one_thing_that_two_rules_tell_is_no_second_signal() {
+    let high = |events: &[&str]| about(alert("a", "KW-113", Level::High, 0), events);
+    let other = |events: &[&str]| about(alert("b", "KW-002", Level::Warning, 60), events);
+    // All, or most, of what one of them shows is shown by both.
+    check(&[high(&["1", "2", "3"]), other(&["1"])], &[]);
+    check(&[high(&["1", "2", "3"]), other(&["2", "3", "4"])], &[]);
+    // Half of what each shows is its own.
+    check(&[high(&["1", "2"]), other(&["2", "3"])], &["b: a b"]);
+    check(&[high(&["1", "2", "3", "4"]), other(&["4", "5"])], &["b: a b"]);
+    // Of three, the third is about something else.
+    let third = about(alert("c", "KW-003", Level::Warning, 120), &["9"]);
+    check(&[high(&["1", "2", "3"]), other(&["1"]), third.clone()], &["c: a b c"]);
+    // What is left beside the repeated one must be grave.
+    let warning = about(alert("a", "KW-113", Level::Warning, 0), &["1"]);
+    let grave = about(alert("b", "KW-112", Level::High, 60), &["1"]);
+    check(&[warning.clone(), grave], &[]);
+    check(&[warning, third], &[]);
+}
+
 #[test]
 fn two_warnings_are_none() {
     check(&[alert("a", "KW-002", Level::Warning, 0), alert("b", "KW-003", Level::Warning, 60)], &[]);
@@ -145,7 +171,9 @@ fn alerts_are_bounded_and_old_ones_forgotten() {
     }
     assert_eq!((risks.len(), risks.evicted()), (50, 450));
     risks.take_touched();
-    risks.forget_before(480);
+    while risks.first_before(480).is_some() {
+        risks.forget_first();
+    }
     assert_eq!(risks.len(), 20);
     assert!(risks.take_touched().is_empty());
 }

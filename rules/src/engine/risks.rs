@@ -1,7 +1,9 @@
 //! Alerts of several rules about one principal or address become one alert of their own.
 
+use super::alerts::named;
 use super::incident::alert_id;
-use super::risk::{AlertFacts, Entity, RiskIncident, Risks};
+use super::risk::{AlertFacts, Entity, INCIDENT_SECS_MAX, RiskIncident, Risks, Trimmed};
+use super::shelf::Shelf;
 use super::verdicts::Verdicts;
 use super::weight::bytes_of;
 use super::words::hashed;
@@ -10,8 +12,8 @@ use crate::rule::{Kind, Risk, RiskBy, Rule};
 use crate::surroundings::List;
 use hashbrown::HashMap;
 use keywatch_event::{
-    Alert, AlertChange, AlertId, AlertPrincipal, AlertSession, AlertSessions, EVIDENCE_MAX, Evidence, Level,
-    PrincipalKind, SECRETS_MAX, SESSIONS_MAX, SecretRef, SourceKind, Why,
+    Alert, AlertChange, AlertId, AlertPrincipal, AlertSession, AlertSessions, EVIDENCE_MAX, Evidence,
+    Learned, Level, PrincipalKind, SECRETS_MAX, SESSIONS_MAX, SecretRef, SourceKind, Why,
 };
 use std::sync::Arc;
 
@@ -24,9 +26,12 @@ const BYTES_MAX: usize = 16 << 20;
 const FACTS_BYTES: usize = 700;
 /// How many that were let go may still lie there: they are looked for when there are so many.
 const SPARE: usize = ALERTS_MAX / 10;
-/// Seconds after its opening for which an alert can still be joined to others: the longest a
-/// joined incident lives, and a day for what comes late.
-const KEPT_SECS: i64 = 2 * 86_400;
+/// Most entities of which it is stored since when their alerts are joined, and how long one is after that was
+/// last of use. One is about 150 bytes.
+const SINCE_MAX: usize = 10_000;
+const SINCE_SECS: i64 = 2 * Risk::KEPT_SECS;
+/// Between the rule and the entity in a key; nothing else that is learned has it there.
+const MARK: &str = "\u{1f}joined since ";
 
 /// The operator's list of addresses that many share.
 const KNOWN: &str = "known_networks";
@@ -39,6 +44,10 @@ pub(crate) struct RiskState {
     standing: HashMap<AlertId, Box<Alert>>,
     /// What was told of each entity: incident, its level, its rules and its alerts.
     told: HashMap<Entity, Vec<Told>>,
+    /// By entity: alerts that opened before this one are joined no more. Where that follows from an
+    /// incident that was cut for its age it is stored.
+    since: HashMap<Entity, (i64, AlertId)>,
+    cuts: Shelf<(i64, String)>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,11 +57,16 @@ struct Told {
     rules: usize,
     alerts: usize,
     events: u64,
+    /// Its first alert: when it opened, and its id.
+    first: (i64, AlertId),
 }
 
-impl Default for RiskState {
-    fn default() -> Self {
-        Self { risks: Risks::new(ALERTS_MAX, BYTES_MAX), standing: HashMap::new(), told: HashMap::new() }
+impl RiskState {
+    /// No alerts yet; `writes` says whether somebody stores what is to survive a restart.
+    pub(crate) fn new(writes: bool) -> Self {
+        let cuts = if writes { Shelf::new() } else { Shelf::new().unwritten() };
+        let risks = Risks::new(ALERTS_MAX, BYTES_MAX);
+        Self { risks, standing: HashMap::new(), told: HashMap::new(), since: HashMap::new(), cuts }
     }
 }
 
@@ -65,9 +79,9 @@ impl Engine {
         for (rule, state) in self.rules.rules.iter().zip(&mut self.states) {
             if let (Kind::Risk(risk), State::Risk(state)) = (&rule.kind, state) {
                 verdicts.changes.iter().for_each(|change| state.hear(change, known));
-                joined.extend(state.tell(rule, risk));
+                joined.extend(state.tell(rule, risk, newest.map(|newest| newest - Risk::KEPT_SECS)));
                 if let Some(newest) = newest {
-                    state.forget_before(newest - KEPT_SECS);
+                    state.forget(risk, newest);
                 }
             }
         }
@@ -78,7 +92,8 @@ impl Engine {
 impl RiskState {
     /// What had to go of the alerts that can be joined.
     pub(crate) fn gauges(&self) -> Gauges {
-        Gauges { principals_evicted: self.risks.evicted(), ..Gauges::default() }
+        let (evicted, unreadable) = (self.risks.evicted() + self.cuts.evicted(), self.cuts.unreadable());
+        Gauges { principals_evicted: evicted, unreadable, ..Gauges::default() }
     }
 
     fn hear(&mut self, change: &AlertChange, known: Option<&List>) {
@@ -100,18 +115,35 @@ impl RiskState {
         let address = source.and_then(|source| source.ip);
         let address = address.filter(|ip| !known.is_some_and(|known| known.spans(*ip)));
         let shown = Box::new(shown(alert));
+        let principal = alert.principal.as_ref().filter(|p| is_somebody(p)).map(|p| Arc::from(&*p.id));
+        let source = address.map(|ip| Arc::from(ip.to_string()));
+        let order = (alert.opened_at.secs(), &alert.id);
         self.risks.put(AlertFacts {
             id: alert.id.clone(),
             rule: Arc::from(&*alert.rule),
             level: alert.level,
             opened_at_secs: alert.opened_at.secs(),
-            principal: alert.principal.as_ref().filter(|p| is_somebody(p)).map(|p| Arc::from(&*p.id)),
-            source: address.map(|ip| Arc::from(ip.to_string())),
+            principal: self.still(principal, Entity::Principal, order),
+            source: self.still(source, Entity::Source, order),
             evidence: alert.evidence.iter().map(|row| hashed(&row.event)).collect(),
             events: alert.events,
             bytes: bytes_of(&shown) + FACTS_BYTES + 8 * alert.evidence.len(),
         });
         self.standing.insert(alert.id.clone(), shown);
+    }
+
+    /// Who is spoken of, unless alerts of that time about them are joined no more.
+    fn still(
+        &self,
+        who: Option<Arc<str>>,
+        entity: fn(Arc<str>) -> Entity,
+        order: (i64, &AlertId),
+    ) -> Option<Arc<str>> {
+        let is_past = |who: &Arc<str>| {
+            let since = self.since.get(&entity(Arc::clone(who)));
+            since.is_some_and(|(secs, id)| order < (*secs, id))
+        };
+        who.filter(|who| !is_past(who))
     }
 
     fn remove(&mut self, id: &AlertId) {
@@ -120,16 +152,74 @@ impl RiskState {
     }
 
     /// Lets go what nothing will join any more, and what there was no room for. What was told stands.
-    fn forget_before(&mut self, secs: i64) {
-        self.risks.forget_before(secs);
+    fn forget(&mut self, risk: &Risk, newest: i64) {
+        let (secs, horizon) = (newest - risk.reach_secs() - INCIDENT_SECS_MAX, newest - Risk::KEPT_SECS);
+        while let Some(entities) = self.risks.first_before(secs) {
+            for entity in entities {
+                self.trim(risk, &entity, horizon);
+            }
+            self.risks.forget_first();
+        }
         if self.standing.len() > self.risks.len() + SPARE {
             let risks = &self.risks;
             self.standing.retain(|id, _| risks.has(id));
             self.told.retain(|entity, _| risks.knows(entity));
         }
+        if self.since.len() > self.risks.len() + self.cuts.len() + SPARE {
+            let (risks, cuts) = (&self.risks, &self.cuts);
+            self.since.retain(|entity, _| risks.knows(entity) || cuts.contains(&*entity.key()));
+        }
+        let old: Vec<Box<str>> = match self.cuts.len() {
+            0 => Vec::new(),
+            _ => self
+                .cuts
+                .iter()
+                .filter(|(_, (secs, _))| *secs < newest - SINCE_SECS)
+                .map(|(key, _)| key.into())
+                .collect(),
+        };
+        for key in old {
+            self.cuts.forget(&key);
+        }
     }
 
-    fn tell(&mut self, rule: &Rule, risk: &Risk) -> Vec<AlertChange> {
+    /// Lets alerts of an entity go that nothing joins any more. What was told of them stands.
+    fn trim(&mut self, risk: &Risk, entity: &Entity, horizon: i64) {
+        let Trimmed { since: Some(since), cut } = self.risks.trim(risk, entity, horizon) else { return };
+        if let Some((secs, id)) = cut {
+            let key = entity.key();
+            let now = (secs, id.0);
+            if self.cuts.get(&*key) != Some(&now) {
+                *self.cuts.entry(&*key) = now;
+                self.cuts.changed(&*key);
+            }
+            if self.cuts.len() > SINCE_MAX {
+                self.cuts.evict(SINCE_MAX / 10, |(secs, _)| Some(*secs));
+            }
+        }
+        if let Some(told) = self.told.get_mut(entity) {
+            told.retain(|told| told.first >= since);
+        }
+        self.since.insert(entity.clone(), since);
+    }
+
+    /// What is to be stored.
+    pub(crate) fn take_learned(&mut self, rule: &str) -> Vec<Learned> {
+        self.cuts.take(|entity| format!("{rule}{MARK}{entity}"))
+    }
+
+    /// Takes back what [`Self::take_learned`] gave; other state is ignored.
+    pub(crate) fn restore(&mut self, rule: &str, learned: &Learned) {
+        let rest = learned.key.strip_prefix(rule).and_then(|rest| rest.strip_prefix(MARK));
+        let Some(key) = rest else { return };
+        if self.cuts.put(key, &learned.state)
+            && let (Some((secs, id)), Some(entity)) = (self.cuts.get(key), Entity::of_key(key))
+        {
+            self.since.insert(entity, (*secs, AlertId(id.clone())));
+        }
+    }
+
+    fn tell(&mut self, rule: &Rule, risk: &Risk, horizon: Option<i64>) -> Vec<AlertChange> {
         let mut changes = Vec::new();
         for entity in self.risks.take_touched() {
             let mut incidents = self.risks.incidents(risk, &entity);
@@ -146,7 +236,10 @@ impl RiskState {
             });
             changes.extend(withdrawn);
             if !alerts.is_empty() {
-                self.told.insert(entity, alerts.into_iter().map(|(_, told)| told).collect());
+                self.told.insert(entity.clone(), alerts.into_iter().map(|(_, told)| told).collect());
+            }
+            if let Some(horizon) = horizon {
+                self.trim(risk, &entity, horizon);
             }
         }
         changes
@@ -170,7 +263,7 @@ impl RiskState {
         let alert = Alert {
             id: id.clone(),
             rule: rule.id.to_string(),
-            title: format!("{}: {rules} about {}", rule.title, spoken(entity)),
+            title: format!("{}: {} ({rules})", rule.title, spoken(entity, &joined)),
             level: rule.level,
             action: rule.action.clone(),
             opened_at: completed.opened_at,
@@ -192,7 +285,9 @@ impl RiskState {
             tags: rule.tags.clone(),
             late_secs: None,
         };
-        let told = Told { id, level: alert.level, rules: incident.rules.len(), alerts: joined.len(), events };
+        let first = incident.alerts.first().map(|facts| (facts.opened_at_secs, facts.id.clone()))?;
+        let (rules, alerts) = (incident.rules.len(), joined.len());
+        let told = Told { id, level: alert.level, rules, alerts, events, first };
         Some((alert, told))
     }
 }
@@ -310,16 +405,22 @@ fn why(incident: &RiskIncident, joined: &[&Alert]) -> Why {
     }
 }
 
-fn spoken(entity: &Entity) -> &str {
+/// Who or what it is about: a principal by its readable name, where one of the alerts knows it.
+fn spoken(entity: &Entity, joined: &[&Alert]) -> String {
     match entity {
-        Entity::Principal(id) | Entity::Source(id) => id,
+        Entity::Principal(id) => {
+            let mut principals = joined.iter().filter_map(|alert| alert.principal.as_ref());
+            let known = principals.find(|principal| *principal.id == **id && principal.name.is_some());
+            known.map_or_else(|| id.to_string(), named)
+        }
+        Entity::Source(address) => address.to_string(),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use keywatch_event::AuditEvent;
+    use keywatch_event::{AuditEvent, Class};
 
     fn alert(level: Level, events: &[&str]) -> Arc<AlertFacts> {
         Arc::new(AlertFacts {
@@ -343,15 +444,16 @@ mod tests {
             )
         };
         let rules = rule("R-1", "high", "class: secret.read")
-            + &rule("R-2", "medium", "secrets.name: [a, b]")
+            + &rule("R-2", "medium", "secrets.name: [c, d, e]")
             + "title: Joined\nname: R-3\nlevel: critical\nkeywatch: {action: Look, risk: {by: [principal], rules: 2, level: high, within: 1h}}\n";
         let set = crate::compile([("a.yml", &*rules)]).unwrap_or_else(|problems| panic!("{problems:?}"));
         let mut engine = Engine::new(Arc::new(set), crate::Settings::default());
-        let events: Vec<_> = ["a", "b", "c"]
+        let events: Vec<_> = ["a", "b", "c", "d", "e"]
             .into_iter()
             .map(|name| {
                 let secrets = vec![crate::testing::secret(name)];
-                AuditEvent { id: name.to_owned().into(), secrets, ..crate::testing::event() }
+                let class = if name < "d" { Class::SecretRead } else { Class::SecretMeta };
+                AuditEvent { id: name.to_owned().into(), class, secrets, ..crate::testing::event() }
             })
             .collect();
         let seen: Vec<_> = events
@@ -364,7 +466,7 @@ mod tests {
             }
             AlertChange::Opened { .. } | AlertChange::Updated { .. } | AlertChange::Withdrawn { .. } => None,
         });
-        assert_eq!(joined, Some((3, 3)));
+        assert_eq!(joined, Some((5, 5)));
     }
 
     #[test]

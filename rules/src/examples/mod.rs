@@ -51,6 +51,13 @@ pub enum Expect {
     Level(Level),
 }
 
+impl Expect {
+    /// Whether it expects an alert.
+    fn is_raised(self) -> bool {
+        matches!(self, Self::Level(level) if level > Level::Info)
+    }
+}
+
 /// Event time at which examples begin: 2026-01-01, a Thursday, midnight UTC.
 pub(crate) const START: i64 = 1_767_225_600;
 const EXPECTED: &str = "write silence, informational, medium, high or critical";
@@ -98,6 +105,13 @@ fn example(table: &Table<'_>, provider: Provider, problems: &Problems) -> Option
         asn: addresses(&events, |event| event.asn.as_ref()),
         country: addresses(&events, |event| event.country.as_ref()),
     };
+    if let (Some(expect), Some(alerts)) = (expect, alerts)
+        && let Some(node) = table.get("alerts")
+        && (alerts == 0) == expect.is_raised()
+    {
+        let message = "`alerts` and `expect` contradict each other";
+        problems.add(node, message, "levels from medium on are those of alerts, the others raise none");
+    }
     Some(Example { name: name?, expect: expect?, alerts, events, surroundings })
 }
 

@@ -149,6 +149,33 @@ impl Normal {
         VOCABULARIES.iter().find(|(field, _)| *field == self).map(|(_, words)| *words)
     }
 
+    /// Whether an event has one value of it at most.
+    pub(crate) const fn is_single(self) -> bool {
+        matches!(self.way(), Way::Plain | Way::Computed)
+    }
+
+    /// Whether every event has a value of it, which may be an empty text.
+    pub(crate) const fn is_always_there(self) -> bool {
+        matches!(
+            self,
+            Self::Provider
+                | Self::Service
+                | Self::Operation
+                | Self::Class
+                | Self::Outcome
+                | Self::PrincipalId
+                | Self::PrincipalKind
+                | Self::SourceKind
+                | Self::SecretsCount
+                | Self::Actor
+                | Self::TimeHour
+                | Self::TimeWeekday
+                | Self::TimeDelay
+                | Self::TimeMisdated
+                | Self::Planned
+        )
+    }
+
     pub(super) fn any(self, view: &View<'_>, visit: &mut dyn FnMut(&str) -> bool) -> bool {
         let secrets = &view.event().secrets;
         match self.way() {

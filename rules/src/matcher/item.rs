@@ -2,7 +2,7 @@
 
 use super::test::{ListTest, Test, Values};
 use super::time::Part;
-use super::{Selection, value};
+use super::{Selection, sense, value};
 use crate::field::{Field, Normal};
 use crate::log_source::LogSource;
 use crate::problem::suggest;
@@ -44,6 +44,11 @@ const MODIFIERS: &[&str] = &[
     "month",
     "year",
 ];
+
+/// Items of a mapping before one that are held against it: a published one has forty at most.
+const EARLIER_MAX: usize = 200;
+const ALTERNATIVES: &str =
+    "remove one of them, or make them alternatives: values in a list, or selections joined with `or`";
 
 /// A field and the tests its values must pass.
 #[derive(Clone, Debug)]
@@ -160,7 +165,7 @@ impl Reader<'_> {
 
     fn alternative(&self, node: &Node) -> Vec<Item> {
         match &node.data {
-            Data::Map(entries) => entries.iter().filter_map(|(key, value)| self.item(key, value)).collect(),
+            Data::Map(entries) => self.items(entries),
             Data::List(_) | Data::Null => {
                 let message = format!("a selection holds mappings or keywords, not {}", node.kind());
                 self.problems.add(node, message, "write `field: value`");
@@ -170,6 +175,29 @@ impl Reader<'_> {
                 self.of(Subject::Anywhere, &[], node).into_iter().collect()
             }
         }
+    }
+
+    /// The items of a mapping. One that excludes another is reported where it stands.
+    fn items(&self, entries: &[(Node, Node)]) -> Vec<Item> {
+        let mut items: Vec<(String, Item)> = Vec::with_capacity(entries.len());
+        for (key, value) in entries {
+            let Some(item) = self.item(key, value) else { continue };
+            let name = key.text().unwrap_or_default();
+            let same = |other: &&(String, Item)| other.1.subject == item.subject;
+            let others: Vec<&(String, Item)> = items.iter().rev().take(EARLIER_MAX).filter(same).collect();
+            let earlier = others.iter().map(|(_, other)| other);
+            if !sense::are_possible([&item]) {
+                let message = format!("no event has this: `{name}`");
+                self.problems.add(key, message, "remove it: such an event cannot be");
+            } else if sense::are_possible(earlier.clone()) && !sense::are_possible(earlier.chain([&item])) {
+                let with = others.iter().find(|(_, other)| !sense::are_possible([other, &item]));
+                let with = with.or(others.first()).map_or("", |(name, _)| name.as_str());
+                let message = format!("no event has both `{with}` and `{name}` as written here");
+                self.problems.add(key, message, ALTERNATIVES);
+            }
+            items.push((name, item));
+        }
+        items.into_iter().map(|(_, item)| item).collect()
     }
 
     fn item(&self, key: &Node, value: &Node) -> Option<Item> {

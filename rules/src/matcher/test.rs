@@ -39,7 +39,7 @@ pub(crate) enum Op {
 }
 
 /// The value, or a part of it, is a value of another field.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct SameAs {
     pub(crate) other: Field,
     pub(crate) open: Open,
@@ -47,7 +47,7 @@ pub(crate) struct SameAs {
 }
 
 /// The value is one of a list the operator supplies.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct ListTest {
     pub(crate) name: String,
     /// What the rule writes around the listed value.

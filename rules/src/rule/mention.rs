@@ -126,9 +126,19 @@ fn method(operation: &str) -> &str {
     operation.rsplit('.').next().filter(|last| !last.is_empty()).unwrap_or(operation)
 }
 
-/// The name at the end of an ARN such as `arn:aws:cloudtrail:eu-west-1:111122223333:trail/audit`, or
-/// of a resource of Google Cloud such as `projects/shop/sinks/audit`.
+/// The name at the end of an ARN such as `arn:aws:cloudtrail:eu-west-1:111122223333:trail/audit`, of a
+/// resource of Google Cloud such as `projects/shop/sinks/audit`, or of one of Azure; what is set on a
+/// resource there, such as its diagnostic settings, is told by that resource.
 fn resource(value: &str) -> &str {
+    let begins = |head: &str| value.get(..head.len()).is_some_and(|is| is.eq_ignore_ascii_case(head));
+    if begins("/subscriptions/") {
+        let lower = value.to_ascii_lowercase();
+        let set = lower
+            .rfind("/providers/microsoft.insights/")
+            .filter(|at| lower.get(..*at).is_some_and(|of| of.contains("/providers/")));
+        let whole = set.and_then(|at| value.get(..at)).unwrap_or(value);
+        return whole.trim_end_matches('/').rsplit('/').next().unwrap_or(whole);
+    }
     let homes = ["arn:", "projects/", "folders/", "organizations/", "billingAccounts/"];
     let is_path = homes.iter().any(|home| value.starts_with(home));
     let last = value.rsplit('/').next().filter(|last| is_path && !last.is_empty());
@@ -175,6 +185,13 @@ mod tests {
             ("arn:aws:s3:::logs", "arn:aws:s3:::logs"),
             ("projects/shop/sinks/audit", "audit"),
             ("projects/", "projects/"),
+            ("/SUBSCRIPTIONS/S/RESOURCEGROUPS/RG/PROVIDERS/MICROSOFT.KEYVAULT/VAULTS/SHOP", "SHOP"),
+            (
+                "/subscriptions/s/resourceGroups/rg/providers/Microsoft.KeyVault/vaults/shop/providers/microsoft.insights/diagnosticSettings/all",
+                "shop",
+            ),
+            ("/subscriptions/s/providers/microsoft.insights/diagnosticSettings/all", "all"),
+            ("/SUBSCRIPTIONS/", "SUBSCRIPTIONS"),
             ("prod/db", "prod/db"),
         ] {
             assert_eq!(resource(value), short);

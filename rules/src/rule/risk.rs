@@ -18,6 +18,18 @@ pub struct Risk {
     pub timespan_secs: i64,
 }
 
+impl Risk {
+    /// Seconds after its opening for which an alert can still be joined to others: the longest a
+    /// joined incident lives, and a day for what comes late.
+    pub(crate) const KEPT_SECS: i64 = 2 * 86_400;
+
+    /// How long, in seconds, the events of an alert matter to what joins it: an incident that may still change
+    /// holds alerts that opened so long ago.
+    pub(crate) fn reach_secs(&self) -> i64 {
+        Self::KEPT_SECS + 2 * self.timespan_secs
+    }
+}
+
 /// What joins alerts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RiskBy {

@@ -22,7 +22,7 @@ pub(super) fn verdict(fields: &Fields<'_>, kind: Kind, target: &Target<'_>) -> (
     let error = fields.text(paths::VAULT_ERROR);
     let class = target.class;
     match (error, kind) {
-        (Some(_), _) if class == Class::AuthOk => (Class::AuthFail, Outcome::Unauthenticated),
+        (Some(error), _) if class == Class::AuthOk => (Class::AuthFail, refused(&error)),
         (Some(error), _) => failed(&error, class, names_caller(fields)),
         (None, Kind::Request) if class == Class::AuthOk => (Class::Other, Outcome::Ok),
         (None, Kind::Request | Kind::Foreign) => (class, Outcome::Ok),
@@ -48,16 +48,33 @@ fn failed(error: &str, class: Class, names_caller: bool) -> (Class, Outcome) {
         Outcome::Denied
     } else if says(&["wrapping token is not valid or does not exist"]) {
         Outcome::InvalidState
-    } else if says(&["quota exceeded", "rate limit", "too many requests"]) {
+    } else if says(THROTTLED) {
         Outcome::Throttled
     } else if says(&["unsupported path", "no handler", "not found"]) {
         Outcome::NotFound
-    } else if says(&["internal error", "internal server error", "Vault is sealed", "deadline exceeded"]) {
+    } else if says(DOWN) {
         Outcome::ServerError
     } else {
         Outcome::Other
     };
     (class, outcome)
+}
+
+/// Parts of errors of quotas (`vault/quotas/quotas.go`), and of a server that could not judge the call
+/// (`sdk/helper/consts/error.go`, `vault/core.go`, Go's `context`).
+const THROTTLED: &[&str] = &["quota exceeded", "rate limit", "too many requests"];
+const DOWN: &[&str] = &["internal error", "internal server error", "is sealed", "deadline exceeded"];
+
+/// How a login with an error ended: who could not be judged was not refused.
+fn refused(error: &str) -> Outcome {
+    let says = |any: &[&str]| any.iter().any(|text| error.contains(text));
+    if says(THROTTLED) {
+        Outcome::Throttled
+    } else if says(DOWN) && !says(&["permission denied", "invalid credentials"]) {
+        Outcome::ServerError
+    } else {
+        Outcome::Unauthenticated
+    }
 }
 
 fn answered(fields: &Fields<'_>, target: &Target<'_>) -> (Class, Outcome) {
@@ -105,6 +122,20 @@ mod tests {
     #[track_caller]
     fn check(error: &str, names_caller: bool, want: (Class, Outcome)) {
         assert_eq!(failed(error, Class::SecretRead, names_caller), want, "{error}");
+    }
+
+    #[test]
+    fn a_login_that_nobody_could_judge_was_not_refused() {
+        for (error, want) in [
+            ("invalid credentials", Outcome::Unauthenticated),
+            ("1 error occurred:\n\t* permission denied\n\n", Outcome::Unauthenticated),
+            ("request path \"auth/userpass/login/ada\": rate limit quota exceeded", Outcome::Throttled),
+            ("1 error occurred:\n\t* internal error\n\n", Outcome::ServerError),
+            ("Vault is sealed", Outcome::ServerError),
+            ("context deadline exceeded", Outcome::ServerError),
+        ] {
+            assert_eq!(refused(error), want, "{error}");
+        }
     }
 
     #[test]

@@ -40,7 +40,7 @@ fn a_rule_without_name_and_id_goes_by_its_title_however_the_file_is_written() {
         let set = compile([("read.yml", read.as_str()), ("many.yml", many.as_str())]).unwrap();
         assert_eq!(&*set.rules[0].id, "Read", "{read}");
         let gone = ["Read".to_owned()].into();
-        let left = crate::compile_without([("read.yml", read.as_str(), &gone)]).unwrap();
+        let left = crate::compile_read(&[crate::ReadFile::read("read.yml", &read).without(&gone)]).unwrap();
         assert!(left.rules.is_empty(), "{read}");
         assert_eq!(
             problems(&[READ.replace("name: read\n", "").as_str(), &read]).len(),

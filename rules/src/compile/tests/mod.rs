@@ -6,6 +6,7 @@ mod detections;
 mod extensions;
 mod files;
 mod filters;
+mod sense;
 
 use super::compile;
 use crate::rule::{Count, Kind, Rule, RuleSet};

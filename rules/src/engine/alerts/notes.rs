@@ -31,8 +31,14 @@ impl<'n> Notes<'n> {
         Self { how, values }
     }
 
-    /// The values as a title that names so many secrets has them, in parentheses.
-    pub(super) fn in_title(&self, secrets: usize) -> String {
+    /// The values as a title that names so many secrets, and who it was, has them, in parentheses. The
+    /// address of a caller nobody knows stands there already.
+    pub(super) fn in_title(&self, secrets: usize, who: &str) -> String {
+        let is_told = |value: &&str| who.split_whitespace().any(|word| word.trim_end_matches(',') == *value);
+        if self.values.iter().any(is_told) {
+            let values = self.values.iter().copied().filter(|value| !is_told(value)).collect();
+            return Self { how: self.how, values }.in_title(secrets, "");
+        }
         let (one, many) = match self.how {
             _ if self.values.is_empty() => return String::new(),
             // One secret stands in the title already.

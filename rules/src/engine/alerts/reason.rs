@@ -1,6 +1,7 @@
 //! Why an alert exists, in one sentence a responder can check, and the numbers behind it.
 
 use super::notes::Notes;
+use super::things::Things;
 use crate::engine::incident::Incident;
 use crate::field::joint;
 use crate::rule::{Count, Counted, Op, Rule, Step};
@@ -11,14 +12,12 @@ pub(super) fn of(
     rule: &Rule,
     count: &Count,
     incident: &Incident,
-    (secrets, notes): (u64, &Notes<'_>),
+    (things, notes): (&Things, &Notes<'_>),
 ) -> Why {
     let events = incident.events + incident.behind.len() as u64;
     let (bound, learned) = &incident.bound;
-    let naming = match secrets {
-        0 => String::new(),
-        _ => format!(" naming {}", counted(secrets, "secret", "secrets")),
-    };
+    let named = things.words();
+    let naming = if named.is_empty() { named } else { format!(" naming {named}") };
     let whole = format!("{}{naming}", counted(events, "event", "events"));
     let are_counted =
         matches!(count.condition.of, Counted::Events) && incident.observed.to_string() == events.to_string();

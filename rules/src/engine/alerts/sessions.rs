@@ -9,6 +9,9 @@ use crate::engine::incident::Member;
 use hashbrown::HashSet;
 use keywatch_event::{AlertPrincipal, AlertSession, AlertSessions, Provider, SESSIONS_MAX};
 
+/// Most characters of two names of several in a title.
+const NAMED_CHARS_MAX: usize = 60;
+
 /// Who acted in the events of an incident.
 pub(super) struct Acted<'m> {
     /// In the order of their first event, each once.
@@ -42,15 +45,25 @@ impl<'m> Acted<'m> {
         acted
     }
 
-    /// Who it was, as a title says it: one, two by name, or several.
-    pub(super) fn in_title(&self) -> Option<String> {
+    /// Who it was, as a title says it: one, two by name, or several, of whom it names two where their names
+    /// are short. `in_turn` says that one acted after the other.
+    pub(super) fn in_title(&self, in_turn: bool) -> Option<String> {
         match self.principals.as_slice() {
             [] => None,
             [one] => Some(format!("{}{}", named(one), self.session().unwrap_or_default())),
             // Who fails to log in and who succeeds may have two ids and one name.
             [one, other] if named(one) == named(other) => Some(named(one)),
+            [one, other] if in_turn => Some(format!("{}, then {}", named(one), named(other))),
             [one, other] => Some(format!("{} and {}", named(one), named(other))),
-            _ => Some("several principals".to_owned()),
+            [one, other, more @ ..] => {
+                let (one, other) = (named(one), named(other));
+                let chars = one.chars().count() + other.chars().count();
+                Some(if chars > NAMED_CHARS_MAX {
+                    format!("{} principals", more.len() + 2)
+                } else {
+                    format!("{one}, {other} and {} more", more.len())
+                })
+            }
         }
     }
 
@@ -79,7 +92,7 @@ impl<'m> Acted<'m> {
 }
 
 /// The readable name of a principal. Who is known by an address alone has none.
-fn named(principal: &AlertPrincipal) -> String {
+pub(in crate::engine) fn named(principal: &AlertPrincipal) -> String {
     let name = principal.name.as_deref().unwrap_or(&principal.id);
     match (name.strip_prefix("anon@"), name.strip_prefix("withheld@")) {
         (Some(place), _) => format!("an unknown caller at {place}"),

@@ -19,19 +19,23 @@ impl Group {
                 return;
             }
             let Some(anchor) = self.ghosts.pop_front() else { return };
-            let serial = self.next_serial();
-            let mut incident = ghost(anchor, entry);
-            for (key, since) in incident.ghost.iter().flat_map(|anchor| &anchor.full) {
-                if *since <= entry.time.unix_nanos() {
-                    self.full.remember(*key, (serial, &incident.opened_by), &mut incident.full_keys);
-                }
-            }
-            for (key, since) in incident.ghost.iter().flat_map(|anchor| &anchor.base) {
-                if *since <= entry.time.unix_nanos() {
-                    self.base.remember(*key, (serial, &incident.opened_by), &mut incident.base_keys);
-                }
-            }
+            let (incident, time) = (ghost(anchor, entry), entry.time);
             self.incidents.push(incident);
+            self.give_keys(time);
+        }
+    }
+
+    /// Gives the latest incident the keys that its anchor says it had by then.
+    fn give_keys(&mut self, by: EventTime) {
+        let serial = self.next_serial().saturating_sub(1);
+        let Some(incident) = self.incidents.last_mut() else { return };
+        let Some(anchor) = &incident.ghost else { return };
+        let had = |(_, since): &&(u128, i64)| *since <= by.unix_nanos();
+        for (key, _) in anchor.full.iter().filter(had) {
+            self.full.remember(*key, (serial, &incident.opened_by), &mut incident.full_keys);
+        }
+        for (key, _) in anchor.base.iter().filter(had) {
+            self.base.remember(*key, (serial, &incident.opened_by), &mut incident.base_keys);
         }
     }
 
@@ -48,12 +52,13 @@ impl Group {
         };
         (incident.first, incident.last) = (anchor.first(), anchor.last());
         incident.ghost = Some(Box::new(anchor));
+        let by = incident.opened_by.time;
+        self.give_keys(by);
     }
 
     /// Takes back what [`Self::summon`] did at `at`.
     pub(super) fn dismiss(&mut self, at: usize) {
-        let summoned = |incident: &Incident| incident.id.0.is_empty();
-        while let Some(incident) = self.incidents.last().filter(|incident| summoned(incident)) {
+        while let Some(incident) = self.incidents.last().filter(|incident| incident.is_nameless()) {
             let before = at.checked_sub(1).and_then(|at| self.entries.get(at));
             if before.is_some_and(|before| incident.opened_by.order() < before.order()) {
                 return;

@@ -48,7 +48,7 @@ impl Group {
         touched.dedup();
         for serial in touched {
             let incident = place_of(serial, self.serial).and_then(|at| self.incidents.get_mut(at));
-            let Some(incident) = incident.filter(|one| one.ghost.is_none()) else { continue };
+            let Some(incident) = incident.filter(|one| !one.is_nameless()) else { continue };
             let before = match undone.iter().position(|old| old.id == incident.id) {
                 Some(at) => Some(undone.swap_remove(at)),
                 None if incident.told.is_some() => None,
