@@ -82,6 +82,8 @@ pub(crate) struct Incident {
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Member {
     pub(crate) brief: Arc<Brief>,
+    /// Which of the rule's hits count of it; none of what stands behind others.
+    pub(crate) live: u64,
     pub(crate) note: Option<Arc<str>>,
     /// What it adds to each escalation of the rule.
     pub(crate) weighs: Box<[Fact]>,
@@ -119,13 +121,14 @@ impl Member {
     /// An event that stands behind others.
     pub(crate) fn behind(entry: &Entry) -> Self {
         let (brief, note) = (Arc::clone(&entry.brief), entry.note.clone());
-        Self { brief, note, weighs: Box::default(), shares: Few::None }
+        Self { brief, live: 0, note, weighs: Box::default(), shares: Few::None }
     }
 
     /// The entry as a member, of whose facts the first `conditions` are no escalation's.
     fn of(entry: &Entry, conditions: usize) -> Self {
         Self {
             brief: Arc::clone(&entry.brief),
+            live: entry.live,
             note: entry.note.clone(),
             weighs: entry.facts.get(conditions..).unwrap_or_default().into(),
             shares: entry.shares.clone(),
