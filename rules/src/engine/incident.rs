@@ -139,34 +139,23 @@ impl Member {
 impl Incident {
     pub(crate) fn open(rule: &str, entry: &Entry, observed: f64, bound: (f64, Option<String>)) -> Self {
         let key = entry.keys.first().map_or(0, |key| key.full);
-        Self {
-            id: alert_id(rule, &format!("{key:032x}"), &entry.brief.id),
-            level: Level::Info,
-            opened_by: Arc::clone(&entry.brief),
-            members: Vec::new(),
-            forgotten: 0,
-            looked_through: 0,
-            events: 0,
-            behind: Vec::new(),
-            first: entry.brief.time,
-            last: entry.brief.time,
-            observed,
-            bound,
-            waits: matches!(entry.role, Role::Waiting(_)),
-            full_keys: Vec::new(),
-            base_keys: Vec::new(),
-            actors: Vec::new(),
-            told: None,
-            values: HashMap::new(),
-            weighed: true,
-            ghost: None,
-        }
+        let id = alert_id(rule, &format!("{key:032x}"), &entry.brief.id);
+        let waits = matches!(entry.role, Role::Waiting(_));
+        Self { observed, bound, waits, ..Self::empty(id, Arc::clone(&entry.brief)) }
     }
 
     /// One that is known by its anchor alone: it takes what its age and its latest event allow. It has no id.
     pub(crate) fn ghost(opened_by: Arc<Brief>, actors: Vec<Arc<Brief>>, anchor: Anchor) -> Self {
+        let (first, last) = (anchor.first(), anchor.last());
+        let empty = Self::empty(AlertId(String::new()), opened_by);
+        Self { first, last, actors, ghost: Some(Box::new(anchor)), ..empty }
+    }
+
+    /// One that nothing joined yet.
+    fn empty(id: AlertId, opened_by: Arc<Brief>) -> Self {
+        let at = opened_by.time;
         Self {
-            id: AlertId(String::new()),
+            id,
             level: Level::Info,
             opened_by,
             members: Vec::new(),
@@ -174,18 +163,18 @@ impl Incident {
             looked_through: 0,
             events: 0,
             behind: Vec::new(),
-            first: anchor.first(),
-            last: anchor.last(),
+            first: at,
+            last: at,
             observed: 0.0,
             bound: (0.0, None),
             waits: false,
             full_keys: Vec::new(),
             base_keys: Vec::new(),
-            actors,
+            actors: Vec::new(),
             told: None,
             values: HashMap::new(),
             weighed: true,
-            ghost: Some(Box::new(anchor)),
+            ghost: None,
         }
     }
 
