@@ -39,14 +39,12 @@ pub(crate) struct Slot {
     /// In what a pass over the record found.
     read: usize,
     /// In what the normaliser tells.
-    told: usize,
+    pub(crate) told: usize,
 }
 
 /// What a pass found.
 #[derive(Debug)]
 pub(crate) enum Found<'a> {
-    /// What the pass of the normaliser did: one value for a path at most.
-    Told(&'a Told<'a>),
     /// One value for a path at most.
     Literal(Fields<'a>),
     /// In the order of the record.
@@ -115,8 +113,8 @@ impl Scope {
     }
 
     /// What the normaliser told of these paths, when it was asked for them.
-    pub(crate) fn told<'a>(&self, event: &'a AuditEvent<'a>) -> Option<Found<'a>> {
-        event.told.as_ref().filter(|told| told.asked() == self.asked).map(Found::Told)
+    pub(crate) fn told<'a>(&self, event: &'a AuditEvent<'a>) -> Option<&'a Told<'a>> {
+        event.told.as_ref().filter(|told| told.asked() == self.asked)
     }
 
     /// Reads every path of one record.
@@ -180,7 +178,7 @@ impl<'a> Found<'a> {
     pub(crate) fn into_spare(self) -> Spare {
         match self {
             Self::Literal(fields) => Spare(fields.emptied()),
-            Self::Told(_) | Self::Walked(_) => Spare::default(),
+            Self::Walked(_) => Spare::default(),
         }
     }
 
@@ -192,7 +190,6 @@ impl<'a> Found<'a> {
     /// The values at `slot` as they stand in the record.
     pub(crate) fn at(&self, slot: Slot) -> impl Iterator<Item = &'a str> {
         let (literal, walked) = match self {
-            Self::Told(told) => (told.at(slot.told), &[][..]),
             Self::Literal(fields) => (fields.raw(slot.read), &[][..]),
             Self::Walked(found) => (None, found.as_slice()),
         };
@@ -201,7 +198,8 @@ impl<'a> Found<'a> {
     }
 }
 
-fn visit_scalars(raw: &str, visit: &mut dyn FnMut(&str) -> bool) -> bool {
+/// Calls `visit` with each value of a JSON text until it answers true; whether it did.
+pub(crate) fn visit_scalars(raw: &str, visit: &mut dyn FnMut(&str) -> bool) -> bool {
     match raw.as_bytes().first() {
         Some(b'"') => as_text(raw).is_some_and(|text| visit(&text)),
         Some(b'[') => elements(raw).into_iter().any(|element| visit_scalars(element, visit)),

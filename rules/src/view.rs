@@ -6,9 +6,10 @@
 //! thread.
 
 use crate::field::{Derived, Grantee, Normal};
-use crate::record::{Found, Scope, Spare, strings};
+use crate::record::{Found, Scope, Slot, Spare, strings, visit_scalars};
 use crate::{Seen, Surroundings};
 use keywatch_event::AuditEvent;
+use keywatch_event::json::Unsure;
 use std::borrow::Cow;
 use std::cell::{OnceCell, RefCell};
 use std::sync::{Arc, LazyLock};
@@ -104,7 +105,10 @@ impl<'v> View<'v> {
     /// it did.
     pub fn raw_any(&self, path: &str, visit: &mut dyn FnMut(&str) -> bool) -> bool {
         if let Some(slot) = self.scope.slot(path) {
-            return self.read().any(slot, visit);
+            return match self.told(slot) {
+                Ok(told) => told.is_some_and(|raw| visit_scalars(raw, visit)),
+                Err(Unsure) => self.read().any(slot, visit),
+            };
         }
         let alone = Scope::of([path]);
         alone.slot(path).is_some_and(|slot| alone.read(self.seen.raw).any(slot, visit))
@@ -116,6 +120,9 @@ impl<'v> View<'v> {
     /// It stands there several times, or the path is none of the scope's.
     pub(crate) fn raw_only(&self, path: &str) -> Result<Option<&'v str>, Several> {
         let slot = self.scope.slot(path).ok_or(Several)?;
+        if let Ok(told) = self.told(slot) {
+            return Ok(told);
+        }
         let mut values = self.read().at(slot);
         match (values.next(), values.next()) {
             (first, None) => Ok(first),
@@ -123,11 +130,13 @@ impl<'v> View<'v> {
         }
     }
 
+    /// What the normaliser told of a path, unless the record must be asked.
+    fn told(&self, slot: Slot) -> Result<Option<&'v str>, Unsure> {
+        self.scope.told(self.seen.event).ok_or(Unsure)?.at(slot.told)
+    }
+
     fn read(&self) -> &Found<'v> {
-        self.record.get_or_init(|| match self.scope.told(self.seen.event) {
-            Some(told) => told,
-            None => self.scope.read_with(self.seen.raw, self.spare.take().unwrap_or_default()),
-        })
+        self.record.get_or_init(|| self.scope.read_with(self.seen.raw, self.spare.take().unwrap_or_default()))
     }
 
     /// Every string value of the raw record.

@@ -482,3 +482,52 @@ fn what_is_no_number_adds_nothing_and_no_number_meets_no_bound() {
     assert!((most - 9.223_372_036_854_775e12).abs() < 1.0, "{most}");
     assert_eq!(observed("value_sum", "lt: 1", &["1e300", "-1e300"]), Some(-0.000_001), "both are held");
 }
+
+#[test]
+fn a_further_condition_that_more_can_end_is_looked_at_when_the_instant_is_complete() {
+    let text = "
+title: Without the canary
+name: without
+level: high
+correlation: {type: event_count, rules: [read], timespan: 1m, condition: {gte: 2}}
+detection: {zero: {secrets.id: secret/0}}
+keywatch: {any: [{matching: zero, lt: 1}]}
+---
+title: Read
+name: read
+detection: {sel: {class: secret.read}, condition: sel}
+";
+    let event = |id: &str, secret| recorded(&Happening { id: id.to_owned(), ..refused(0, 0, secret) });
+    let with = [event("a", 1), event("b", 1), event("c", 0)];
+    assert_eq!(raised_by(text, &[with.iter().collect()]), []);
+    let without = [event("a", 1), event("b", 1), event("c", 2)];
+    assert_eq!(raised_by(text, &[without.iter().collect()]).len(), 1);
+}
+
+#[test]
+fn a_series_that_goes_on_over_a_restart_does_not_begin_again() {
+    let set = compiled(
+        "
+title: A series
+name: series
+level: high
+correlation: {type: event_count, rules: [two], timespan: 1m, condition: {gte: 1}}
+keywatch: {incident: {keep_alive: 1m, max_duration: 1m}}
+---
+title: Two
+name: two
+correlation: {type: event_count, rules: [refused], timespan: 10m, condition: {gte: 2}}
+---
+title: Refused
+name: refused
+detection: {sel: {outcome: denied}, condition: sel}
+",
+    );
+    let events = [0, 590, 1180].map(|at| recorded(&refused(0, at, 0)));
+    let batches: Vec<Vec<&Recorded>> = events.iter().map(|event| vec![event]).collect();
+    for restart in [None, Some(1), Some(2)] {
+        let found = standing(&set, &batches, restart);
+        let opened: Vec<i64> = found.values().map(|alert| said(alert).opened).collect();
+        assert_eq!(opened, [590], "{restart:?}");
+    }
+}

@@ -249,7 +249,8 @@ fn a_flood_of_invented_principals_hides_no_attack_and_fills_no_memory() {
 #[test]
 fn a_session_used_from_very_many_addresses_is_found_and_fills_no_memory() {
     let after = flood(asked(30_000), 1, addresses);
-    assert_eq!((after.raised("KW-002", "role/victim"), after.raised("KW-113", "role/victim")), (1, 1));
+    // What KW-002 told of the first address stands in the alert about all of them.
+    assert_eq!((after.raised("KW-002", "role/victim"), after.raised("KW-113", "role/victim")), (0, 1));
 }
 
 #[test]

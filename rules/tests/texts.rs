@@ -238,3 +238,60 @@ fn a_title_names_the_one_session_where_its_name_may_say_who_it_is() {
         "Deleted: prod/db by oid-greta"
     );
 }
+
+#[test]
+fn of_a_batch_with_known_secrets_only_the_new_ones_are_counted_and_named() {
+    let set = compile(builtin().iter().copied()).expect("the shipped rules");
+    let outcomes = examples::run(&set);
+    let of = |example: &str| outcomes.iter().find(|one| one.example == example).expect("the example");
+    let alert = of("three new ones in batches of known ones").alerts.first().expect("an alert");
+    let secrets: Vec<&str> = alert.secrets.iter().map(|secret| &*secret.id).collect();
+    assert_eq!(secrets, ["p/new1", "p/new2", "/p/new"]);
+    assert_eq!(
+        (&*alert.title, &*alert.why.text),
+        (
+            "Principal reads secrets it never read: 3 secrets by role/payments",
+            "3 different secrets within 24 h (from 3 on this is an alert); 2 events naming 3 secrets in all; \
+             never seen before (secret): p/new1, p/new2, /p/new"
+        )
+    );
+}
+
+/// The alerts of the examples of one rule, by example.
+fn alerts_of(rule: &str) -> Vec<(String, Alert)> {
+    let set = compile([("own.yml", rule)]).expect("a rule");
+    let alerts = examples::run(&set).into_iter();
+    alerts.filter_map(|outcome| Some((outcome.example, outcome.alerts.into_iter().next()?))).collect()
+}
+
+#[test]
+fn who_is_outside_is_named_and_not_hidden_behind_the_owner() {
+    let alerts = alerts_of(include_str!("texts/grantees.yml"));
+    let told: Vec<(&str, &str)> = alerts.iter().map(|(name, alert)| (&**name, &*alert.title)).collect();
+    assert_eq!(
+        told,
+        [
+            ("aws", "Opened by role/payments (999988887777)"),
+            ("gcp", "Opened by ada@example.com (mallory@example.org)"),
+            ("azure", "Opened by role/payments (o-2)"),
+            ("only own ones", "Opened by ada@example.com (bob@example.com)"),
+        ]
+    );
+}
+
+#[test]
+fn more_secrets_than_the_list_holds_are_all_counted() {
+    let rule = "
+title: Many
+name: many
+level: high
+detection: {read: {class: secret.read}, condition: read}
+keywatch:
+  incident: {key: [principal.id]}
+  examples:
+    - {name: many, expect: high, events: [{repeat: 120, every: 1s, secret: 's/{n}'}]}
+";
+    let (_, alert) = alerts_of(rule).pop().expect("an alert");
+    assert_eq!((&*alert.title, alert.secrets.len()), ("Many: 120 secrets by role/payments", 100));
+    assert_eq!(alert.why.text, "Many: 120 events naming 120 secrets");
+}

@@ -21,7 +21,7 @@ mod values;
 mod tests;
 
 use crate::RejectReason;
-pub use told::{Asked, Told};
+pub use told::{Asked, Told, Unsure};
 use trie::{Trie, Use};
 pub use values::{as_text, elements, members};
 
@@ -56,6 +56,8 @@ pub struct Fields<'a> {
     plain: bool,
     /// Whether no other reader could find more at the asked paths.
     literal: bool,
+    /// First and last of asked paths, at each of which one might all the same.
+    unsure: Vec<(u32, u32)>,
     /// What the record read last begins.
     text: &'a str,
     /// Room for the quotes of the record being read.
@@ -89,7 +91,7 @@ impl Extractor {
             let slot = own.iter().rposition(|known| *known == path).unwrap_or(places.len());
             places.resize(places.len().max(slot + 1), told::NOWHERE);
             places.get_mut(slot).into_iter().for_each(|at| *at = place);
-            all.push((path, slot, Use::Asked));
+            all.push((path, slot, Use::Asked(place)));
         }
         let slots = places.len();
         Self { trie: Trie::new(all), slots, folds: false, asked: asked.number(), places }
@@ -99,7 +101,7 @@ impl Extractor {
     #[must_use]
     pub fn literal<'p>(paths: impl IntoIterator<Item = &'p str>) -> Self {
         let paths: Vec<&str> = paths.into_iter().collect();
-        let trie = Trie::new(paths.iter().zip(0..).map(|(path, slot)| (*path, slot, Use::Asked)));
+        let trie = Trie::new(paths.iter().zip(0..).map(|(path, slot)| (*path, slot, Use::Asked(0))));
         Self { trie, slots: paths.len(), folds: false, asked: 0, places: Vec::new() }
     }
 
@@ -167,6 +169,7 @@ impl<'a> Fields<'a> {
             reading: self.reading,
             plain: false,
             literal: false,
+            unsure: Vec::new(),
             text: "",
             quotes: self.quotes,
         }
@@ -187,6 +190,7 @@ impl<'a> Fields<'a> {
         }
         self.reading += 1;
         (self.plain, self.literal) = (false, false);
+        self.unsure.clear();
     }
 
     /// Notes that the record holds a key, by its number; false when it did before.

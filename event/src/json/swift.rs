@@ -12,8 +12,8 @@ use fearless_simd::{Level, Simd, dispatch};
 /// Reads the object that `text` begins with into `fields`, which are clear; its length. `None`
 /// when it is no valid JSON, or needs a second look for another reason. `fields.literal` then says whether
 /// another reader could find no more at asked paths: it might where a key differs from a wanted one in case
-/// alone or comes twice, or where an array or a number stands where a path goes on. A trie in
-/// which nothing else is wanted is read no further then.
+/// alone or comes twice. Where an array or a number stands where paths go on it might find more at those, which
+/// `fields.unsure` then holds. A trie in which nothing else is wanted is read no further in either case.
 pub(super) fn read<'a>(trie: &Trie, text: &'a str, fields: &mut Fields<'a>) -> Option<usize> {
     let mut quotes = Quotes { places: std::mem::take(&mut fields.quotes), ..Quotes::default() };
     quotes.places.resize(BLOCKS * BLOCK + AT_ONCE, 0);
@@ -288,8 +288,10 @@ impl<'a> Pass<'_, 'a> {
             // A text, as long as nothing in it must be decoded, a truth value and `null` hold nothing for
             // anybody; in an array there may be objects, and a number may be too large for some readers.
             let is_plain = first == b'"' && !self.quotes.backslashes;
-            if key.leads() && !is_plain && !matches!(first, b'n' | b't' | b'f') {
-                self.doubt()?;
+            let below = key.below_asked();
+            if let Some(below) = below.filter(|_| !is_plain && !matches!(first, b'n' | b't' | b'f')) {
+                fields.unsure.push(below);
+                self.trie.counts.then_some(())?;
             }
         }
         if let Some(slot) = key.slot {

@@ -198,7 +198,9 @@ fn check_asking(extractor: &Extractor, record: &[u8]) {
     if let Some(told) = beside.told(&asking) {
         assert_eq!(alone.read(record, &mut other), Ok(()), "{shown}");
         for (slot, path) in paths.iter().enumerate() {
-            assert_eq!(told.at(asked.place(path).unwrap()), other.raw(slot), "{path}: {shown}");
+            if let Ok(value) = told.at(asked.place(path).unwrap()) {
+                assert_eq!(value, other.raw(slot), "{path}: {shown}");
+            }
         }
     }
 }

@@ -1,7 +1,8 @@
 //! What a record says at paths that somebody asks for beside the normaliser's own, found in the same pass.
 //!
 //! Told is only what could be read in one way alone: then it is what any other reader of those paths would
-//! find. Of every other record nothing is told, and whoever asks reads it.
+//! find. Of a record with a key that may stand for an asked one nothing is told, and where an array stands in the
+//! way, nothing of what lies behind it: whoever asks for that reads the record.
 
 use super::{Extractor, Fields};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -22,7 +23,13 @@ pub struct Told<'a> {
     /// What begins with the record.
     text: &'a str,
     values: Vec<Span>,
+    /// First and last of paths of which nothing is told.
+    unsure: Vec<(u32, u32)>,
 }
+
+/// It is not told what stands at a path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Unsure;
 
 /// No asked path.
 pub(super) const NOWHERE: u32 = u32::MAX;
@@ -72,15 +79,21 @@ impl<'a> Told<'a> {
     }
 
     /// The value at the path of that place, as it stands in the record; `null` counts as absent.
-    #[must_use]
-    pub fn at(&self, place: usize) -> Option<&'a str> {
-        let span = self.values.iter().find(|span| span.path as usize == place)?;
-        self.text.get(span.from as usize..span.to as usize)
+    ///
+    /// # Errors
+    /// The record must be asked itself.
+    pub fn at(&self, place: usize) -> Result<Option<&'a str>, Unsure> {
+        let is_unsure = |(first, last): &(u32, u32)| (*first as usize..=*last as usize).contains(&place);
+        if self.unsure.iter().any(is_unsure) {
+            return Err(Unsure);
+        }
+        let span = self.values.iter().find(|span| span.path as usize == place);
+        Ok(span.and_then(|span| self.text.get(span.from as usize..span.to as usize)))
     }
 }
 
 impl<'a> Fields<'a> {
-    /// What the record read last says at the paths its `extractor` was asked for; `None` when some of it
+    /// What the record read last says at the paths its `extractor` was asked for; `None` when all of it
     /// could be read otherwise.
     #[must_use]
     pub fn told(&self, extractor: &Extractor) -> Option<Told<'a>> {
@@ -97,6 +110,6 @@ impl<'a> Fields<'a> {
                 values.push(Span { path, from: u32::try_from(from).ok()?, to });
             }
         }
-        Some(Told { asked: extractor.asked, text: self.text, values })
+        Some(Told { asked: extractor.asked, text: self.text, values, unsure: self.unsure.clone() })
     }
 }

@@ -50,15 +50,28 @@ enum Leads {
     Nowhere,
     /// They end there.
     Here,
-    /// One goes on within its value.
-    Below,
+    /// Some go on within its value: the first and the last of them. Those between have the key in common too, as
+    /// asked paths are in order.
+    Below(u32, u32),
+}
+
+impl Leads {
+    /// The same, with one more that goes on or ends.
+    fn and(self, place: u32, goes_on: bool) -> Self {
+        match self {
+            Self::Below(first, last) if goes_on => Self::Below(first.min(place), last.max(place)),
+            Self::Nowhere | Self::Here if goes_on => Self::Below(place, place),
+            Self::Nowhere => Self::Here,
+            Self::Here | Self::Below(..) => self,
+        }
+    }
 }
 
 impl Key {
-    /// Whether an asked path goes on within its value.
+    /// The first and the last of the asked paths that go on within its value.
     #[inline]
-    pub(super) fn leads(&self) -> bool {
-        self.asked == Leads::Below
+    pub(super) fn below_asked(&self) -> Option<(u32, u32)> {
+        if let Leads::Below(first, last) = self.asked { Some((first, last)) } else { None }
     }
 }
 
@@ -67,8 +80,9 @@ impl Key {
 pub(super) enum Use {
     /// It decides what a record means: whoever names it twice is refused.
     Own,
-    /// Somebody asks for it who would read the record otherwise, and must find the same.
-    Asked,
+    /// Somebody asks for it who would read the record otherwise, and must find the same; its place among those
+    /// that are asked for.
+    Asked(u32),
 }
 
 /// What a key is known by; up to 16 bytes it is all of the key.
@@ -94,7 +108,7 @@ struct Draft {
     children: Vec<(Box<str>, Draft)>,
     slot: Option<usize>,
     counts: bool,
-    is_asked: bool,
+    asked: Leads,
 }
 
 impl Draft {
@@ -106,25 +120,19 @@ impl Draft {
             self.children.len() - 1
         });
         let Some((_, child)) = self.children.get_mut(at) else { return };
-        child.counts |= of == Use::Own;
-        child.is_asked |= of == Use::Asked;
+        match of {
+            Use::Own => child.counts = true,
+            Use::Asked(place) => child.asked = child.asked.and(place, rest.is_some()),
+        }
         match rest {
             Some(rest) => child.add(rest, (slot, of)),
             None => child.slot = Some(slot),
         }
     }
 
-    fn leads(&self) -> Leads {
-        match (self.is_asked, self.asked().next()) {
-            (false, _) => Leads::Nowhere,
-            (true, None) => Leads::Here,
-            (true, Some(_)) => Leads::Below,
-        }
-    }
-
     /// The keys below through which asked paths lead.
     fn asked(&self) -> impl Iterator<Item = &str> {
-        self.children.iter().filter(|(_, child)| child.is_asked).map(|(text, _)| &**text)
+        self.children.iter().filter(|(_, child)| child.asked != Leads::Nowhere).map(|(text, _)| &**text)
     }
 }
 
@@ -163,7 +171,7 @@ impl Trie {
                 slot: child.slot,
                 below,
                 counts: child.counts,
-                asked: child.leads(),
+                asked: child.asked,
                 respells: draft.asked().any(respells),
                 text: bytes.into(),
             };

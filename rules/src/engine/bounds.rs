@@ -1,6 +1,6 @@
 //! How the engine keeps its memory within its limits, and what it hands over to be stored.
 
-use super::{Baselines, CountState, Engine, Gauges, Stage, State};
+use super::{Baselines, CountState, Engine, Gauges, Mixed, Stage, State};
 use crate::rule::{Kind, RuleSet};
 use keywatch_event::{EventTime, Learned};
 
@@ -12,7 +12,8 @@ impl Engine {
         if self.gauges.entries > self.settings.entries_max {
             self.make_room();
         }
-        let learned = self.states.iter().map(State::gauges).chain([known_gauges(&self.baselines)]);
+        let learned =
+            self.states.iter().map(State::gauges).chain([known_gauges(&self.baselines, &self.mixed)]);
         let entries = Gauges {
             entries: self.gauges.entries,
             entries_evicted: self.gauges.entries_evicted,
@@ -130,12 +131,15 @@ impl Engine {
                 (_, State::Count(_) | State::None) => {}
             }
         }
+        let floor = newest.map(|newest| newest.plus_secs(-lateness_secs - self.span_secs()));
+        learned.extend(self.mixed.take_learned(floor));
         learned
     }
 
     /// Gives one piece of learned state back to whom it belongs.
     pub(super) fn restore_learned(&mut self, learned: &Learned) {
         self.baselines.restore(&self.rules.baselines, learned);
+        self.mixed.restore(learned);
         for (rule, state) in self.rules.rules.iter().zip(&mut self.states) {
             match state {
                 State::Count(state) => {
@@ -185,12 +189,12 @@ pub(super) fn forgotten<'e>(
     baselines.chain(states).filter(|(_, evicted)| *evicted > 0)
 }
 
-fn known_gauges(known: &Baselines) -> Gauges {
+fn known_gauges(known: &Baselines, mixed: &Mixed) -> Gauges {
     Gauges {
         principals: known.len(),
         learned_bytes: known.bytes(),
         principals_evicted: known.evicted(),
-        unreadable: known.unreadable(),
+        unreadable: known.unreadable() + mixed.unreadable(),
         ..Gauges::default()
     }
 }

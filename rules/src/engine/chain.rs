@@ -207,7 +207,7 @@ impl Chained<'_> {
         let seen = members.iter().map(|member| print(&member.brief)).collect();
         let mut walk = Walk { chained: *self, seen, walked: HashSet::new(), found: Vec::new() };
         for member in members {
-            walk.go(self.rule, &member.brief);
+            walk.go(self.rule, member.live, &member.brief);
         }
         walk.found
     }
@@ -224,10 +224,12 @@ struct Walk<'w> {
 }
 
 impl Walk<'_> {
-    fn go(&mut self, rule: usize, brief: &Brief) {
+    /// Goes behind an event that counts as these hits of a rule.
+    fn go(&mut self, rule: usize, hits: u64, brief: &Brief) {
         let Chained { chains, stages, .. } = self.chained;
         let event = print(brief);
-        for gate in chains.gates.get(rule).into_iter().flatten() {
+        let gates = chains.gates.get(rule).into_iter().flatten();
+        for gate in gates.filter(|gate| gate.hit & hits != 0) {
             let (Some(stage), Some(link)) = (stages.get(gate.stage), chains.links.get(gate.stage)) else {
                 continue;
             };
@@ -235,7 +237,7 @@ impl Walk<'_> {
                 if !self.walked.insert((gate.stage, group, event)) {
                     continue;
                 }
-                self.go(link.rule, brief);
+                self.go(link.rule, stage.live(group, brief), brief);
                 for entry in stage.before(group, brief, link.timespan_secs) {
                     if self.found.len() >= BEHIND_MAX {
                         return;
@@ -244,7 +246,7 @@ impl Walk<'_> {
                     if self.seen.insert(other) {
                         self.found.push(Member::behind(entry));
                     }
-                    self.go(link.rule, &entry.brief);
+                    self.go(link.rule, entry.live, &entry.brief);
                     // What lies before it was gone through from there.
                     if self.walked.contains(&(gate.stage, group, other)) {
                         break;

@@ -86,6 +86,8 @@ pub(crate) struct Incident {
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Member {
     pub(crate) brief: Arc<Brief>,
+    /// Which of the rule's hits count of it; none of what stands behind others.
+    pub(crate) live: u64,
     pub(crate) note: Option<Arc<str>>,
     /// What it adds to each escalation of the rule.
     pub(crate) weighs: Box<[Fact]>,
@@ -126,13 +128,14 @@ impl Member {
     /// An event that stands behind others.
     pub(crate) fn behind(entry: &Entry) -> Self {
         let (brief, note) = (Arc::clone(&entry.brief), entry.note.clone());
-        Self { brief, note, weighs: Box::default(), shares: Few::None }
+        Self { brief, live: 0, note, weighs: Box::default(), shares: Few::None }
     }
 
     /// The entry as a member, of whose facts the first `conditions` are no escalation's.
     fn of(entry: &Entry, conditions: usize) -> Self {
         Self {
             brief: Arc::clone(&entry.brief),
+            live: entry.live,
             note: entry.note.clone(),
             weighs: entry.facts.get(conditions..).unwrap_or_default().into(),
             shares: entry.shares.clone(),
@@ -143,20 +146,35 @@ impl Member {
 impl Incident {
     pub(crate) fn open(rule: &str, entry: &Entry, observed: f64, bound: (f64, Option<String>)) -> Self {
         let key = entry.keys.first().map_or(0, |key| key.full);
+        let id = alert_id(rule, &format!("{key:032x}"), &entry.brief.id);
+        let waits = matches!(entry.role, Role::Waiting(_));
+        Self { observed, bound, waits, ..Self::empty(id, Arc::clone(&entry.brief)) }
+    }
+
+    /// One that is known by its anchor alone: it takes what its age and its latest event allow. It has no id.
+    pub(crate) fn ghost(opened_by: Arc<Brief>, actors: Vec<Arc<Brief>>, anchor: Anchor) -> Self {
+        let (first, last) = (anchor.first(), anchor.last());
+        let empty = Self::empty(AlertId(String::new()), opened_by);
+        Self { first, last, actors, ghost: Some(Box::new(anchor)), ..empty }
+    }
+
+    /// One that nothing joined yet.
+    fn empty(id: AlertId, opened_by: Arc<Brief>) -> Self {
+        let at = opened_by.time;
         Self {
-            id: alert_id(rule, &format!("{key:032x}"), &entry.brief.id),
+            id,
             level: Level::Info,
-            opened_by: Arc::clone(&entry.brief),
+            opened_by,
             members: Vec::new(),
             forgotten: 0,
             looked_through: 0,
             events: 0,
             behind: Vec::new(),
-            first: entry.brief.time,
-            last: entry.brief.time,
-            observed,
-            bound,
-            waits: matches!(entry.role, Role::Waiting(_)),
+            first: at,
+            last: at,
+            observed: 0.0,
+            bound: (0.0, None),
+            waits: false,
             full_keys: Vec::new(),
             base_keys: Vec::new(),
             actors: Vec::new(),
@@ -165,33 +183,6 @@ impl Incident {
             values: HashMap::new(),
             weighed: true,
             ghost: None,
-        }
-    }
-
-    /// One that is known by its anchor alone: it takes what its age and its latest event allow. It has no id.
-    pub(crate) fn ghost(opened_by: Arc<Brief>, actors: Vec<Arc<Brief>>, anchor: Anchor) -> Self {
-        Self {
-            id: AlertId(String::new()),
-            level: Level::Info,
-            opened_by,
-            members: Vec::new(),
-            forgotten: 0,
-            looked_through: 0,
-            events: 0,
-            behind: Vec::new(),
-            first: anchor.first(),
-            last: anchor.last(),
-            observed: 0.0,
-            bound: (0.0, None),
-            waits: false,
-            full_keys: Vec::new(),
-            base_keys: Vec::new(),
-            actors,
-            places: Vec::new(),
-            told: None,
-            values: HashMap::new(),
-            weighed: true,
-            ghost: Some(Box::new(anchor)),
         }
     }
 

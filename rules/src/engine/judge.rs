@@ -1,6 +1,7 @@
 //! How one event is judged by every rule to whom it means something.
 
 mod learning;
+mod new_secrets;
 
 use super::ahead::Ready;
 use super::alerts;
@@ -158,6 +159,7 @@ impl Case<'_, '_> {
         let is_familiar = mark.is_some_and(|mark| self.is_familiar(mark, heard));
         if self.said.is_none() && !is_familiar {
             self.judge_novelty(&set.baselines, baselines, &mut novelties);
+            self.keep_new_secrets(&set.baselines, &novelties);
         }
         let news = self.said.is_some() || novelties.any();
         let listens = |hearing: &&Hearing| hearing.is_novel && (news || !hearing.is_only_novel);
@@ -230,11 +232,11 @@ impl Case<'_, '_> {
         let hits = hearing.hits | self.novel_hits(hearing, count, novelties);
         let plays = CountState::plays(count, self.context, hits)?;
         let part = Part { hits, plays, note: self.note(count, novelties), adds: hearing.adds };
-        let effect = self.with_brief(|case, brief| {
-            let engine = &mut *case.engine;
-            let counting = Counting::of(&engine.rules, case.dispatch, hearing.rule, &engine.stages)?;
+        let dispatch = self.dispatch;
+        let effect = self.with_counted((hearing, count), hits, novelties, |engine, context, brief| {
+            let counting = Counting::of(&engine.rules, dispatch, hearing.rule, &engine.stages)?;
             let Some(State::Count(state)) = engine.states.get_mut(hearing.rule) else { return None };
-            Some(state.take(counting, case.context, &part, brief))
+            Some(state.take(counting, context, &part, brief))
         });
         let Effect { entered, raised, beyond } = effect?;
         self.engine.late_entries += u64::from(beyond);
@@ -254,8 +256,9 @@ impl Case<'_, '_> {
             return;
         }
         let part = Part { hits, plays: Plays::Hit, note: self.note(count, novelties), adds: hearing.adds };
-        let met =
-            self.with_brief(|case, brief| case.engine.take_stage(hearing.rule, case.context, &part, brief));
+        let met = self.with_counted((hearing, count), hits, novelties, |engine, context, brief| {
+            engine.take_stage(hearing.rule, context, &part, brief)
+        });
         self.verdicts.matters(self.at, count.timespan_secs + count.feeds_secs.unwrap_or(0));
         if met && !count.raises {
             self.verdicts.say(self.at, rule, rule.level);

@@ -15,6 +15,11 @@ const HELD_MAX: usize = 100_000;
 const GROUPS_MAX: usize = 1_000;
 /// Most times a secret was made that are remembered; the earliest go first.
 const LIVES_MAX: usize = 128;
+/// Most reads of a secret remembered, 16 bytes each, for when it turns out later that it was made among
+/// them; the earliest go first, and what they said of lives that were known stands.
+const READS_MAX: usize = 64;
+/// How many of them take the memory of a life.
+const LIGHT: usize = 8;
 
 /// What is known of each secret. Secrets and principals are kept as the hashes by which names are known.
 #[derive(Debug, Default)]
@@ -28,8 +33,8 @@ pub(crate) struct Lives {
 struct Secret {
     /// From one making to the next, in order.
     lives: Vec<Life>,
-    /// Readers of the time before the first of them, or of all time.
-    before: Readers,
+    /// When it was read and by whom, in order.
+    reads: Vec<(i64, u64)>,
     /// Groups with a deletion of it and the earliest such, to be looked at again when its life
     /// turns out otherwise.
     groups: Vec<(Box<str>, i64)>,
@@ -41,13 +46,9 @@ struct Secret {
 struct Life {
     made: i64,
     by: u64,
-    readers: Readers,
+    /// When somebody else first read it.
+    read: Option<i64>,
 }
-
-/// Two distinct readers, with the time of their first and their last read: those that read first. Enough
-/// to tell whether anybody but one given principal read until a given time.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-struct Readers([Option<(u64, i64, i64)>; 2]);
 
 /// Groups to look at again, each from an event second on.
 pub(crate) type Again = Vec<(Box<str>, i64)>;
@@ -87,8 +88,8 @@ impl Lives {
         let secret = self.secret(secret, at);
         let before = secret.len();
         let again = if secret.make(at, by) { secret.since(at) } else { Vec::new() };
-        let more = secret.len() - before;
-        self.held += more;
+        let now = secret.len();
+        self.held = self.held + now - before;
         again
     }
 
@@ -96,14 +97,17 @@ impl Lives {
     pub(crate) fn read(&mut self, secret: &str, by: &str, at: i64) -> Again {
         let by = hashed(by);
         let secret = self.secret(secret, at);
-        let Some(life) = secret.life_mut(at) else {
-            secret.before.add(by, (at, at));
-            return Vec::new();
-        };
-        let before = life.readers.other_than(life.by);
-        life.readers.add(by, (at, at));
-        let changed = life.readers.other_than(life.by) != before;
-        if changed { secret.since(at) } else { Vec::new() }
+        let before = secret.len();
+        secret.note_read(at, by);
+        let life = secret.life_mut(at).filter(|life| life.by != by && life.read.is_none_or(|read| at < read));
+        let changes = life.is_some();
+        if let Some(life) = life {
+            life.read = Some(at);
+        }
+        let again = if changes { secret.since(at) } else { Vec::new() };
+        let now = secret.len();
+        self.held = self.held + now - before;
+        again
     }
 
     /// Whether it is known who made a secret before that second.
@@ -127,7 +131,7 @@ impl Lives {
     pub(crate) fn is_own_and_fresh(&self, secret: &str, by: &str, at: i64, within: i64) -> bool {
         let life = self.secrets.get(&hashed(secret)).and_then(|secret| secret.life(at));
         life.is_some_and(|life| {
-            let is_read = life.readers.other_than(life.by).is_some_and(|first| first <= at);
+            let is_read = life.read.is_some_and(|read| read <= at);
             at - life.made <= within && life.by == hashed(by) && !is_read
         })
     }
@@ -135,7 +139,7 @@ impl Lives {
 
 impl Secret {
     fn len(&self) -> usize {
-        1 + self.lives.len().saturating_sub(1) + self.groups.len()
+        1 + self.lives.len().saturating_sub(1) + self.groups.len() + self.reads.len() / LIGHT
     }
 
     /// The life that had begun at `at`.
@@ -151,58 +155,48 @@ impl Secret {
     /// has the higher hash.
     fn make(&mut self, made: i64, by: u64) -> bool {
         let at = self.lives.partition_point(|life| life.made < made);
-        if let Some(known) = self.lives.get_mut(at).filter(|life| life.made == made) {
-            let changes = known.by < by;
-            known.by = known.by.max(by);
+        let until = |next: Option<&Life>| next.map_or(i64::MAX, |life| life.made);
+        if let Some(known) = self.lives.get(at).filter(|life| life.made == made) {
+            let (changes, by) = (known.by < by, known.by.max(by));
+            let read = self.other_read((made, until(self.lives.get(at + 1))), by);
+            if let Some(known) = self.lives.get_mut(at).filter(|_| changes) {
+                (known.by, known.read) = (by, read);
+            }
             return changes;
         }
-        let earlier = at.checked_sub(1).and_then(|at| self.lives.get_mut(at)).map(|life| &mut life.readers);
-        let readers = earlier.unwrap_or(&mut self.before).split(made);
-        self.lives.insert(at, Life { made, by, readers });
+        let read = self.other_read((made, until(self.lives.get(at))), by);
+        let earlier = at.checked_sub(1).and_then(|at| self.lives.get(at));
+        let left = earlier.filter(|life| life.read.is_some_and(|read| read >= made));
+        let left = left.map(|life| self.other_read((life.made, made), life.by));
+        if let (Some(left), Some(life)) = (left, at.checked_sub(1).and_then(|at| self.lives.get_mut(at))) {
+            life.read = left;
+        }
+        self.lives.insert(at, Life { made, by, read });
         if self.lives.len() > LIVES_MAX {
             self.lives.remove(0);
         }
         true
     }
 
+    fn note_read(&mut self, at: i64, by: u64) {
+        if let Err(place) = self.reads.binary_search(&(at, by)) {
+            self.reads.insert(place, (at, by));
+            if self.reads.len() > READS_MAX {
+                self.reads.remove(0);
+            }
+        }
+    }
+
+    /// When somebody else than `by` first read it from one second on until before another.
+    fn other_read(&self, (from, until): (i64, i64), by: u64) -> Option<i64> {
+        let since = self.reads.partition_point(|(at, _)| *at < from);
+        let mut reads = self.reads.iter().skip(since).take_while(|(at, _)| *at < until);
+        reads.find(|(_, reader)| *reader != by).map(|(at, _)| *at)
+    }
+
     /// Groups whose deletions are judged otherwise, of those at that second or after it.
     fn since(&self, at: i64) -> Again {
         self.groups.iter().map(|(group, earliest)| (group.clone(), at.max(*earliest))).collect()
-    }
-}
-
-impl Readers {
-    fn add(&mut self, by: u64, (first, last): (i64, i64)) {
-        let known = self.0.iter_mut().flatten().find(|(reader, ..)| *reader == by);
-        if let Some((_, known_first, known_last)) = known {
-            *known_first = first.min(*known_first);
-            *known_last = last.max(*known_last);
-        } else if let Some(free) = self.0.iter_mut().find(|place| place.is_none()) {
-            *free = Some((by, first, last));
-        } else if let Some(latest) = self.0.iter_mut().max_by_key(|place| place.map(|(_, first, _)| first))
-            && latest.is_some_and(|(_, known, _)| first < known)
-        {
-            *latest = Some((by, first, last));
-        }
-    }
-
-    /// Those that read at `at` or later go, and are given back. Of one who read before as well no more is known
-    /// than their last read.
-    fn split(&mut self, at: i64) -> Self {
-        let mut later = Self::default();
-        for place in &mut self.0 {
-            let Some((by, first, last)) = *place else { continue };
-            if last >= at {
-                later.add(by, (if first < at { last } else { first }, last));
-                *place = (first < at).then_some((by, first, first));
-            }
-        }
-        later
-    }
-
-    /// When somebody else than `by` first read.
-    fn other_than(&self, by: u64) -> Option<i64> {
-        self.0.iter().flatten().filter(|(reader, ..)| *reader != by).map(|(_, first, _)| *first).min()
     }
 }
 
@@ -256,6 +250,15 @@ mod tests {
         assert!(!own(&[("create", "ci", 300)]));
         assert!(!own(&[("create", "eve", 900)]));
         assert!(!own(&[]));
+    }
+
+    #[test]
+    fn that_a_secret_was_made_may_be_told_when_it_was_read_already() {
+        let reads = [("read", "app", 100), ("read", "app", 950), ("read", "app", 1200)];
+        assert!(!own(&[&reads[..], &[("create", "ci", 900)]].concat()));
+        assert!(own(&[&reads[..], &[("create", "ci", 960)]].concat()));
+        assert!(!own(&[&reads[..], &[("create", "ci", 900), ("create", "ci", 1100)]].concat()));
+        assert!(!own(&[&reads[..], &[("create", "ci", 1100), ("create", "ci", 900)]].concat()));
     }
 
     #[test]

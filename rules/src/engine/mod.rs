@@ -30,6 +30,7 @@ mod lagged;
 mod lives;
 mod memo;
 mod missing;
+mod mixed;
 mod parts;
 mod quiet;
 mod risk;
@@ -64,6 +65,7 @@ use key::Digests;
 use keywatch_event::json::Asked;
 use keywatch_event::{Evaluation, EventTime, Learned};
 use lagged::Lag;
+use mixed::Mixed;
 use parts::Parts;
 use quiet::Quiet;
 use risks::RiskState;
@@ -147,6 +149,8 @@ pub struct Engine {
     parts: Parts,
     baselines: Baselines,
     familiar: Familiar,
+    /// What was new of events that may be told again.
+    mixed: Mixed,
     shared: Shared,
     digests: RefCell<Digests>,
     scratch: Scratch,
@@ -294,6 +298,7 @@ impl Engine {
             parts: Parts::new(&rules),
             baselines: Baselines::new(&rules.baselines, baseline_bytes, settings.writes_learned),
             familiar: Familiar::default(),
+            mixed: Mixed::new(settings.writes_learned),
             dispatch,
             audiences: Audiences::default(),
             rules,
@@ -424,6 +429,7 @@ impl Engine {
             ..self.settings.clone()
         };
         let mut past = Self::planned(Arc::clone(&self.rules), settings, Arc::clone(&self.dispatch.plan));
+        past.mixed = self.mixed.of(history);
         past.restore(&[], history);
         let mut verdicts = Verdicts::new(late.len());
         past.batch += 1;

@@ -436,37 +436,74 @@ mod tests {
         })
     }
 
-    #[test]
-    fn an_event_that_several_rules_raised_for_is_counted_once() {
+    /// Two rules, and one that joins what they raise within a day.
+    fn engine() -> Engine {
         let rule = |name: &str, level: &str, wanted: &str| {
             format!(
-                "title: {name}\nname: {name}\nlevel: {level}\ndetection: {{s: {{{wanted}}}, condition: s}}\n---\n"
+                "title: {name}\nname: {name}\nlevel: {level}\ndetection: {{s: {{{wanted}}}, condition: s}}\nkeywatch: {{incident: {{key: [principal.id], keep_alive: 1h}}}}\n---\n"
             )
         };
         let rules = rule("R-1", "high", "class: secret.read")
             + &rule("R-2", "medium", "secrets.name: [c, d, e]")
-            + "title: Joined\nname: R-3\nlevel: critical\nkeywatch: {action: Look, risk: {by: [principal], rules: 2, level: high, within: 1h}}\n";
+            + "title: Joined\nname: R-3\nlevel: critical\nkeywatch: {action: Look, risk: {by: [principal], rules: 2, level: high, within: 24h}}\n";
         let set = crate::compile([("a.yml", &*rules)]).unwrap_or_else(|problems| panic!("{problems:?}"));
-        let mut engine = Engine::new(Arc::new(set), crate::Settings::default());
-        let events: Vec<_> = ["a", "b", "c", "d", "e"]
-            .into_iter()
-            .map(|name| {
-                let secrets = vec![crate::testing::secret(name)];
-                let class = if name < "d" { Class::SecretRead } else { Class::SecretMeta };
-                AuditEvent { id: name.to_owned().into(), class, secrets, ..crate::testing::event() }
-            })
-            .collect();
-        let seen: Vec<_> = events
-            .iter()
-            .map(|event| crate::Seen { event, place: &crate::testing::PLACE, raw: b"{}" })
-            .collect();
-        let joined = engine.evaluate(&seen).changes.into_iter().find_map(|change| match change {
-            AlertChange::Opened { alert, .. } if alert.rule == "R-3" => {
-                Some((alert.events, alert.evidence.len()))
-            }
-            AlertChange::Opened { .. } | AlertChange::Updated { .. } | AlertChange::Withdrawn { .. } => None,
+        Engine::new(Arc::new(set), crate::Settings::default())
+    }
+
+    /// What becomes of joined alerts when a secret is used: R-1 raises for reads, R-2 for c, d and e.
+    fn joined(engine: &mut Engine, hour: i64, (class, name): (Class, &str)) -> Vec<AlertChange> {
+        let event = AuditEvent {
+            id: format!("{hour}-{name}").into(),
+            time: keywatch_event::EventTime::from_secs(1_790_000_000 + hour * 3600),
+            class,
+            secrets: vec![crate::testing::secret(name)],
+            ..crate::testing::event()
+        };
+        let seen = crate::Seen { event: &event, place: &crate::testing::PLACE, raw: b"{}" };
+        let mut changes = engine.evaluate(&[seen]).changes;
+        changes.retain(|change| match change {
+            AlertChange::Opened { alert, .. } | AlertChange::Updated { alert, .. } => alert.rule == "R-3",
+            AlertChange::Withdrawn { reason, .. } => reason.starts_with("the alerts it joined"),
         });
-        assert_eq!(joined, Some((5, 5)));
+        changes
+    }
+
+    #[test]
+    fn an_event_that_several_rules_raised_for_is_counted_once() {
+        let mut engine = engine();
+        let mut told = Vec::new();
+        for name in ["a", "b", "c", "d", "e"] {
+            let class = if name < "d" { Class::SecretRead } else { Class::SecretMeta };
+            told.extend(joined(&mut engine, 0, (class, name)));
+        }
+        let Some(AlertChange::Updated { alert, .. }) = told.last() else { panic!("{told:?}") };
+        assert_eq!((alert.events, alert.evidence.len()), (5, 5));
+    }
+
+    #[test]
+    fn what_was_joined_days_ago_stands_and_what_comes_is_joined_anew() {
+        let mut engine = engine();
+        assert!(joined(&mut engine, 0, (Class::SecretRead, "a")).is_empty());
+        let first = joined(&mut engine, 2, (Class::SecretMeta, "c"));
+        assert!(matches!(&first[..], [AlertChange::Opened { .. }]), "{first:?}");
+        // Its first alert is let go before its second, which is no part of another.
+        for hour in [30, 49, 51, 73, 97] {
+            let later = joined(&mut engine, hour, (Class::SecretMeta, "c"));
+            assert!(later.is_empty(), "hour {hour}: {later:?}");
+        }
+        let second = joined(&mut engine, 100, (Class::SecretRead, "a"));
+        assert!(matches!(&second[..], [AlertChange::Opened { .. }]), "{second:?}");
+    }
+
+    #[test]
+    fn what_is_left_of_an_incident_joins_nothing_else() {
+        let mut engine = engine();
+        assert!(joined(&mut engine, 0, (Class::SecretMeta, "c")).is_empty());
+        assert_eq!(joined(&mut engine, 20, (Class::SecretRead, "a")).len(), 1);
+        assert!(joined(&mut engine, 43, (Class::SecretMeta, "d")).is_empty(), "a day after the first");
+        for hour in [50, 52] {
+            assert!(joined(&mut engine, hour, (Class::SecretMeta, "e")).is_empty(), "hour {hour}");
+        }
     }
 
     #[test]

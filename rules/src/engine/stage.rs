@@ -146,6 +146,13 @@ impl Stage {
         groups.filter(move |(_, begins)| !beginning || *begins).map(|(group, _)| *group)
     }
 
+    /// Which hits count of an event in a group.
+    pub(crate) fn live(&self, group: u64, brief: &Brief) -> u64 {
+        let entries = self.groups.get(&group).map_or(&[][..], |group| &group.entries);
+        let at = entries.binary_search_by(|entry| entry.order().cmp(&brief.order())).ok();
+        at.and_then(|at| entries.get(at)).map_or(0, |entry| entry.live)
+    }
+
     /// What counts before an event in the window that ends with it, the latest first.
     pub(crate) fn before(&self, group: u64, brief: &Brief, secs: i64) -> impl Iterator<Item = &Entry> {
         let since = brief.time.plus_secs(-secs);

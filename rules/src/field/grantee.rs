@@ -35,6 +35,11 @@ pub struct Grantee {
 }
 
 impl Grantee {
+    /// Whether it is not, as far as is known, one of the operator's own.
+    pub(crate) fn is_outside(&self) -> bool {
+        self.scope != "own"
+    }
+
     /// What a field says of it.
     pub(super) fn part(&self, field: Normal) -> &str {
         if field == Normal::GranteeKind {

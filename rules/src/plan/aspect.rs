@@ -418,11 +418,12 @@ impl OfRecord {
                 _ => Key::Several,
             };
         };
+        let Field::Raw(raw) = &self.field else { return Key::Several };
         let told = view.event().told.as_ref().filter(|told| told.asked() == self.asked);
-        match (told, &self.field) {
-            (Some(told), _) => self.places.iter().for_each(|place| add(Ok(told.at(*place)))),
-            (None, Field::Raw(raw)) => raw.paths.iter().for_each(|path| add(view.raw_only(path))),
-            (None, Field::Normal(_)) => return Key::Several,
+        for (at, path) in raw.paths.iter().enumerate() {
+            let place = told.zip(self.places.get(at));
+            let told = place.and_then(|(told, place)| told.at(*place).ok());
+            add(told.map_or_else(|| view.raw_only(path), Ok));
         }
         key
     }

@@ -1,7 +1,7 @@
 //! What an alert names of its events beside who acted and which secret: what the rule asks for, or
 //! what was new.
 
-use crate::field::{Field, Normal};
+use crate::field::{Field, Grantee, Normal};
 use crate::view::View;
 use std::sync::Arc;
 
@@ -47,12 +47,13 @@ impl Mention {
         fields.iter()
     }
 
-    /// The values of these fields in one event; `None` when it has none.
+    /// The values of these fields in one event, of its grantees those outside if there are any; `None` when it
+    /// has none.
     pub(crate) fn of(fields: &[Field], view: &View<'_>) -> Option<Arc<str>> {
         let mut noted = Noted::default();
         for field in fields {
             let mut values = 0;
-            field.any(view, &mut |value| {
+            let mut name = |value: &str| {
                 values += 1;
                 let is_one_too_many = values > VALUES_MAX;
                 if is_one_too_many {
@@ -61,7 +62,13 @@ impl Mention {
                     noted.add(short(field, value));
                 }
                 is_one_too_many
-            });
+            };
+            if field.is(Normal::GranteeId) && view.grantees().iter().any(Grantee::is_outside) {
+                // Who belongs to the organisation anyway would hide them.
+                view.grantees().iter().filter(|one| one.is_outside()).any(|one| name(&one.id));
+            } else {
+                field.any(view, &mut name);
+            }
         }
         noted.text()
     }

@@ -16,7 +16,7 @@
 //! | `gte` `gt` `lte` `lt` `eq` `neq` | `burst`, `middle`, `few`, `two`, `odd` | `sums`, `averages`, `ranks`, `medians` |
 //! | counted where it is met, and where it begins to be | `two_bursts`, `three` | `then_in`, `twice_then_in`, `begun` |
 //! | `group-by` none, one, several, one of several values | `both`, `wide`, `burst`, `each`, `pairs` | `held`, `by_secret` |
-//! | `aliases` in `group-by`, in `field`, through a correlation | `borrowed` | `renamed`, `renamed_within` |
+//! | `aliases` in `group-by`, in `field`, through a correlation | `borrowed` | `renamed`, `renamed_within`, and where an event is two of them `renamed_both`, `named_both` |
 //! | `generate` | `pairs` | |
 //! | two to four correlations, one above the other | `two_bursts`, `three` | `then_in`, `twice_then_in`, `four` |
 //! | `steps`: `gte` of events, `gte` of what begins, `distinct` | `up` | `pairs_then`, `twice_in_order` |
@@ -171,7 +171,7 @@ static UP: Rule = Rule {
     ..PLAIN
 };
 
-pub(crate) static RAISING: [Rule; 32] = [
+pub(crate) static RAISING: [Rule; 34] = [
     Rule { name: "then_in", counts: &[Counts::Met(&BURST), SUCCESS], span: 300, of: IN_TURN, ..PLAIN },
     Rule {
         name: "twice_then_in",
@@ -332,6 +332,23 @@ pub(crate) static RAISING: [Rule; 32] = [
         ..PLAIN
     },
     Rule { name: "four", counts: &[Counts::Met(&THREE), SUCCESS], span: 300, of: IN_TURN, ..PLAIN },
+    Rule {
+        name: "renamed_both",
+        counts: &[Counts::Met(&EACH), CANARY],
+        group: KEY,
+        span: 200,
+        of: Of::Present { holds: |occurred| occurred[0] && occurred[1], ends: false },
+        ..PLAIN
+    },
+    Rule {
+        name: "named_both",
+        counts: &[Counts::Met(&EACH), CANARY],
+        group: IP,
+        span: 200,
+        of: Of::Values(KEY),
+        bounds: &[from(3)],
+        ..PLAIN
+    },
     Rule {
         name: "mixed_up",
         counts: &[Counts::Begins(&MIXED), Counts::Begins(&BOTH)],

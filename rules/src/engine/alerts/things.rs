@@ -6,7 +6,6 @@
 use crate::engine::incident::Member;
 use crate::wording::{counted, listed};
 use hashbrown::HashSet;
-use keywatch_event::SECRETS_MAX;
 
 /// Kinds of things, one of them and several.
 const KINDS: [(&str, &str); 4] =
@@ -17,7 +16,7 @@ const CERTIFICATE: usize = 2;
 /// A secrets engine, a namespace or a vault with everything in it.
 const STORE: usize = 3;
 
-/// How many things of each kind the events of an alert name: of the first [`SECRETS_MAX`] in all.
+/// How many things of each kind the events of an alert name, also those that its list leaves out.
 pub(super) struct Things([u64; KINDS.len()]);
 
 impl Things {
@@ -26,7 +25,7 @@ impl Things {
         for member in members {
             let store = member.brief.who.store.as_deref();
             for secret in &*member.brief.secrets {
-                if seen.len() < SECRETS_MAX && seen.insert(&*secret.id) {
+                if seen.insert(&*secret.id) {
                     things.iter_mut().skip(kind(&secret.id, store)).take(1).for_each(|count| *count += 1);
                 }
             }

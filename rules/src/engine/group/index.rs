@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 /// Most keys an incident is found by: it is one alert of so many names or addresses by then. What comes
 /// under a further key alone is another alert. Ten thousand take 2.4 MB.
-pub(super) const KEYS_MAX: usize = if cfg!(test) { 40 } else { 10_000 };
+const KEYS_MAX: usize = if cfg!(test) { 40 } else { 10_000 };
 
 /// Incidents by the keys they took.
 #[derive(Debug, Default, PartialEq)]
