@@ -68,8 +68,7 @@ pub(crate) struct Incident {
     pub(crate) base_keys: Vec<u128>,
     /// The first event of each of its actors, [`ACTORS_MAX`] at most.
     actors: Vec<Arc<Brief>>,
-    /// The first event from each of its networks, [`PLACES_MAX`](places::PLACES_MAX) at most: for rules
-    /// whose incidents may be from several.
+    /// The first event from each of its networks, [`PLACES_MAX`](places::PLACES_MAX) at most.
     places: Vec<Member>,
     /// What was last said of it.
     pub(crate) told: Option<Told>,
@@ -247,7 +246,7 @@ impl Incident {
         if !self.is_crowded() && self.first_of(entry).is_none() {
             self.actors.push(Arc::clone(&entry.brief));
         }
-        self.see_place(entry, count);
+        self.see_place(entry);
         self.escalate(count, named);
         undo
     }
