@@ -196,7 +196,7 @@ fn what_was_from_so_many_places_that_it_takes_any_hides_no_theft_either() {
     let mut watch = Watch::over(&Arc::new(compile([("a.yml", rule)]).unwrap()));
     let proxy = |n: i64| reads(&format!("proxy{n}-"), (10 * DAY + n, 1), &format!("198.18.{n}.4"));
     watch.take(&(0..4).flat_map(proxy).collect::<Vec<_>>());
-    assert_eq!(watch.take(&theft()).len(), 1);
+    assert_eq!(watch.take(&theft()[..1]).len(), 1);
     assert!(watch.only().why.text.contains("192.0.2.0/24") && watch.shows("theft0"), "{:#?}", watch.only());
 }
 
