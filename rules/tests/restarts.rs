@@ -119,3 +119,11 @@ fn histories_that_once_came_out_otherwise_do_not_any_more() {
         assert_eq!(changed(section(name), &History::of(seed)), Vec::<String>::new(), "{name}, seed {seed}");
     }
 }
+
+#[test]
+fn what_once_came_out_otherwise_when_it_came_late_does_not_any_more() {
+    // An alert left a joined one while another of as many events came.
+    for seed in [3684, 8394] {
+        assert_eq!(disordered(section("joined"), &History::of(seed)), Vec::<String>::new(), "seed {seed}");
+    }
+}
