@@ -26,7 +26,7 @@ use std::collections::BTreeSet;
 const ANCHORS_MAX: usize = 20_000;
 /// Most keys an anchor names, 25 bytes each: the actors of an incident, and the secrets of one that
 /// joins by them. Of more the earliest stay.
-pub(crate) const KEYS_MAX: usize = 64;
+pub(crate) const ANCHOR_KEYS_MAX: usize = 64;
 /// Between the rule and the incident in a key; nothing else that is learned has it there.
 const MARK: &str = "\u{1f}anchor ";
 

@@ -4,7 +4,7 @@
 //! sweep is wound back before that.
 
 use super::Group;
-use crate::engine::anchor::{Anchor, KEYS_MAX};
+use crate::engine::anchor::{ANCHOR_KEYS_MAX, Anchor};
 use crate::engine::brief::{Brief, Who};
 use crate::engine::entry::Entry;
 use crate::engine::incident::Incident;
@@ -76,9 +76,9 @@ impl Group {
     /// What a restart must know of an incident, but for the group.
     pub(super) fn anchor_of(&self, serial: u32, incident: &Incident) -> Anchor {
         let mut anchor = Anchor::of(incident);
-        let full = incident.full_keys.iter().take(KEYS_MAX);
+        let full = incident.full_keys.iter().take(ANCHOR_KEYS_MAX);
         anchor.full = full.map(|key| (*key, self.full.since(*key, serial))).collect();
-        let base = incident.base_keys.iter().take(KEYS_MAX);
+        let base = incident.base_keys.iter().take(ANCHOR_KEYS_MAX);
         anchor.base = base.map(|key| (*key, self.base.since(*key, serial))).collect();
         anchor
     }
