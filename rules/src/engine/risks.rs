@@ -48,6 +48,8 @@ pub(crate) struct RiskState {
     /// incident that was cut for its age it is stored.
     since: HashMap<Entity, (i64, AlertId)>,
     cuts: Shelf<(i64, String)>,
+    /// When it was last looked which of those are old, in seconds since 1970.
+    cuts_looked_at: i64,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -66,7 +68,14 @@ impl RiskState {
     pub(crate) fn new(writes: bool) -> Self {
         let cuts = if writes { Shelf::new() } else { Shelf::new().unwritten() };
         let risks = Risks::new(ALERTS_MAX, BYTES_MAX);
-        Self { risks, standing: HashMap::new(), told: HashMap::new(), since: HashMap::new(), cuts }
+        Self {
+            risks,
+            standing: HashMap::new(),
+            told: HashMap::new(),
+            since: HashMap::new(),
+            cuts,
+            cuts_looked_at: i64::MIN / 2,
+        }
     }
 }
 
@@ -169,15 +178,17 @@ impl RiskState {
             let (risks, cuts) = (&self.risks, &self.cuts);
             self.since.retain(|entity, _| risks.knows(entity) || cuts.contains(&*entity.key()));
         }
-        let old: Vec<Box<str>> = match self.cuts.len() {
-            0 => Vec::new(),
-            _ => self
-                .cuts
-                .iter()
-                .filter(|(_, (secs, _))| *secs < newest - SINCE_SECS)
-                .map(|(key, _)| key.into())
-                .collect(),
-        };
+        self.forget_cuts(newest);
+    }
+
+    /// Lets cuts go that were of no use for long, once an hour of event time.
+    fn forget_cuts(&mut self, newest: i64) {
+        if newest < self.cuts_looked_at + 3_600 {
+            return;
+        }
+        self.cuts_looked_at = newest;
+        let old = self.cuts.iter().filter(|(_, (secs, _))| *secs < newest - SINCE_SECS);
+        let old: Vec<Box<str>> = old.map(|(key, _)| key.into()).collect();
         for key in old {
             self.cuts.forget(&key);
         }

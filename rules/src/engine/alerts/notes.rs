@@ -36,6 +36,11 @@ impl<'n> Notes<'n> {
         Self { how, values, names }
     }
 
+    /// Whether the value is among those the reasons name.
+    pub(super) fn has(&self, value: &str) -> bool {
+        self.values.iter().take(REASONS_MAX).any(|known| *known == value)
+    }
+
     /// The values as a title that names so many secrets, and who it was, has them, in parentheses. The
     /// address of a caller nobody knows stands there already.
     pub(super) fn in_title(&self, secrets: usize, who: &str) -> String {
