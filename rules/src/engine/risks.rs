@@ -15,6 +15,7 @@ use keywatch_event::{
     Alert, AlertChange, AlertId, AlertPrincipal, AlertSession, AlertSessions, EVIDENCE_MAX, Evidence,
     Learned, Level, PrincipalKind, SECRETS_MAX, SESSIONS_MAX, SecretRef, SourceKind, Why,
 };
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 /// Most standing alerts that can be joined, and most bytes of them: one with a single event takes a
@@ -61,6 +62,8 @@ struct Told {
     events: u64,
     /// Its first alert: when it opened, and its id.
     first: (i64, AlertId),
+    /// Stands for which alerts they were, and of which events.
+    print: u64,
 }
 
 impl RiskState {
@@ -298,9 +301,19 @@ impl RiskState {
         };
         let first = incident.alerts.first().map(|facts| (facts.opened_at_secs, facts.id.clone()))?;
         let (rules, alerts) = (incident.rules.len(), joined.len());
-        let told = Told { id, level: alert.level, rules, alerts, events, first };
+        let told = Told { id, level: alert.level, rules, alerts, events, first, print: print(&joined) };
         Some((alert, told))
     }
+}
+
+/// Stands for the alerts: as many others of as many events are another joined alert.
+fn print(joined: &[&Alert]) -> u64 {
+    let mut hasher = std::hash::DefaultHasher::new();
+    for alert in joined {
+        (&alert.id, &alert.title, alert.events, alert.last_event_at).hash(&mut hasher);
+        alert.evidence.iter().for_each(|row| row.event.hash(&mut hasher));
+    }
+    hasher.finish()
 }
 
 /// How many events the alerts hold together, of which they name so many: an event that several rules
