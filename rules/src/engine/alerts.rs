@@ -27,6 +27,8 @@ pub(crate) fn counted(rule: &Rule, count: &Count, incident: &Incident) -> Alert 
     let who = Acted::of(members);
     let notes = Notes::of(count.mention.as_ref(), members);
     let things = Things::of(members);
+    let mut why = reason::of(rule, count, incident, (&things, &notes));
+    why.text.push_str(&who.in_reasons());
     Alert {
         id: incident.id.clone(),
         rule: rule.id.to_string(),
@@ -45,7 +47,7 @@ pub(crate) fn counted(rule: &Rule, count: &Count, incident: &Incident) -> Alert 
         store: common(members, |who| &who.store).and_then(Clone::clone).map(String::from),
         events,
         evidence: evidence(incident, members),
-        why: reason::of(rule, count, incident, (&things, &notes)),
+        why,
         principal,
         sessions: who.into_sessions(),
         source,
