@@ -16,6 +16,11 @@ pub(super) use sessions::named;
 use std::sync::Arc;
 use things::Things;
 
+/// So many lines of the evidence, and so many secrets, are the latest that an incident names: what joined it last
+/// can be seen whatever it began with.
+const LATEST_EVENTS: usize = 5;
+const LATEST_SECRETS: usize = 20;
+
 /// The alert of a counted incident.
 pub(crate) fn counted(rule: &Rule, count: &Count, incident: &Incident) -> Alert {
     let members = &*all(incident);
@@ -79,15 +84,25 @@ fn common<'m, T: PartialEq>(members: &[&'m Member], of: impl Fn(&Who) -> &T) -> 
 fn distinct_secrets(members: &[&Member]) -> Vec<SecretRef<'static>> {
     let mut seen = hashbrown::HashSet::new();
     let all = members.iter().flat_map(|member| &*member.brief.secrets);
-    all.filter(|secret| seen.insert(&*secret.id)).take(SECRETS_MAX).map(|secret| (**secret).clone()).collect()
+    let mut all: Vec<&Arc<SecretRef<'static>>> = all.filter(|secret| seen.insert(&*secret.id)).collect();
+    let most = all.len();
+    if most > SECRETS_MAX {
+        all.drain(SECRETS_MAX - LATEST_SECRETS..most - LATEST_SECRETS);
+    }
+    all.into_iter().map(|secret| (**secret).clone()).collect()
 }
 
-/// The opening event and the first from each network always, then the earliest.
+/// The opening event, the first from each network and the latest always, then the earliest.
 fn evidence(incident: &Incident, members: &[&Member]) -> Vec<Evidence> {
     let mut chosen: Vec<&Arc<Brief>> = members.iter().map(|member| &member.brief).collect();
     chosen.sort_by(|a, b| a.order().cmp(&b.order()));
     let places = || incident.places().iter().map(|first| &first.brief.id);
-    let must = |brief: &Brief| brief.id == incident.opened_by.id || places().any(|id| *id == brief.id);
+    let latest: Vec<Arc<Brief>> =
+        chosen.iter().rev().take(LATEST_EVENTS).map(|brief| Arc::clone(brief)).collect();
+    let must = |brief: &Brief| {
+        let is_latest = latest.iter().any(|late| late.id == brief.id);
+        is_latest || brief.id == incident.opened_by.id || places().any(|id| *id == brief.id)
+    };
     let mut room = EVIDENCE_MAX.saturating_sub(chosen.iter().filter(|brief| must(brief)).count());
     chosen.retain(|brief| {
         let stays = must(brief) || room > 0;

@@ -9,7 +9,7 @@ use super::anchor::Anchor;
 use super::brief::Brief;
 use super::entry::{Entry, Fact, Role};
 use super::few::Few;
-use crate::rule::{Count, Counted};
+use crate::rule::{BETWEEN, Count, Counted};
 use hashbrown::{HashMap, HashSet};
 use keywatch_event::{AlertId, EventTime, Level};
 use sha2::{Digest, Sha256};
@@ -102,6 +102,10 @@ pub(crate) struct Told {
     pub(crate) secrets: usize,
     /// Networks it was from, as far as they are told apart.
     pub(crate) places: usize,
+    /// Of a grave one: what it is told of by, and sessions, as far as they are counted.
+    pub(crate) details: usize,
+    /// Its latest event when it was last news.
+    pub(crate) last: EventTime,
     pub(crate) events: u64,
     pub(crate) observed: f64,
     /// Stands for which events they were.
@@ -390,6 +394,21 @@ impl Incident {
         let all: HashSet<&str> =
             self.members.iter().flat_map(|m| &*m.brief.secrets).map(|secret| &*secret.id).collect();
         all.len()
+    }
+
+    /// How many sessions and credentials its events used, and how many values its rule mentions of them, `most`
+    /// at most of both.
+    pub(crate) fn details(&self, most: usize) -> usize {
+        let (mut sessions, mut values) = (HashSet::new(), HashSet::new());
+        for member in &self.members {
+            if sessions.len() + values.len() >= most {
+                break;
+            }
+            let credential = &member.brief.credential;
+            sessions.insert((credential.session.as_deref(), credential.access_key.as_deref()));
+            values.extend(member.note.iter().flat_map(|note| note.split(BETWEEN)));
+        }
+        (sessions.len() + values.len()).min(most)
     }
 
     /// Stands for which events it has: two sets of them differ in it but for chance.

@@ -42,6 +42,8 @@ type Fraction = (i128, i128);
 const KEEP_ALIVE: i64 = 180;
 const MAX_DURATION: i64 = 2400;
 const EVIDENCE_MAX: usize = 20;
+/// So many of them are the latest.
+const LATEST: usize = 5;
 const LEVELS: [&str; 3] = ["warning", "high", "critical"];
 pub(crate) const ONE: i64 = 1_000_000;
 
@@ -254,10 +256,13 @@ impl Oracle {
             all.extend(self.behind(rule, group, member));
         }
         let mut evidence: Vec<String> = all.iter().map(|event| event.id.clone()).collect();
-        if let Some(at) = evidence.iter().position(|id| *id == opener.id).filter(|at| *at >= EVIDENCE_MAX) {
-            evidence.swap(EVIDENCE_MAX - 1, at);
+        let latest = evidence.split_off(evidence.len().saturating_sub(LATEST));
+        let most = EVIDENCE_MAX - latest.len();
+        if let Some(at) = evidence.iter().position(|id| *id == opener.id).filter(|at| *at >= most) {
+            evidence.swap(most - 1, at);
         }
-        evidence.truncate(EVIDENCE_MAX);
+        evidence.truncate(most);
+        evidence.extend(latest);
         let since = members.iter().filter(|member| **member >= opener);
         let seen = since.filter_map(|member| {
             let value = self.comes_to(rule, group, (&rule.of, &self.window(rule, group, member)))?;

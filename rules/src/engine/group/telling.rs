@@ -5,7 +5,12 @@ use super::{Group, place_of};
 use crate::engine::anchor::Anchor;
 use crate::engine::brief::Brief;
 use crate::engine::incident::{Incident, Member, Told};
-use keywatch_event::AlertId;
+use keywatch_event::{AlertId, EventTime, Level};
+
+/// Most sessions, credentials and mentioned values of a grave incident of which each further one is told of.
+const DETAILS_MAX: usize = 12;
+/// How long after what was told of it a further event of a grave incident is told of by itself.
+const PAUSE_SECS: i64 = 300;
 
 /// How a group differs from what was last told of it.
 pub(crate) enum Change<'i> {
@@ -80,10 +85,13 @@ impl Incident {
             Some(old) => (old.id, old.told),
             None => (self.id.clone(), self.told.take()),
         };
+        let is_grave = self.level >= Level::High;
         let now = Told {
             level: self.level,
             secrets: self.secrets(),
             places: self.places().len(),
+            details: if is_grave { self.details(DETAILS_MAX) } else { 0 },
+            last: self.last,
             events: self.events,
             observed: self.observed,
             print: self.print(),
@@ -92,15 +100,25 @@ impl Incident {
             self.told = Some(now);
             return tell(Change::Opened(self));
         };
-        let news =
-            now.level > last.level || now.secrets >= last.secrets.max(1) * 2 || now.places > last.places;
+        let news = now.level > last.level
+            || now.secrets >= last.secrets.max(1) * 2
+            || now.places > last.places
+            || is_grave && (now.details > last.details || self.goes_on_since(last.last));
         let same = was == self.id
             && (now.level, now.events, now.print) == (last.level, last.events, last.print)
             && now.observed.to_bits() == last.observed.to_bits();
-        let secrets = if news { now.secrets } else { last.secrets };
-        self.told = Some(Told { secrets, places: now.places.max(last.places), ..now });
+        let (secrets, at) = if news { (now.secrets, now.last) } else { (last.secrets, last.last) };
+        let (places, details) = (now.places.max(last.places), now.details.max(last.details));
+        self.told = Some(Told { secrets, places, details, last: at, ..now });
         if !same {
             tell(Change::Updated { incident: self, was, news });
         }
+    }
+
+    /// Whether it has an event so long after the latest that was told of that this is told of by itself: after five
+    /// minutes, and no sooner than it had lasted by then. What goes on all day is told of nine times.
+    fn goes_on_since(&self, told: EventTime) -> bool {
+        let lasted = told.secs().saturating_sub(self.first.secs());
+        self.last >= told.plus_secs(lasted.max(PAUSE_SECS))
     }
 }

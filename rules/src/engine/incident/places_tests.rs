@@ -144,7 +144,7 @@ fn a_theft_from_elsewhere_hours_after_a_job_from_a_new_address_is_told_of_and_sh
         "{}",
         alert.title
     );
-    assert!(watch.shows("job0") && watch.shows("theft0") && !watch.shows("theft1"), "{alert:#?}");
+    assert!(watch.shows("job0") && watch.shows("theft0") && !watch.shows("job29"), "{alert:#?}");
     assert_eq!(alert.evidence.len(), keywatch_event::EVIDENCE_MAX);
 }
 
@@ -175,6 +175,61 @@ fn of_very_many_networks_twelve_are_told_of() {
     assert_eq!(told, [[1; 11].as_slice(), &[0; 9]].concat());
     assert!(watch.shows("job0") && watch.shows("proxy0-0") && watch.shows("proxy10-0"));
     assert!(!watch.shows("proxy11-0"));
+}
+
+/// The rule as a grave one, that says what was done.
+fn grave() -> Watch {
+    let rule = RULE
+        .replace("level: medium", "level: critical")
+        .replace("keywatch: {", "keywatch: {mention: [operation], ");
+    Watch::over(&Arc::new(compile([("a.yml", &*rule)]).unwrap()))
+}
+
+/// One read of secret `n`, so many seconds after the job's first.
+fn one(n: i64, at: i64) -> AuditEvent<'static> {
+    reads(&format!("one{n}-"), (10 * DAY + at, 1), JOB).remove(0)
+}
+
+#[test]
+fn of_what_is_grave_each_further_session_and_kind_of_act_is_told_of() {
+    let mut watch = grave();
+    watch.take(&reads("first", (10 * DAY, 4), JOB));
+    let mut by_another = one(1, 200);
+    by_another.principal.session = Some("mallory".into());
+    assert_eq!(watch.take(&[one(2, 190)]), Vec::<String>::new(), "the same again");
+    assert_eq!(watch.take(&[by_another.clone()]).len(), 1, "another session");
+    by_another.id = "again".into();
+    assert_eq!(watch.take(&[by_another]), Vec::<String>::new(), "that session again");
+    let other = AuditEvent { operation: "BatchGetSecretValue".into(), ..one(3, 210) };
+    assert_eq!(watch.take(&[other]).len(), 1, "another operation");
+}
+
+#[test]
+fn what_is_grave_and_goes_on_after_a_pause_is_told_of_and_seen() {
+    let mut watch = grave();
+    watch.take(&reads("deploy", (10 * DAY, 100), JOB));
+    let theft = 10 * DAY + 6_000 + 6_000;
+    let told = watch.take(&reads("theft", (theft, 80), JOB));
+    assert_eq!(told.len(), 1, "fewer than twice as many, from the same place");
+    let last = &watch.only().secrets[99];
+    assert!(watch.shows("theft79") && watch.shows("deploy0") && last.id.ends_with("theft/79"), "{last:?}");
+    assert_eq!((watch.only().evidence.len(), watch.only().secrets.len()), (20, 100));
+    // What follows at once is not told of apart.
+    assert_eq!(watch.take(&[one(1, 6_000 + 6_000 + 4_900)]), Vec::<String>::new());
+}
+
+#[test]
+fn what_goes_on_all_day_is_told_of_ever_more_seldom() {
+    let mut watch = grave();
+    let told: usize = (0..720)
+        .map(|n| watch.take(&[AuditEvent { secrets: one(0, 0).secrets, ..one(n, 60 * n) }]).len())
+        .sum();
+    assert_eq!(told, 1 + 8, "after 5, 10, 20 minutes and so on for half a day");
+    let mut mild = Watch::over(&plain("principal.id"));
+    let told: usize = (0..720)
+        .map(|n| mild.take(&[AuditEvent { secrets: one(0, 0).secrets, ..one(n, 60 * n) }]).len())
+        .sum();
+    assert_eq!(told, 1, "of a warning it is no news");
 }
 
 #[test]
