@@ -6,7 +6,7 @@ mod files;
 mod lists;
 mod sources;
 
-use crate::config::Supplied;
+use crate::config::{Lists, Supplied};
 use files::{Opened, RuleFile};
 use keywatch_rules::{Problem, ReadFile, Rule, RuleSet, Surroundings, builtin, compile_read, names_of};
 use sources::Origins;
@@ -55,10 +55,11 @@ pub(crate) fn load(paths: &[PathBuf]) -> Result<Rulebook, RuleError> {
     Rulebook::of(shipped().chain(own.files).collect(), own.passed_over)
 }
 
-/// The rules a service runs with; what is odd about the names of lists goes to the log.
+/// The rules a service runs with; what is odd about them and about the lists goes to the
+/// log.
 pub(crate) fn in_force(supplied: &Supplied) -> Result<Rulebook, RuleError> {
     let book = load(&supplied.rules)?.told(&supplied.surroundings());
-    book.list_notices(&supplied.lists).iter().for_each(|notice| tracing::warn!("{notice}"));
+    book.notices(&supplied.lists).iter().for_each(|notice| tracing::warn!("{notice}"));
     Ok(book)
 }
 
@@ -79,6 +80,14 @@ impl Rulebook {
             files.into_iter().map(|opened| (opened.file, opened.read)).unzip();
         let set = compile_read(&read).map_err(RuleError)?;
         Ok(Self { set, files, origins, passed_over })
+    }
+
+    /// What is no mistake and worth knowing, of the rules and of the lists in `supplied`. One sentence
+    /// each.
+    pub(crate) fn notices(&self, supplied: &Lists) -> Vec<String> {
+        let mut notices: Vec<String> = self.set.notices.iter().map(ToString::to_string).collect();
+        notices.extend(self.list_notices(supplied));
+        notices
     }
 
     /// The same rules with those of `paths` in the place of the ones with the same names, and the

@@ -187,7 +187,7 @@ fn a_rule_without_a_name_is_checked_and_a_file_without_a_rule_is_told() {
 fn the_alerts_of_examples_are_shown_when_asked_for() {
     let tested = run(&["rules", "test", "--alerts"]);
     let said = text(&tested.stdout);
-    assert!(said.contains("\n      WARNING Failed authentication as user/ada\n"), "{said}");
+    assert!(said.contains("\n      WARNING Failed authentication as user/ada (ConsoleLogin)\n"), "{said}");
     assert!(!text(&run(&["rules", "test"]).stdout).contains("WARNING"));
 }
 

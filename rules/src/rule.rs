@@ -15,6 +15,7 @@ use crate::examples::Example;
 use crate::field::Field;
 use crate::matcher::Matcher;
 pub use crate::plan::MatcherId;
+use crate::problem::Problem;
 use keywatch_event::{Level, Observed};
 use std::sync::Arc;
 
@@ -27,6 +28,8 @@ pub struct RuleSet {
     pub matchers: Vec<Matcher>,
     /// Every baseline, by [`BaselineId`].
     pub baselines: Vec<Baseline>,
+    /// What is no mistake and worth knowing: shipped rules that others name and that are not loaded.
+    pub notices: Vec<Problem>,
 }
 
 /// Place of a baseline in [`RuleSet::baselines`].

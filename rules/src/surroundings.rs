@@ -17,6 +17,7 @@ const OWN_DOMAINS: &str = "own_domains";
 
 /// The lists that shipped rules ask for, and those that say what is the operator's own.
 pub const USUAL_LISTS: &[&str] = &[
+    "audit_buckets",
     "automation",
     "aws_ranges",
     "break_glass",

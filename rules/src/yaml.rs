@@ -4,15 +4,12 @@
 //! Anchors and aliases are refused: nothing here needs them, and they are how a small file
 //! becomes a large one. Duplicate keys are refused too.
 
-use crate::problem::{Problem, suggest};
-use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, Span};
-use std::cell::RefCell;
-use std::collections::HashSet;
+mod reader;
 
-/// Largest file read: the largest published Sigma rule is under 40 KiB.
-pub const FILE_BYTES_MAX: usize = 1024 * 1024;
-/// Deepest nesting read.
-const DEPTH_MAX: usize = 32;
+use crate::problem::{Problem, suggest};
+pub use reader::{FILE_BYTES_MAX, parse};
+pub(crate) use reader::{Reading, read};
+use std::cell::RefCell;
 
 /// One node with its position.
 #[derive(Clone, Debug)]
@@ -42,150 +39,6 @@ pub enum Data {
     List(Vec<Node>),
     /// A mapping, in the order written.
     Map(Vec<(Node, Node)>),
-}
-
-/// Reads every document of `text`; problems name `file`.
-///
-/// # Errors
-/// The one [`Problem`] that stopped the reading: syntax, an alias, a duplicate key, excess size.
-pub fn parse(file: &str, text: &str) -> Result<Vec<Node>, Problem> {
-    let problem = |line, column, message: String, remedy: &str| Problem {
-        file: file.to_owned(),
-        line,
-        column,
-        message,
-        remedy: remedy.to_owned(),
-    };
-    if text.len() > FILE_BYTES_MAX {
-        return Err(problem(
-            1,
-            1,
-            format!("larger than {FILE_BYTES_MAX} bytes"),
-            "split it into several files",
-        ));
-    }
-    let mut parser = Parser::new_from_str(text);
-    let mut documents = Vec::new();
-    while let Some(step) = parser.next() {
-        let (event, span) = step.map_err(|e| scan_problem(file, &e))?;
-        if matches!(
-            event,
-            Event::StreamStart
-                | Event::StreamEnd
-                | Event::DocumentStart(_)
-                | Event::DocumentEnd
-                | Event::Nothing
-        ) {
-            continue;
-        }
-        documents.push(build(file, &mut parser, event, span, 0)?);
-    }
-    Ok(documents)
-}
-
-fn scan_problem(file: &str, error: &ScanError) -> Problem {
-    let at = error.marker();
-    Problem {
-        file: file.to_owned(),
-        line: at.line(),
-        column: at.col() + 1,
-        message: format!("not valid YAML: {}", error.info()),
-        remedy: "check indentation, quotes and colons around here".to_owned(),
-    }
-}
-
-fn at(file: &str, span: Span, message: String, remedy: &str) -> Problem {
-    let (line, column) = (span.start.line(), span.start.col() + 1);
-    Problem { file: file.to_owned(), line, column, message, remedy: remedy.to_owned() }
-}
-
-type Source<'t> = Parser<'t, saphyr_parser::StrInput<'t>>;
-
-fn build(
-    file: &str,
-    parser: &mut Source<'_>,
-    event: Event<'_>,
-    span: Span,
-    depth: usize,
-) -> Result<Node, Problem> {
-    if depth > DEPTH_MAX {
-        return Err(at(file, span, format!("nested deeper than {DEPTH_MAX} levels"), "flatten it"));
-    }
-    let data = match event {
-        Event::Scalar(text, style, ..) => scalar(&text, style),
-        Event::SequenceStart(..) => Data::List(sequence(file, parser, depth)?),
-        Event::MappingStart(..) => Data::Map(mapping(file, parser, depth)?),
-        Event::Alias(_) => {
-            return Err(at(
-                file,
-                span,
-                "aliases are not read".to_owned(),
-                "write the value out where it is used",
-            ));
-        }
-        Event::Nothing
-        | Event::StreamStart
-        | Event::StreamEnd
-        | Event::DocumentStart(_)
-        | Event::DocumentEnd
-        | Event::SequenceEnd
-        | Event::MappingEnd => Data::Null,
-    };
-    Ok(Node { data, line: span.start.line(), column: span.start.col() + 1 })
-}
-
-fn next<'t>(file: &str, parser: &mut Source<'t>) -> Result<Option<(Event<'t>, Span)>, Problem> {
-    parser.next().transpose().map_err(|e| scan_problem(file, &e))
-}
-
-fn sequence(file: &str, parser: &mut Source<'_>, depth: usize) -> Result<Vec<Node>, Problem> {
-    let mut items = Vec::new();
-    while let Some((event, span)) = next(file, parser)? {
-        if matches!(event, Event::SequenceEnd) {
-            break;
-        }
-        items.push(build(file, parser, event, span, depth + 1)?);
-    }
-    Ok(items)
-}
-
-fn mapping(file: &str, parser: &mut Source<'_>, depth: usize) -> Result<Vec<(Node, Node)>, Problem> {
-    let mut entries: Vec<(Node, Node)> = Vec::new();
-    let mut names: HashSet<String> = HashSet::new();
-    while let Some((event, span)) = next(file, parser)? {
-        if matches!(event, Event::MappingEnd) {
-            break;
-        }
-        let key = build(file, parser, event, span, depth + 1)?;
-        let name = key.text().unwrap_or_default();
-        if names.contains(&name) {
-            return Err(at(file, span, format!("the key `{name}` stands twice"), "keep one of them"));
-        }
-        names.insert(name);
-        let Some((event, span)) = next(file, parser)? else { break };
-        entries.push((key, build(file, parser, event, span, depth + 1)?));
-    }
-    Ok(entries)
-}
-
-fn scalar(text: &str, style: ScalarStyle) -> Data {
-    if style != ScalarStyle::Plain {
-        return Data::Text(text.to_owned());
-    }
-    match text {
-        "" | "~" | "null" | "Null" | "NULL" => Data::Null,
-        "true" | "True" | "TRUE" => Data::Bool(true),
-        "false" | "False" | "FALSE" => Data::Bool(false),
-        _ => number(text).unwrap_or_else(|| Data::Text(text.to_owned())),
-    }
-}
-
-fn number(text: &str) -> Option<Data> {
-    if let Ok(whole) = text.parse::<i64>() {
-        return Some(Data::Int(whole));
-    }
-    let numeric = text.starts_with(|c: char| c.is_ascii_digit() || c == '-' || c == '.');
-    text.parse::<f64>().ok().filter(|n| numeric && n.is_finite()).map(Data::Float)
 }
 
 impl Node {
@@ -471,6 +324,7 @@ mod tests {
     #[test]
     fn what_could_be_read_in_two_ways_is_refused() {
         check_refused("a: 1\na: 2\n", "f.yml:2:1: the key `a` stands twice");
+        check_refused("a: {b: 1, b: [2, {c: 1, c: 2}]}\n", "f.yml:1:11: the key `b` stands twice");
         check_refused("a: &x [1]\nb: *x\n", "f.yml:2:4: aliases are not read");
         check_refused("a: [1\n", "not valid YAML");
         check_refused(&format!("a: {}{}", "[".repeat(100), "]".repeat(100)), "nested deeper");

@@ -49,7 +49,11 @@ fn every_rule_that_raises_says_what_to_do() {
 #[test]
 fn who_was_tried_is_not_told_of_as_if_they_had_acted() {
     says("KW-111", "Many failed logins as user/ada", "10 events within 10 min (from 10 on this is an alert)");
-    says("KW-003", "Failed authentication as user/ada", "Failed authentication: 1 event");
+    says(
+        "KW-003",
+        "Failed authentication as user/ada (ConsoleLogin)",
+        "Failed authentication: 1 event; operation: ConsoleLogin",
+    );
 }
 
 #[test]
@@ -294,4 +298,17 @@ keywatch:
     let (_, alert) = alerts_of(rule).pop().expect("an alert");
     assert_eq!((&*alert.title, alert.secrets.len()), ("Many: 120 secrets by role/payments", 100));
     assert_eq!(alert.why.text, "Many: 120 events naming 120 secrets");
+}
+
+#[test]
+fn a_runbook_sends_nobody_to_a_list_that_its_rule_does_not_ask() {
+    let set = compile(builtin().iter().copied()).unwrap();
+    let asked = set.lists();
+    for rule in set.rules.iter().filter(|rule| rule.id.starts_with("KW-")) {
+        for list in ["automation", "rotators", "known_networks", "machine_networks", "break_glass"] {
+            let is_named = rule.runbook.contains(&format!("`{list}`"));
+            let asks = asked.get(list).is_some_and(|rules| rules.contains(&*rule.id));
+            assert!(!is_named || asks, "{} names {list}", rule.id);
+        }
+    }
 }

@@ -41,6 +41,9 @@ impl Doctor {
             say(notice);
         }
         let book = rulebook::load(&config.supplied.rules)?.told(&config.supplied.surroundings());
+        for notice in book.notices(&config.supplied.lists) {
+            say(&visible(&notice));
+        }
         let runtime = tokio::runtime::Runtime::new()?;
         let progress = Progress::new();
         let told = |step: Step<'_>| progress.hear(step);

@@ -165,7 +165,7 @@ fn check(mut paths: Vec<PathBuf>, given: &Given) -> anyhow::Result<ExitCode> {
     let asked = Asked::read(&paths)?;
     // As the service would load them, where a name may be taken.
     let book = rulebook::load(&paths)?;
-    for notice in book.list_notices(&supplied.lists) {
+    for notice in book.notices(&supplied.lists) {
         say(&format!("notice: {}", visible(&notice)));
     }
     match asked.rules().count() {

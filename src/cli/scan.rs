@@ -60,7 +60,7 @@ impl Scan {
         let load = if self.no_shipped_rules { rulebook::load_alone } else { rulebook::load };
         let book = load(&supplied.rules)?;
         need_rules(&book)?;
-        for notice in book.list_notices(&supplied.lists) {
+        for notice in book.notices(&supplied.lists) {
             say(&format!("keywatch: {}", visible(&notice)));
         }
         let rules = Arc::new(book.set);

@@ -6,6 +6,7 @@ use keywatch_store::{AlertFilter, Page};
 use std::fmt::Write as _;
 
 mod apart;
+mod elsewhere;
 mod restarts;
 mod unanswered;
 

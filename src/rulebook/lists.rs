@@ -1,18 +1,21 @@
-//! Names of lists that do not fit together: a list no rule asks for, and one that a rule of the
-//! operator's own asks for and nothing supplies. Both are slips more often than not, and silent.
+//! What is odd about the operator's lists: a list no rule asks for, one that a rule of the operator's own
+//! asks for and nothing supplies, and entries that fit nobody. All are slips more often than not, and
+//! silent.
 
 use super::Rulebook;
 use crate::config::Lists;
-use keywatch_rules::USUAL_LISTS;
 use keywatch_rules::problem::nearest;
+use keywatch_rules::{USUAL_LISTS, misfit};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Begins the names of the shipped files.
 const SHIPPED: &str = "builtin/";
+/// Entries of one list told one by one; the rest is counted.
+const ENTRIES_SHOWN: usize = 5;
 
 impl Rulebook {
-    /// What is odd about the names of lists, with what `supplied` holds. One sentence each.
-    pub(crate) fn list_notices(&self, supplied: &Lists) -> Vec<String> {
+    /// What is odd about the lists, with what `supplied` holds. One sentence each.
+    pub(super) fn list_notices(&self, supplied: &Lists) -> Vec<String> {
         let asked = self.set.lists();
         let known = || USUAL_LISTS.iter().copied();
         let unasked = supplied
@@ -39,6 +42,7 @@ impl Rulebook {
                 format!("{place} asks for the list `{list}`, which nothing supplies; {remedy}")
             }));
         }
+        notices.extend(supplied.iter().flat_map(|(name, entries)| misfits(name, entries)));
         notices
     }
 
@@ -51,6 +55,18 @@ impl Rulebook {
             named.map(|rule| ((rule.file.as_str(), rule.line), &*rule.id)).collect();
         places.into_iter().map(|((file, line), id)| format!("{file}:{line}: `{id}`")).collect()
     }
+}
+
+/// The entries of a list that fit nobody, each with what to write instead.
+fn misfits(list: &str, entries: &[String]) -> Vec<String> {
+    let mut found = entries.iter().filter_map(|entry| misfit(list, entry));
+    let told = |odd| format!("in the list `{list}`, {odd}");
+    let mut notices: Vec<String> = found.by_ref().take(ENTRIES_SHOWN).map(told).collect();
+    match found.count() {
+        0 => {}
+        more => notices.push(format!("in the list `{list}`, {more} more like these")),
+    }
+    notices
 }
 
 fn did_you_mean<'k>(name: &str, known: impl Iterator<Item = &'k str>) -> Option<String> {
@@ -74,6 +90,25 @@ mod tests {
             supplied.iter().map(|name| ((*name).to_owned(), vec!["x".to_owned()])).collect();
         let path = file.path().display().to_string();
         book.list_notices(&supplied).into_iter().map(|notice| notice.replace(&path, "my.yml")).collect()
+    }
+
+    #[test]
+    fn entries_that_fit_nobody_are_told_with_what_to_write_and_the_rest_is_counted() {
+        let book = load(&[]).unwrap();
+        let names =
+            ["deploy", "arn:aws:iam::111122223333:role/ci", "arn:aws:sts::111122223333:assumed-role/ci/1"];
+        let automation = names.map(str::to_owned).to_vec();
+        let canaries = (0..8).map(|n| format!("valut:kv/{n}")).collect();
+        let supplied =
+            Lists::from([("automation".to_owned(), automation), ("canaries".to_owned(), canaries)]);
+        let notices = book.list_notices(&supplied);
+        assert_eq!(notices.len(), 2 + 5 + 1, "{notices:#?}");
+        assert!(
+            notices[0].starts_with("in the list `automation`, `deploy` reads like a name"),
+            "{notices:#?}"
+        );
+        assert!(notices[1].contains("write arn:aws:iam::111122223333:role/ci"), "{notices:#?}");
+        assert_eq!(notices[7], "in the list `canaries`, 3 more like these");
     }
 
     #[test]

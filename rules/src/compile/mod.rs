@@ -28,7 +28,7 @@ mod tests;
 
 use crate::problem::Problem;
 use crate::rule::{Rule, RuleSet};
-use crate::yaml::{Node, Problems, parse};
+use crate::yaml::{self, Node, Problems, Reading};
 use detection::Detected;
 use document::{Document, Shape};
 use filter::Filters;
@@ -66,7 +66,9 @@ pub fn names_of(document: &Node) -> Vec<String> {
 pub struct ReadFile {
     name: String,
     documents: Vec<Node>,
-    /// What stopped the reading; the file then has no documents.
+    /// Keys that stand twice.
+    repeated: Vec<Problem>,
+    /// What stopped the reading; the file then has the documents before it.
     unread: Option<Problem>,
 }
 
@@ -74,14 +76,11 @@ impl ReadFile {
     /// Reads `text`; problems name the file `name`.
     #[must_use]
     pub fn read(name: &str, text: &str) -> Self {
-        let (documents, unread) = match parse(name, text) {
-            Ok(documents) => (documents, None),
-            Err(problem) => (Vec::new(), Some(problem)),
-        };
-        Self { name: name.to_owned(), documents, unread }
+        let Reading { documents, repeated, stopped } = yaml::read(name, text);
+        Self { name: name.to_owned(), documents, repeated, unread: stopped }
     }
 
-    /// Its documents; none of a file that is no YAML.
+    /// Its documents; of a file that is no YAML those before what cannot be read.
     #[must_use]
     pub fn documents(&self) -> &[Node] {
         &self.documents
@@ -106,18 +105,21 @@ struct File<'f> {
     name: &'f str,
     documents: &'f [Node],
     problems: Problems,
+    repeated: &'f [Problem],
     unread: Option<&'f Problem>,
 }
 
 impl<'f> File<'f> {
     fn of(file: &'f ReadFile) -> Self {
         let problems = Problems::new(&file.name);
-        Self { name: &file.name, documents: &file.documents, problems, unread: file.unread.as_ref() }
+        let ReadFile { name, documents, repeated, unread } = file;
+        Self { name, documents, problems, repeated, unread: unread.as_ref() }
     }
 
     fn into_problems(self) -> Vec<Problem> {
         let mut found = self.problems.into_sorted();
-        found.extend(self.unread.cloned());
+        found.extend(self.repeated.iter().chain(self.unread).cloned());
+        found.sort_by_key(|problem| (problem.line, problem.column));
         found
     }
 }
@@ -141,9 +143,10 @@ fn rules(files: &[File<'_>]) -> RuleSet {
     // A condition that cannot be read may well mean the selections it leaves out.
     let whole = detected.iter().flatten().filter(|detected| detected.matcher.is_some());
     whole.for_each(|detected| detected.book.report_unused());
+    let notices = scope.into_notices();
     let (matchers, baselines) = tables.into_parts();
     news::tell(&mut rules, &baselines);
-    RuleSet { rules, matchers, baselines }
+    RuleSet { rules, matchers, baselines, notices }
 }
 
 fn documents<'f>(file: &'f File<'_>) -> impl Iterator<Item = Document<'f>> {

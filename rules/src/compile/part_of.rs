@@ -13,7 +13,7 @@ pub(super) fn read(scope: &Scope<'_>, rules: &mut [Rule]) {
     for document in scope.documents {
         let listed = document.extension().map(|extension| extension.texts("part_of")).unwrap_or_default();
         for (name, at) in listed {
-            let Some(place) = scope.find(&name, at, document) else { continue };
+            let Some(place) = scope.find_related(&name, at, document) else { continue };
             let Some(whole) = scope.documents.get(place) else { continue };
             if reaches(&named, &whole.id, &document.id) {
                 let message = format!("`{name}` is itself part of `{}`", document.id);

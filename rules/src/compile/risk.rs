@@ -33,7 +33,7 @@ pub(super) fn rule(document: &Document<'_>, node: &Node, scope: &Scope<'_>) -> O
 fn read(document: &Document<'_>, table: &Table<'_>, scope: &Scope<'_>) -> Option<Risk> {
     let mut except: Vec<Arc<str>> = Vec::new();
     for (name, at) in table.texts("except") {
-        let found = scope.find(&name, at, document).and_then(|place| scope.documents.get(place));
+        let found = scope.find_related(&name, at, document).and_then(|place| scope.documents.get(place));
         except.extend(found.map(|found| Arc::clone(&found.id)));
     }
     let level_min = match table.get("level") {

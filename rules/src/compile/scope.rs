@@ -4,7 +4,7 @@ use super::detection::Detected;
 use super::document::{Document, Shape};
 use crate::field::Field;
 use crate::matcher::Matcher;
-use crate::problem::nearest;
+use crate::problem::{Problem, nearest};
 use crate::rule::{Baseline, BaselineId, MatcherId};
 use crate::yaml::{Node, Table};
 use std::cell::RefCell;
@@ -53,6 +53,8 @@ pub(super) struct Scope<'s> {
     /// Whether every file could be read: a name that is missing may stand in one that could not.
     complete: bool,
     names: HashMap<String, usize>,
+    /// Shipped rules that are named and not loaded.
+    notices: RefCell<Vec<Problem>>,
 }
 
 impl<'s> Scope<'s> {
@@ -76,7 +78,7 @@ impl<'s> Scope<'s> {
                 }
             }
         }
-        Self { documents, detected, tables, complete, names }
+        Self { documents, detected, tables, complete, names, notices: RefCell::default() }
     }
 
     /// The place of the document with this name.
@@ -86,6 +88,30 @@ impl<'s> Scope<'s> {
 
     pub(super) fn detected(&self, at: usize) -> Option<&'s Detected<'s>> {
         self.detected.get(at)?.as_ref()
+    }
+
+    /// As [`Self::find`], for what relates a rule to others and may lack some of them: rules copied out
+    /// of the catalogue one by one name others of it. A shipped rule that is not loaded is noticed.
+    pub(super) fn find_related(&self, name: &str, at: &Node, document: &Document<'_>) -> Option<usize> {
+        let found = self.names.get(name).copied();
+        if found.is_some() || !is_shipped(name) {
+            return found.or_else(|| self.find(name, at, document));
+        }
+        if self.complete {
+            self.notices.borrow_mut().push(Problem {
+                file: document.file.to_owned(),
+                line: at.line,
+                column: at.column,
+                message: format!("the shipped rule `{name}` is not loaded"),
+                remedy: "what is said about it here has no effect".to_owned(),
+            });
+        }
+        None
+    }
+
+    /// What was noticed.
+    pub(super) fn into_notices(self) -> Vec<Problem> {
+        self.notices.into_inner()
     }
 
     /// The place of the document with this name; reported when there is none.
@@ -101,6 +127,12 @@ impl<'s> Scope<'s> {
         }
         found
     }
+}
+
+/// Whether a rule of the catalogue goes by this name or id.
+fn is_shipped(name: &str) -> bool {
+    let names = |line: &str| ["name: ", "id: "].iter().any(|key| line.strip_prefix(key) == Some(name));
+    crate::builtin().iter().any(|(_, text)| text.lines().any(names))
 }
 
 /// How correlations use a detection.

@@ -27,6 +27,8 @@ pub(crate) fn counted(rule: &Rule, count: &Count, incident: &Incident) -> Alert 
     let who = Acted::of(members);
     let notes = Notes::of(count.mention.as_ref(), members);
     let things = Things::of(members);
+    let mut why = reason::of(rule, count, incident, (&things, &notes));
+    why.text.push_str(&who.in_reasons());
     Alert {
         id: incident.id.clone(),
         rule: rule.id.to_string(),
@@ -45,7 +47,7 @@ pub(crate) fn counted(rule: &Rule, count: &Count, incident: &Incident) -> Alert 
         store: common(members, |who| &who.store).and_then(Clone::clone).map(String::from),
         events,
         evidence: evidence(incident, members),
-        why: reason::of(rule, count, incident, (&things, &notes)),
+        why,
         principal,
         sessions: who.into_sessions(),
         source,
@@ -55,10 +57,14 @@ pub(crate) fn counted(rule: &Rule, count: &Count, incident: &Incident) -> Alert 
     }
 }
 
-/// Its events, and those that stand behind them where they were.
+/// Its events, and those that stand behind them where they were. The first from a network is among
+/// them however many there are.
 fn all(incident: &Incident) -> Vec<&Member> {
     let mut members: Vec<&Member> = incident.behind.iter().chain(&incident.members).collect();
-    if !incident.behind.is_empty() {
+    let unnamed = incident.places().iter().filter(|first| !incident.has(&first.brief));
+    let named = members.len();
+    members.extend(unnamed);
+    if !incident.behind.is_empty() || members.len() > named {
         members.sort_by(|one, other| one.brief.order().cmp(&other.brief.order()));
     }
     members
@@ -76,14 +82,18 @@ fn distinct_secrets(members: &[&Member]) -> Vec<SecretRef<'static>> {
     all.filter(|secret| seen.insert(&*secret.id)).take(SECRETS_MAX).map(|secret| (**secret).clone()).collect()
 }
 
-/// The opening event always, then the earliest.
+/// The opening event and the first from each network always, then the earliest.
 fn evidence(incident: &Incident, members: &[&Member]) -> Vec<Evidence> {
     let mut chosen: Vec<&Arc<Brief>> = members.iter().map(|member| &member.brief).collect();
     chosen.sort_by(|a, b| a.order().cmp(&b.order()));
-    let opener = chosen.iter().position(|member| member.id == incident.opened_by.id);
-    if let Some(at) = opener.filter(|at| *at >= EVIDENCE_MAX) {
-        chosen.swap(EVIDENCE_MAX - 1, at);
-    }
+    let places = || incident.places().iter().map(|first| &first.brief.id);
+    let must = |brief: &Brief| brief.id == incident.opened_by.id || places().any(|id| *id == brief.id);
+    let mut room = EVIDENCE_MAX.saturating_sub(chosen.iter().filter(|brief| must(brief)).count());
+    chosen.retain(|brief| {
+        let stays = must(brief) || room > 0;
+        room -= usize::from(stays && !must(brief));
+        stays
+    });
     let row = |brief: &Arc<Brief>| Evidence {
         event: brief.id.to_string(),
         time: brief.time,

@@ -34,6 +34,7 @@ use crate::rule::Count;
 use index::Index;
 use keywatch_event::{EventTime, Level};
 use std::collections::VecDeque;
+use std::ops::Range;
 use std::sync::Arc;
 
 /// Where something is among the entries of a group.
@@ -64,8 +65,8 @@ pub(crate) struct Group {
     past: Option<Box<Past>>,
     /// Events that matter longer than was said of them.
     kept: Vec<Arc<Brief>>,
-    /// Before this place no window is looked through any more for what stands behind an incident.
-    supported: usize,
+    /// Places that were looked through for what stands behind incidents, and are not again.
+    looked: Range<usize>,
     /// Serial numbers of incidents that changed since they were last told of; some perhaps twice.
     touched: Vec<u32>,
     /// Whether there may be anything to tell.
@@ -111,7 +112,7 @@ impl Group {
             ghosts: VecDeque::new(),
             past: None,
             kept: Vec::new(),
-            supported: 0,
+            looked: 0..0,
             touched: Vec::new(),
             dirty: false,
             #[cfg(test)]
@@ -232,7 +233,7 @@ impl Group {
             let at = self.swept();
             self.take_back(at, act, count);
             self.dismiss(at);
-            self.supported = self.supported.min(at);
+            self.look_back(at);
             if self.entries.get(at).is_some_and(|entry| entry.counted) {
                 self.window.back(&self.entries, at, count.timespan_secs);
             }

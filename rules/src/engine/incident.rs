@@ -3,6 +3,7 @@
 //! Joining can be taken back, in the reverse order of joining.
 
 mod forgetting;
+mod places;
 
 use super::anchor::Anchor;
 use super::brief::Brief;
@@ -67,6 +68,8 @@ pub(crate) struct Incident {
     pub(crate) base_keys: Vec<u128>,
     /// The first event of each of its actors, [`ACTORS_MAX`] at most.
     actors: Vec<Arc<Brief>>,
+    /// The first event from each of its networks, [`PLACES_MAX`](places::PLACES_MAX) at most.
+    places: Vec<Member>,
     /// What was last said of it.
     pub(crate) told: Option<Told>,
     /// The values its events brought to the rule's condition, and how often: for rules that
@@ -97,6 +100,8 @@ pub(crate) struct Told {
     pub(crate) level: Level,
     /// Distinct secrets when it was last news.
     pub(crate) secrets: usize,
+    /// Networks it was from, as far as they are told apart.
+    pub(crate) places: usize,
     pub(crate) events: u64,
     pub(crate) observed: f64,
     /// Stands for which events they were.
@@ -111,6 +116,7 @@ pub(crate) struct Undo {
     pub(crate) last: EventTime,
     pub(crate) observed: f64,
     actors: usize,
+    places: usize,
     /// Keys it had.
     pub(crate) full_keys: usize,
     /// Keys without the actor it had.
@@ -171,6 +177,7 @@ impl Incident {
             full_keys: Vec::new(),
             base_keys: Vec::new(),
             actors: Vec::new(),
+            places: Vec::new(),
             told: None,
             values: HashMap::new(),
             weighed: true,
@@ -239,6 +246,7 @@ impl Incident {
         if !self.is_crowded() && self.first_of(entry).is_none() {
             self.actors.push(Arc::clone(&entry.brief));
         }
+        self.see_place(entry);
         self.escalate(count, named);
         undo
     }
@@ -284,8 +292,8 @@ impl Incident {
         !self.was_crowded(entry) && self.first_of(entry).is_none_or(|first| first.order() > entry.order())
     }
 
-    /// Takes an entry that counts in between those it has, and that brings it no new key and no new
-    /// actor.
+    /// Takes an entry that counts in between those it has, and that brings it no new key, no new
+    /// actor and no new place.
     pub(crate) fn slip_in(&mut self, entry: &Entry, (level, observed): (Level, f64), count: &Count) {
         let at = self.members.partition_point(|member| member.brief.order() < entry.order());
         let most = MEMBERS_MAX.saturating_sub(self.forgotten);
@@ -318,6 +326,7 @@ impl Incident {
             last: self.last,
             observed: self.observed,
             actors: self.actors.len(),
+            places: self.places.len(),
             full_keys: self.full_keys.len(),
             base_keys: self.base_keys.len(),
         }
@@ -331,6 +340,7 @@ impl Incident {
         self.members.truncate(events.saturating_sub(self.forgotten));
         (self.level, self.last, self.observed) = (undo.level, undo.last, undo.observed);
         self.actors.truncate(undo.actors);
+        self.places.truncate(undo.places);
         self.weighed = false;
     }
 

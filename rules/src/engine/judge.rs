@@ -270,6 +270,7 @@ impl Case<'_, '_> {
         match &count.mention {
             Some(Mention::Fields(fields)) => Mention::of(fields, self.context.view),
             Some(Mention::Listed(list)) => Mention::listed(list, self.context.view),
+            Some(Mention::News(_)) | None if self.said.is_some() => self.note_again(count, novelties),
             Some(Mention::News(_)) | None => novelties.note(count),
         }
     }

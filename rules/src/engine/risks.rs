@@ -15,6 +15,7 @@ use keywatch_event::{
     Alert, AlertChange, AlertId, AlertPrincipal, AlertSession, AlertSessions, EVIDENCE_MAX, Evidence,
     Learned, Level, PrincipalKind, SECRETS_MAX, SESSIONS_MAX, SecretRef, SourceKind, Why,
 };
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 /// Most standing alerts that can be joined, and most bytes of them: one with a single event takes a
@@ -48,6 +49,8 @@ pub(crate) struct RiskState {
     /// incident that was cut for its age it is stored.
     since: HashMap<Entity, (i64, AlertId)>,
     cuts: Shelf<(i64, String)>,
+    /// When it was last looked which of those are old, in seconds since 1970.
+    cuts_looked_at: i64,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,6 +62,8 @@ struct Told {
     events: u64,
     /// Its first alert: when it opened, and its id.
     first: (i64, AlertId),
+    /// Stands for which alerts they were, and of which events.
+    print: u64,
 }
 
 impl RiskState {
@@ -66,7 +71,14 @@ impl RiskState {
     pub(crate) fn new(writes: bool) -> Self {
         let cuts = if writes { Shelf::new() } else { Shelf::new().unwritten() };
         let risks = Risks::new(ALERTS_MAX, BYTES_MAX);
-        Self { risks, standing: HashMap::new(), told: HashMap::new(), since: HashMap::new(), cuts }
+        Self {
+            risks,
+            standing: HashMap::new(),
+            told: HashMap::new(),
+            since: HashMap::new(),
+            cuts,
+            cuts_looked_at: i64::MIN / 2,
+        }
     }
 }
 
@@ -169,15 +181,17 @@ impl RiskState {
             let (risks, cuts) = (&self.risks, &self.cuts);
             self.since.retain(|entity, _| risks.knows(entity) || cuts.contains(&*entity.key()));
         }
-        let old: Vec<Box<str>> = match self.cuts.len() {
-            0 => Vec::new(),
-            _ => self
-                .cuts
-                .iter()
-                .filter(|(_, (secs, _))| *secs < newest - SINCE_SECS)
-                .map(|(key, _)| key.into())
-                .collect(),
-        };
+        self.forget_cuts(newest);
+    }
+
+    /// Lets cuts go that were of no use for long, once an hour of event time.
+    fn forget_cuts(&mut self, newest: i64) {
+        if newest < self.cuts_looked_at + 3_600 {
+            return;
+        }
+        self.cuts_looked_at = newest;
+        let old = self.cuts.iter().filter(|(_, (secs, _))| *secs < newest - SINCE_SECS);
+        let old: Vec<Box<str>> = old.map(|(key, _)| key.into()).collect();
         for key in old {
             self.cuts.forget(&key);
         }
@@ -287,9 +301,19 @@ impl RiskState {
         };
         let first = incident.alerts.first().map(|facts| (facts.opened_at_secs, facts.id.clone()))?;
         let (rules, alerts) = (incident.rules.len(), joined.len());
-        let told = Told { id, level: alert.level, rules, alerts, events, first };
+        let told = Told { id, level: alert.level, rules, alerts, events, first, print: print(&joined) };
         Some((alert, told))
     }
+}
+
+/// Stands for the alerts: as many others of as many events are another joined alert.
+fn print(joined: &[&Alert]) -> u64 {
+    let mut hasher = std::hash::DefaultHasher::new();
+    for alert in joined {
+        (&alert.id, &alert.title, alert.events, alert.last_event_at).hash(&mut hasher);
+        alert.evidence.iter().for_each(|row| row.event.hash(&mut hasher));
+    }
+    hasher.finish()
 }
 
 /// How many events the alerts hold together, of which they name so many: an event that several rules

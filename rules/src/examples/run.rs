@@ -57,7 +57,7 @@ fn alone(set: &RuleSet, rule: &Rule) -> RuleSet {
             || (matches!(other.kind, Kind::Classify(_)) && hits(rule).iter().any(|hit| hit.rule == other.id))
     };
     let rules = set.rules.iter().filter(feeds).cloned().collect();
-    RuleSet { rules, matchers: set.matchers.clone(), baselines: set.baselines.clone() }
+    RuleSet { rules, matchers: set.matchers.clone(), baselines: set.baselines.clone(), notices: Vec::new() }
 }
 
 /// What a rule counts.

@@ -80,7 +80,7 @@ async fn look(config: &Config) -> anyhow::Result<Vec<Finding>> {
     let rules = rulebook::load(&config.supplied.rules)?;
     let lists = config.supplied.lists.len();
     let told = format!("{} rules, {lists} lists", rules.set.rules.len());
-    for notice in rules.list_notices(&config.supplied.lists) {
+    for notice in rules.notices(&config.supplied.lists) {
         say(&visible(&notice));
     }
     let mut findings = vec![Finding { what: "rules".to_owned(), said: Ok(told) }];

@@ -225,8 +225,9 @@ section! {
         known_networks: Vec<IpNet>,
         /// Lists that rules refer to, inline or one value per line in a file (`#` begins a
         /// comment). Values may hold the wildcards `*` and `?`. Shipped rules ask for `canaries`,
-        /// `break_glass`, `automation`, `rotators`, `own_accounts`, `own_domains`, `aws_ranges`,
-        /// `machine_networks` and `threat_networks`.
+        /// `break_glass`, `automation`, `rotators`, `own_accounts`, `own_domains`, `audit_buckets`,
+        /// `aws_ranges`, `machine_networks` and `threat_networks`; `rules/README.md` says what each accepts. An entry
+        /// that fits nobody is noticed.
         ///
         /// ```yaml
         /// lists:

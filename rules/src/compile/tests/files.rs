@@ -96,6 +96,52 @@ fn a_name_that_may_stand_in_an_unread_file_is_no_mistake() {
 }
 
 #[test]
+fn a_key_that_stands_twice_does_not_keep_the_other_mistakes_of_its_file_back() {
+    let text = "title: A\ntitle: B\nname: a\nlevel: hihg\ndetection: {s: {class: secret.read, class: secret.list}, condition: z}\n---\ntitle: C\nname: c\nlevel: severe\ndetection: {s: {class: secret.read}, condition: s}\n";
+    refused(
+        text,
+        &[
+            "a.yml:2:1: the key `title` stands twice; keep one of them",
+            "a.yml:4:8: `hihg` is no level; write informational, low, medium, high or critical",
+            "a.yml:5:37: the key `class` stands twice; keep one of them",
+            "a.yml:5:69: the condition names `z`, which is no selection of this rule; did you mean `s`?",
+            "a.yml:9:8: `severe` is no level; write informational, low, medium, high or critical",
+        ],
+    );
+}
+
+#[test]
+fn mistakes_before_what_is_no_yaml_are_told_with_it() {
+    let found = problems(&[
+        "title: A\nname: a\nlevel: hihg\ndetection: {s: {class: secret.read}, condition: s}\n---\ntitle: [\n",
+    ]);
+    assert_eq!(found.len(), 2, "{found:#?}");
+    assert!(found[0].contains("`hihg` is no level") && found[1].contains("not valid YAML"), "{found:#?}");
+}
+
+#[test]
+fn a_shipped_rule_that_others_name_and_that_is_not_loaded_is_noticed() {
+    let (_, text) = crate::builtin().iter().find(|(name, _)| name.contains("kw-140")).unwrap();
+    let set = compiled(text);
+    let told: Vec<String> = set.notices.iter().map(ToString::to_string).collect();
+    assert!(
+        told[0].contains("the shipped rule `KW-133` is not loaded; what is said about it here has no effect"),
+        "{told:#?}"
+    );
+    let part = READ.replace("level: low", "level: high") + "keywatch: {part_of: [KW-113]}\n";
+    let set = compiled(&part);
+    assert!(set.rules[0].part_of.is_empty() && set.notices[0].line == 5, "{:?}", set.notices);
+    refused(
+        &part.replace("KW-113", "KW-9113"),
+        &[
+            "a.yml:5:22: no rule is called `KW-9113`; write the `name` or `id` of a rule in one of the files loaded",
+        ],
+    );
+    let all = crate::compile(crate::builtin().iter().copied()).unwrap();
+    assert_eq!(all.notices, []);
+}
+
+#[test]
 fn what_is_no_rule_is_told_and_the_custom_keys_of_others_are_kept_quiet() {
     refused("- a\n- b\n", &["a.yml:1:1: a rule is a mapping, not a list; begin with `title: …`"]);
     refused(

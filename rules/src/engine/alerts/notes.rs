@@ -4,19 +4,21 @@ use crate::engine::incident::Member;
 use crate::field::Field;
 use crate::rule::{BETWEEN, Mention, News};
 use crate::wording::listed;
-use hashbrown::HashSet;
+use hashbrown::{HashMap, HashSet};
 
 /// Most values a title names.
 const TITLE_MAX: usize = 3;
 /// Most characters of them, unless one alone is longer.
 const TITLE_CHARS_MAX: usize = 48;
-/// Most values the reasons name.
-const REASONS_MAX: usize = 20;
+/// Most values the reasons name; the others are counted.
+const REASONS_MAX: usize = 10;
 
 /// The values, each once, in the order they came, and how they are told.
 pub(super) struct Notes<'n> {
     how: Option<&'n Mention>,
     values: Vec<&'n str>,
+    /// What secrets are called, by id: reasons name them as titles do.
+    names: HashMap<&'n str, &'n str>,
 }
 
 impl<'n> Notes<'n> {
@@ -28,7 +30,15 @@ impl<'n> Notes<'n> {
                 values.push(value);
             }
         }
-        Self { how, values }
+        let secrets = members.iter().filter(|_| matches!(how, Some(Mention::News(_))));
+        let secrets = secrets.flat_map(|member| &*member.brief.secrets);
+        let names = secrets.map(|secret| (&*secret.id, &*secret.name)).collect();
+        Self { how, values, names }
+    }
+
+    /// Whether the value is among those the reasons name.
+    pub(super) fn has(&self, value: &str) -> bool {
+        self.values.iter().take(REASONS_MAX).any(|known| *known == value)
     }
 
     /// The values as a title that names so many secrets, and who it was, has them, in parentheses. The
@@ -37,7 +47,7 @@ impl<'n> Notes<'n> {
         let is_told = |value: &&str| who.split_whitespace().any(|word| word.trim_end_matches(',') == *value);
         if self.values.iter().any(is_told) {
             let values = self.values.iter().copied().filter(|value| !is_told(value)).collect();
-            return Self { how: self.how, values }.in_title(secrets, "");
+            return Self { how: self.how, values, names: HashMap::new() }.in_title(secrets, "");
         }
         let (one, many) = match self.how {
             _ if self.values.is_empty() => return String::new(),
@@ -76,7 +86,12 @@ impl<'n> Notes<'n> {
 
     /// The values as the reasons have them, behind a semicolon.
     pub(super) fn in_reasons(&self) -> String {
-        let shown: Vec<&str> = self.values.iter().take(REASONS_MAX).copied().map(str::trim).collect();
+        let named = |value: &&str| self.names.get(value).copied().unwrap_or_else(|| value.trim()).to_owned();
+        let mut shown: Vec<String> = self.values.iter().take(REASONS_MAX).map(named).collect();
+        match self.values.len().saturating_sub(shown.len()) {
+            0 => {}
+            more => shown.push(format!("and {more} more")),
+        }
         let shown = shown.join(", ");
         match self.how {
             _ if self.values.is_empty() => String::new(),

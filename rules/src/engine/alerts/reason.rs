@@ -5,7 +5,7 @@ use super::things::Things;
 use crate::engine::incident::Incident;
 use crate::field::joint;
 use crate::rule::{Count, Counted, Op, Rule, Step};
-use crate::wording::{counted, spoken};
+use crate::wording::{counted, listed, spoken};
 use keywatch_event::Why;
 
 pub(super) fn of(
@@ -21,12 +21,22 @@ pub(super) fn of(
     let whole = format!("{}{naming}", counted(events, "event", "events"));
     let are_counted =
         matches!(count.condition.of, Counted::Events) && incident.observed.to_string() == events.to_string();
+    let places = elsewhere(incident, notes);
     let text = match measured(count, incident.observed, *bound) {
-        Some(measured) if are_counted => format!("{measured}{naming}{}", notes.in_reasons()),
-        Some(measured) => format!("{measured}; {whole} in all{}", notes.in_reasons()),
-        None => format!("{}: {whole}{}", rule.title, notes.in_reasons()),
+        Some(measured) if are_counted => format!("{measured}{naming}{}{places}", notes.in_reasons()),
+        Some(measured) => format!("{measured}; {whole} in all{}{places}", notes.in_reasons()),
+        None => format!("{}: {whole}{}{places}", rule.title, notes.in_reasons()),
     };
     Why { text, observed: incident.observed, threshold: *bound, baseline: learned.clone() }
+}
+
+/// From which networks it was, when there are several and what it names does not say so already.
+fn elsewhere(incident: &Incident, notes: &Notes<'_>) -> String {
+    let networks = incident.networks();
+    if networks.iter().all(|network| notes.has(network)) {
+        return String::new();
+    }
+    format!("; from {}", listed(&networks))
 }
 
 /// What was counted within which time; `None` where one event is enough.

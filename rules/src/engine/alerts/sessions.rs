@@ -11,6 +11,8 @@ use keywatch_event::{AlertPrincipal, AlertSession, AlertSessions, Provider, SESS
 
 /// Most characters of two names of several in a title.
 const NAMED_CHARS_MAX: usize = 60;
+/// Most ids of several principals the reasons name; the others are counted.
+const IDS_MAX: usize = 5;
 
 /// Who acted in the events of an incident.
 pub(super) struct Acted<'m> {
@@ -65,6 +67,19 @@ impl<'m> Acted<'m> {
                 })
             }
         }
+    }
+
+    /// The ids of several principals that titles know by their names, for lists and searches: an alert about
+    /// several has no field for them.
+    pub(super) fn in_reasons(&self) -> String {
+        let [_, _, ..] = self.principals.as_slice() else { return String::new() };
+        let is_named = |one: &&&AlertPrincipal| one.name.as_ref().is_some_and(|name| *name != one.id);
+        let mut ids: Vec<String> =
+            self.principals.iter().filter(is_named).map(|one| one.id.clone()).collect();
+        let more = ids.len().saturating_sub(IDS_MAX);
+        ids.truncate(IDS_MAX);
+        ids.extend((more > 0).then(|| format!("and {more} more")));
+        if ids.is_empty() { String::new() } else { format!("; by id: {}", ids.join(", ")) }
     }
 
     /// The one session of a principal that is shared, where its name may say who it is. Vault's is

@@ -27,7 +27,7 @@ mod tests;
 
 pub(crate) use judgement::{Judgement, Noted, Raised, Sight};
 pub(crate) use ledger::Looked;
-pub(crate) use value::{Print, Value};
+pub(crate) use value::{Print, Rung, Value};
 
 use super::shelf::{decode, encode};
 use super::words::Name;

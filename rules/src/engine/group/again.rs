@@ -28,7 +28,7 @@ impl Group {
         self.steps.remove(at - self.sealed);
         let entry = self.entries.remove(at);
         self.window.first -= usize::from(at < self.window.first);
-        self.supported -= usize::from(at < self.supported);
+        self.look_past(at);
         self.place_late(at, entry, sweep);
         self.dirty |= self.swept() < self.entries.len();
         if sweep.count.lagged.is_some() {

@@ -50,7 +50,7 @@ impl Group {
         self.sealed += newly;
         let mut window = Window::new(count);
         self.entries.drain(..excess);
-        self.supported = self.supported.saturating_sub(excess);
+        self.look_beyond(excess);
         self.sealed -= excess.min(self.sealed);
         for at in 0..self.entries.len() {
             if self.entries.get(at).is_some_and(|entry| entry.counted) {
@@ -97,7 +97,7 @@ impl Group {
         self.entries.drain(..count);
         self.sealed -= count;
         self.window.first -= count;
-        self.supported = self.supported.saturating_sub(count);
+        self.look_beyond(count);
     }
 
     /// Forgets incidents at the front that are over before `floor` and were made by entries that

@@ -268,6 +268,7 @@ impl Group {
         has_keys
             && grows(&count.condition.of)
             && !incident.lacks_actor_of(entry)
+            && !incident.lacks_place_of(entry)
             && (count.attach.is_empty() || shares(entry))
             && (count.incident.repeats_secs == 0 || self.knows_values(serial, at))
             && weighs_nothing(incident, (entry, level), count)

@@ -83,6 +83,7 @@ impl Incident {
         let now = Told {
             level: self.level,
             secrets: self.secrets(),
+            places: self.places().len(),
             events: self.events,
             observed: self.observed,
             print: self.print(),
@@ -91,11 +92,13 @@ impl Incident {
             self.told = Some(now);
             return tell(Change::Opened(self));
         };
-        let news = now.level > last.level || now.secrets >= last.secrets.max(1) * 2;
+        let news =
+            now.level > last.level || now.secrets >= last.secrets.max(1) * 2 || now.places > last.places;
         let same = was == self.id
             && (now.level, now.events, now.print) == (last.level, last.events, last.print)
             && now.observed.to_bits() == last.observed.to_bits();
-        self.told = Some(Told { secrets: if news { now.secrets } else { last.secrets }, ..now });
+        let secrets = if news { now.secrets } else { last.secrets };
+        self.told = Some(Told { secrets, places: now.places.max(last.places), ..now });
         if !same {
             tell(Change::Updated { incident: self, was, news });
         }

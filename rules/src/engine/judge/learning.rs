@@ -3,12 +3,13 @@
 //! Asked is nobody whom the event can teach nothing (`familiar`). It never says what the event raised.
 
 use super::{Case, Novelties, Raising};
-use crate::engine::baseline::{Looked, Noted, Of, Raised, Sight, Value};
+use crate::engine::baseline::{Looked, Noted, Of, Print, Raised, Rung, Sight, Value};
 use crate::engine::entry::blanks_combined;
 use crate::engine::heard::Heard;
 use crate::engine::{Context, Dispatch, Engine};
-use crate::rule::Baseline;
+use crate::rule::{Baseline, Count};
 use std::net::IpAddr;
+use std::sync::Arc;
 
 /// How long a baseline is kept whatever happens after something was raised about it: the longest
 /// an incident lives unless its rule says otherwise.
@@ -102,6 +103,33 @@ impl Case<'_, '_> {
                 sights.each(&mut |sight| known.taint(*at, sight));
             }
         }
+    }
+
+    /// What was new for a rule when an event came that is given back after a restart, in words: that
+    /// something was new is all that is known. Which of several values it was nobody knows any more, and
+    /// none of those is named. Of networks the narrowest is.
+    pub(super) fn note_again(&self, count: &Count, novelties: &Novelties) -> Option<Arc<str>> {
+        let new = count.hits.iter().filter(|hit| self.is_new(hit, novelties)).filter_map(|hit| hit.novel);
+        let new: Vec<String> = new.filter_map(|id| self.only_value(id.0)).collect();
+        (!new.is_empty()).then(|| Arc::from(new.join(", ")))
+    }
+
+    /// What the event is to a baseline, when it is one thing.
+    fn only_value(&self, at: usize) -> Option<String> {
+        let spec = self.engine.rules.baselines.get(at).filter(|spec| self.context.found.has(spec.events))?;
+        let sights = Sights { context: self.context, dispatch: self.dispatch, of: Of { at, spec } };
+        let mut values = Vec::new();
+        sights.each(&mut |sight| {
+            let value = match sight.value {
+                Value::Text(text, _) => Some(text.to_owned()),
+                Value::Address { .. } => {
+                    Print::of(sight.value, Rung::Narrow).map(|print| print.network().to_string())
+                }
+            };
+            values.extend(value);
+        });
+        values.dedup();
+        values.pop().filter(|_| values.is_empty())
     }
 
     /// Something high was raised: baselines that do not judge this event doubt what waits to be

@@ -58,11 +58,13 @@ pub(super) fn read(raw: &[u8], found: &mut Found<'_>) {
 
 /// A secret or parameter encrypted, or replicated, under a key of another account is in that account's
 /// hands: it can be read there, and taken from its owner by closing the key. `keyId` is what
-/// `PutParameter` calls it; elsewhere that names what the call is about.
+/// `PutParameter` calls it; elsewhere that names what the call is about. `destinationKeyId` is what
+/// `ReEncrypt` calls it.
 fn keys(parameters: &Value, found: &mut Found<'_>) {
     let regions = member(parameters, "addReplicaRegions").map(items).unwrap_or_default();
     let name = if found.event.operation == "PutParameter" { "keyId" } else { "kmsKeyId" };
-    let each = std::iter::once(member(parameters, name))
+    let each = [member(parameters, name), member(parameters, "destinationKeyId")]
+        .into_iter()
         .chain(regions.iter().map(|region| member(region, "kmsKeyId")));
     for key in each.flatten().filter_map(Value::as_str) {
         if let Some(account) = account_of(key) {
@@ -154,9 +156,11 @@ fn principal(id: &str, found: &mut Found<'_>) {
     if id.ends_with(".amazonaws.com") || id.ends_with(".amazonaws.com.cn") || id.contains("amazon.com") {
         return found.add(id, "service", "own");
     }
-    // An organisation, an identity provider, an id of a deleted principal.
-    let scope = found.by_account(id);
-    let is_organisation = id.starts_with("o-") || id.contains("organization");
+    // An organisation, or a part of one by its path (`o-…/r-…/ou-…/*`, `aws:PrincipalOrgPaths`); an
+    // identity provider, an id of a deleted principal.
+    let organisation = id.split('/').next().filter(|head| head.starts_with("o-"));
+    let scope = found.by_account(organisation.unwrap_or(id));
+    let is_organisation = organisation.is_some() || id.contains("organization");
     found.add(id, if is_organisation { "domain" } else { "service" }, scope);
 }
 

@@ -56,6 +56,26 @@ fn an_aws_resource_policy_names_whom_it_opens_to() {
 }
 
 #[test]
+fn an_organisation_on_the_list_is_ones_own_with_all_its_parts() {
+    let event = event();
+    let lists = Lists::new(BTreeMap::from([("own_accounts".to_owned(), vec!["o-a1b2c3d4e5".to_owned()])]));
+    let around = Surroundings { lists, ..Surroundings::default() };
+    let scope = Scope::default();
+    for (condition, want) in [
+        (json!({"aws:PrincipalOrgID": "o-a1b2c3d4e5"}), "own"),
+        (json!({"aws:PrincipalOrgPaths": "o-a1b2c3d4e5/r-ab12/ou-ab12-11111111/*"}), "own"),
+        (json!({"aws:PrincipalOrgPaths": "o-zzzzzzzzzz/r-ab12/*"}), "foreign"),
+    ] {
+        let raw =
+            policy(&json!("*"), &json!({"Condition": {"ForAnyValue:StringLike": condition}})).to_string();
+        let seen = Seen { event: &event, place: &PLACE, raw: raw.as_bytes() };
+        let view = View::new(&seen, &around, &scope);
+        let scopes: Vec<&str> = view.grantees().iter().map(|grantee| grantee.scope).collect();
+        assert_eq!(scopes, [want], "{raw}");
+    }
+}
+
+#[test]
 fn a_condition_that_names_accounts_leaves_only_those() {
     let bound = |condition: Value, want: &[_]| {
         check(Provider::Aws, &policy(&json!("*"), &json!({"Condition": condition})), want);
