@@ -47,7 +47,7 @@ impl Moves {
 
     /// Whether it moved on `days` of the last `of` days: on as many in a row of those it was seen on, or on half
     /// of those.
-    pub(super) fn are_many(&self, days: usize, of: usize) -> bool {
+    pub(super) fn are_many(self, days: usize, of: usize) -> bool {
         let is = |bits: u16, n: &usize| bits >> n & 1 == 1;
         let seen = || (0..of.min(Self::MAX)).filter(|n| is(self.seen, n));
         let moved = seen().filter(|n| is(self.moved, n)).count();
