@@ -267,16 +267,17 @@ async fn a_backfill_reads_the_days_asked_for_once_and_goes_on_where_it_ended() {
 async fn a_backfill_reads_all_regions_side_by_side_and_goes_on_so() {
     let store = Store::new(9);
     let server = store.serve();
-    let times = ["20260601T0005Z", "20260601T1205Z", "20260602T0005Z", "20260602T1205Z"];
-    for (number, time) in (0_u64..).zip(times) {
+    let times = [("01", "00"), ("01", "12"), ("02", "00"), ("02", "12")];
+    for (number, (day, hour)) in (0_u64..).zip(times) {
         for (at, region) in (1_u64..).zip(["eu-central-1", "us-east-1", "us-west-2"]) {
             let record = some(number * 3 + at, 1).remove(0);
-            let (before, after) = record.split_once("\"eventTime\":\"").unwrap();
-            let happened = format!("2026-06-0{}T{}:01:00Z", &time[7..8], &time[9..11]);
-            let record = format!("{before}\"eventTime\":\"{happened}{}", &after[20..]);
+            let (before, rest) = record.split_once("\"eventTime\":\"").unwrap();
+            let (_, after) = rest.split_once('"').unwrap();
+            let record = format!("{before}\"eventTime\":\"2026-06-{day}T{hour}:01:00Z\"{after}");
             let record = record.replace("-8000-", &format!("-8{number}0{at}-"));
-            let folder = format!("logs/AWSLogs/111122223333/CloudTrail/{region}/2026/06/0{}", &time[7..8]);
-            put(&store, &format!("{folder}/111122223333_CloudTrail_{region}_{time}_x.json.gz"), &[record]);
+            let folder = format!("logs/AWSLogs/111122223333/CloudTrail/{region}/2026/06/{day}");
+            let name = format!("111122223333_CloudTrail_{region}_202606{day}T{hour}05Z_x.json.gz");
+            put(&store, &format!("{folder}/{name}"), &[record]);
         }
     }
     let day = |text: &str| text.parse().unwrap();
@@ -299,7 +300,8 @@ async fn a_backfill_reads_all_regions_side_by_side_and_goes_on_so() {
         }
     }
     let read: Vec<&str> = read.iter().map(|place| place.rsplit('_').nth(1).unwrap()).collect();
-    assert_eq!(read, times.map(|time| [time; 3]).concat());
+    let wanted = times.map(|(day, hour)| format!("202606{day}T{hour}05Z"));
+    assert_eq!(read, wanted.iter().flat_map(|time| [time.as_str(); 3]).collect::<Vec<_>>());
 }
 
 #[tokio::test]
