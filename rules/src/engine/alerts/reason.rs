@@ -4,16 +4,11 @@ use super::notes::Notes;
 use super::things::Things;
 use crate::engine::incident::Incident;
 use crate::field::joint;
-use crate::rule::{Count, Counted, Op, Rule, Step};
+use crate::rule::{Count, Counted, Op, Step};
 use crate::wording::{counted, listed, spoken};
 use keywatch_event::Why;
 
-pub(super) fn of(
-    rule: &Rule,
-    count: &Count,
-    incident: &Incident,
-    (things, notes): (&Things, &Notes<'_>),
-) -> Why {
+pub(super) fn of(count: &Count, incident: &Incident, (things, notes): (&Things, &Notes<'_>)) -> Why {
     let events = incident.events + incident.behind.len() as u64;
     let (bound, learned) = &incident.bound;
     let named = things.words();
