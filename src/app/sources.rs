@@ -10,6 +10,7 @@
 
 mod figures;
 mod follow;
+mod line;
 
 use super::live::{self, Line, Surroundings};
 use crate::clock;
@@ -23,32 +24,45 @@ use follow::Thread;
 use keywatch_dashboard::SourceInfo;
 use keywatch_ingest::source::{Follower, Health};
 use keywatch_ingest::{Advance, Batch};
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use line::Lines;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::task::{AbortHandle, Id, JoinError, JoinSet};
+use tokio::time::{Instant, sleep_until};
 
 /// Batches a source may be ahead of the store.
 pub(super) const AHEAD: usize = 2;
 /// How long a batch is waited for while a thread ends.
 const MOMENT: Duration = Duration::from_millis(20);
+/// How long a source may take after its start to say that it reads what is old.
+const GREETING: Duration = Duration::from_secs(2);
 /// Notices kept per source for the dashboard.
 const NOTICES_MAX: usize = 20;
 
 /// A batch with the source it came from.
+#[derive(Debug)]
 pub(super) struct Fed {
     pub(super) source: usize,
     pub(super) batch: Batch,
     notices: Vec<String>,
+    /// It is no batch: the source has nothing more to read for now.
+    is_rest: bool,
 }
 
 impl Fed {
     /// A batch of a live source, which tells its troubles itself.
     pub(super) const fn live(source: usize, batch: Batch) -> Self {
-        Self { source, batch, notices: Vec::new() }
+        Self { source, batch, notices: Vec::new(), is_rest: false }
+    }
+
+    /// A source has nothing more to read for now.
+    fn rest(source: usize) -> Self {
+        Self { source, batch: Batch::default(), notices: Vec::new(), is_rest: true }
     }
 }
 
@@ -93,6 +107,16 @@ enum Runner {
 struct Slot {
     configured: Configured,
     runner: Runner,
+    started: Instant,
+}
+
+impl Slot {
+    /// Whether it reads what is old, as far as it says so itself: files say only when they have done.
+    fn reads_old(&self, health: &Health) -> bool {
+        let Configured::Live(source) = &self.configured else { return false };
+        let greets = source.reads_old() && self.started.elapsed() < GREETING;
+        greets || !health.read().progress.is_empty()
+    }
 }
 
 /// What is known of a source.
@@ -110,8 +134,10 @@ pub(super) struct Sources {
     /// delivers.
     into: mpsc::Sender<Fed>,
     fed: mpsc::Receiver<Fed>,
-    /// Batches taken out of the feed while a source ended: at most what the others may be ahead.
-    held: VecDeque<Fed>,
+    /// Batches taken out of the feed, until their turn comes.
+    lines: Lines,
+    /// How many sources there are.
+    count: Arc<AtomicUsize>,
     slots: BTreeMap<usize, Slot>,
     /// The number the next source gets.
     number: usize,
@@ -128,13 +154,16 @@ impl Sources {
         let mut all = Self {
             into,
             fed,
-            held: VecDeque::new(),
+            lines: Lines::default(),
+            count: Arc::default(),
             slots: BTreeMap::new(),
             number: 0,
             tasks: JoinSet::new(),
             retired: HashMap::new(),
             known: Arc::default(),
         };
+        // Before any of them begins: the first is to leave room for the last.
+        all.count.store(wanted.len(), Ordering::Relaxed);
         for source in wanted {
             all.add(source, surroundings);
         }
@@ -163,6 +192,7 @@ impl Sources {
 
     /// Starts the wanted sources that do not run yet, from the positions of `surroundings`.
     pub(super) fn start_missing(&mut self, wanted: Vec<Configured>, surroundings: &Surroundings) {
+        self.count.store(wanted.len(), Ordering::Relaxed);
         for source in wanted {
             if !self.slots.values().any(|slot| slot.configured == source) {
                 self.add(source, surroundings);
@@ -197,7 +227,8 @@ impl Sources {
             Configured::Live(source) => self.ask(number, source, known.health.clone(), surroundings),
         };
         self.known().insert(number, known);
-        self.slots.insert(number, Slot { configured, runner });
+        self.lines.begin(number, matches!(runner, Runner::Thread(..)));
+        self.slots.insert(number, Slot { configured, runner, started: Instant::now() });
     }
 
     fn follow(
@@ -210,7 +241,8 @@ impl Sources {
         let follower =
             Follower::new(&source.name, source.paths.clone(), surroundings.positions.as_ref().clone());
         let (ear, acknowledged) = channel();
-        let thread = Thread { number, follower, health, feed: self.into.clone(), acknowledged, ahead: 0 };
+        let (feed, sources) = (self.into.clone(), Arc::clone(&self.count));
+        let thread = Thread { number, follower, health, feed, acknowledged, ahead: 0, sources };
         let spawned = std::thread::Builder::new()
             .name(format!("source {}", source.name))
             .spawn(move || thread.run())?;
@@ -257,31 +289,57 @@ impl Sources {
             }
             Runner::Nobody => {}
         }
-        while let Ok(fed) = self.fed.try_recv() {
-            self.held.push_back(fed);
-        }
-        self.held.retain(|fed| fed.source != number);
+        self.drain();
+        self.lines.end(number);
     }
 
     /// Takes a batch out of the feed, or waits a moment for one.
     async fn make_room(&mut self) {
         if let Ok(Some(fed)) = tokio::time::timeout(MOMENT, self.fed.recv()).await {
-            self.held.push_back(fed);
+            self.put(fed);
         }
     }
 
-    /// The next batch of any source.
+    fn put(&mut self, fed: Fed) {
+        if fed.is_rest { self.lines.rests(fed.source) } else { self.lines.put(fed, clock::now()) }
+    }
+
+    fn drain(&mut self) {
+        while let Ok(fed) = self.fed.try_recv() {
+            self.put(fed);
+        }
+    }
+
+    /// The next batch: of any source when it is recent, and else the oldest.
     pub(super) async fn next(&mut self) -> Fed {
         loop {
-            if let Some(fed) = self.held.pop_front() {
+            self.drain();
+            if let Some(fed) = self.take() {
                 return fed;
             }
+            let patience = self.lines.patience_ends();
+            let end = patience.unwrap_or_else(|| Instant::now() + GREETING);
             tokio::select! {
                 // The feed stays open: this holds an end of it itself.
-                Some(fed) = self.fed.recv() => return fed,
+                Some(fed) = self.fed.recv() => self.put(fed),
                 Some(ended) = self.tasks.join_next_with_id() => report(&ended),
+                () = sleep_until(end.min(Instant::now() + GREETING)), if patience.is_some() => {
+                    if end <= Instant::now() {
+                        self.lines.give_up();
+                    }
+                }
             }
         }
+    }
+
+    fn take(&mut self) -> Option<Fed> {
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let slots = &self.slots;
+        let reads_old = |number| {
+            let (Some(slot), Some(known)) = (slots.get(&number), known.get(&number)) else { return false };
+            slot.reads_old(&known.health)
+        };
+        self.lines.take(clock::now(), reads_old)
     }
 
     /// Tells the source that its batch is stored.
@@ -402,3 +460,6 @@ impl Known {
         info
     }
 }
+
+#[cfg(test)]
+mod tests;

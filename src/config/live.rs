@@ -39,6 +39,15 @@ pub(crate) enum Way {
 }
 
 impl LiveSource {
+    /// Whether it may go back in time by itself, beyond what waits for it.
+    pub(crate) const fn reads_old(&self) -> bool {
+        match &self.way {
+            Way::Trail(_, settings) => settings.backfill.is_some(),
+            Way::Lookup(..) | Way::Logging(..) | Way::Blob(..) | Way::Bucket(..) => true,
+            Way::Kafka(..) | Way::PubSub(..) | Way::Push(_) => false,
+        }
+    }
+
     /// What a section means; `None` for files. Spools lie beside the database unless told.
     pub(crate) fn of(source: &Source, database: &Path) -> Option<Self> {
         let name = source.name.value.clone();

@@ -12,10 +12,13 @@ mod ledger;
 mod look;
 mod mark;
 mod stream;
+mod turns;
 
+use super::dating::Dater;
 use super::pump::Fill;
 use super::walk::ReadFailure;
 use crate::{Advance, Batch};
+use keywatch_event::EventTime;
 use ledger::Ledger;
 use look::Watch;
 use mark::{Mark, Position};
@@ -32,6 +35,10 @@ const HELD_NANOS: i64 = 60 * 1_000_000_000;
 /// Files held open at once beyond those that have something to read: a quarter of the usual limit
 /// of 1024.
 const OPEN_MAX: usize = 256;
+/// Files up to which the folders are looked through before every batch, and how rarely they are beyond
+/// that while there is much to read: looking for a hundred thousand files takes a tenth of a second.
+const LOOKED_AT_MAX: usize = 256;
+const LOOK_EVERY: u8 = 16;
 /// Files of one path that were read to their end and are still told apart from new ones.
 const REMEMBERED_MAX: usize = 64;
 /// Deleted files that are remembered over all paths.
@@ -48,7 +55,15 @@ pub struct Follower {
     gaps: Vec<String>,
     told: HashMap<PathBuf, String>,
     next_stream: u64,
-    turn: usize,
+    dater: Arc<Dater>,
+    /// The newest event of all when everything was last read: what is much older is a backlog.
+    reached: Option<EventTime>,
+    /// Whether what is in the backlog has its turn.
+    reads_old: bool,
+    /// Whether a batch ends where it becomes too long a time.
+    keeps_apart: bool,
+    /// Batches until the folders are looked through again.
+    rest: u8,
 }
 
 impl Follower {
@@ -66,7 +81,11 @@ impl Follower {
             gaps: Vec::new(),
             told: HashMap::new(),
             next_stream: 0,
-            turn: 0,
+            dater: Arc::default(),
+            reached: None,
+            reads_old: false,
+            keeps_apart: false,
+            rest: 0,
         };
         let mut positions: Vec<(String, String)> = positions.into_iter().collect();
         positions.sort();
@@ -107,13 +126,28 @@ impl Follower {
         self.streams.len() - 1
     }
 
+    /// Whether no batch is to be about more than [`APART_SECS`](super::APART_SECS), as far as its files
+    /// are in order: so that others can be read between.
+    pub const fn keep_apart(&mut self, keeps_apart: bool) {
+        self.keeps_apart = keeps_apart;
+    }
+
     /// What is new, at most about `max_records` and `max_bytes` (a document is not divided), with
-    /// the positions to commit with it. Empty when there is nothing new. To be called a few times
-    /// a second while there is nothing.
+    /// the positions to commit with it. Old files are read in the order of time. Empty when there is
+    /// nothing new. To be called a few times a second while there is nothing.
     pub fn poll(&mut self, max_records: usize, max_bytes: usize) -> Batch {
-        let all_seen = self.look();
+        let looks = self.rest == 0;
+        let all_seen = looks && self.look();
         let mut fill = Fill::new(max_records.max(1), max_bytes.max(1));
         self.read(&mut fill);
+        let may_rest = !fill.batch.is_empty() && self.streams.len() > LOOKED_AT_MAX;
+        self.rest = if !may_rest {
+            0
+        } else if looks {
+            LOOK_EVERY - 1
+        } else {
+            self.rest - 1
+        };
         if all_seen && fill.batch.is_empty() {
             self.let_go();
         }
@@ -179,38 +213,6 @@ impl Follower {
         }
     }
 
-    /// Each stream in turn, beginning with another one each time.
-    fn read(&mut self, fill: &mut Fill) {
-        let count = self.streams.len();
-        let mut open = self.streams.iter().filter(|stream| stream.is_open()).count();
-        for step in 0..count {
-            if fill.is_full() {
-                break;
-            }
-            let at = (self.turn + step) % count;
-            let Some(stream) = self.streams.get_mut(at) else { continue };
-            let was_open = stream.is_open();
-            let outcome = stream.read(fill);
-            open += usize::from(stream.is_open() && !was_open);
-            let has_opened = stream.is_open() && !was_open;
-            if stream.is_open() && stream.is_settled() && (stream.mark.done || open > OPEN_MAX) {
-                stream.close();
-                open -= usize::from(!stream.is_open());
-            }
-            if outcome.is_ok() && !has_opened {
-                continue;
-            }
-            let path = stream.path.clone().unwrap_or_else(|| PathBuf::from(&*stream.name));
-            match outcome {
-                Ok(()) => {
-                    self.told.remove(&path);
-                }
-                Err(error) => self.tell(&ReadFailure::new(&path, &error)),
-            }
-        }
-        self.turn = (self.turn + 1).checked_rem(count).unwrap_or(0);
-    }
-
     /// After a poll with nothing new: lets go of files that are no longer written to.
     fn let_go(&mut self) {
         let mut newest: HashMap<Arc<str>, i64> = HashMap::new();
@@ -270,8 +272,16 @@ impl Follower {
     /// The positions that moved.
     fn advances(&mut self) -> Vec<Advance> {
         let mut marks: HashMap<Arc<str>, Vec<(u64, Mark)>> = HashMap::new();
+        for stream in &mut self.streams {
+            let mark = (stream.mark.id(), stream.mark.offset, stream.mark.done);
+            if stream.handed.replace(mark) != Some(mark) {
+                marks.entry(Arc::clone(&stream.source)).or_default();
+            }
+        }
         for stream in &self.streams {
-            marks.entry(Arc::clone(&stream.source)).or_default().push((stream.id, stream.mark.clone()));
+            if let Some(marks) = marks.get_mut(&stream.source) {
+                marks.push((stream.id, stream.mark.clone()));
+            }
         }
         let mut advances: Vec<Advance> = Vec::new();
         for (source, marks) in marks {

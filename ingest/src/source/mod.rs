@@ -7,6 +7,7 @@
 
 mod backoff;
 mod cutter;
+mod dating;
 mod follower;
 mod health;
 mod inflate;
@@ -29,6 +30,7 @@ pub(crate) mod testing;
 mod walk;
 
 pub use backoff::Backoff;
+pub use dating::{APART_SECS, Dater};
 pub use follower::Follower;
 pub use health::{Condition, Failing, Health, Reached, State};
 pub use inflate::{Caps, Damage, ENVELOPE_CAPS, FILE_CAPS, Inflate, damage_of, is_cut_short};

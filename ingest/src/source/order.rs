@@ -4,14 +4,11 @@
 //! of rotated logs comes first by name, and a trail's files are sorted by account and region before their
 //! day. So each file is looked into for its first events.
 
+use super::dating::{Dater, LOOK};
 use super::reader::{Reader, Waiting};
-use crate::provider::Normalizer;
 use keywatch_event::EventTime;
 use std::collections::VecDeque;
 use std::path::PathBuf;
-
-/// Records of a file that are looked at, and about how many bytes: files are nearly in order inside.
-const LOOK: (usize, usize) = (20, 64 << 10);
 
 /// Sorts files by the time of the first events in them; those without one come first. Streams cannot be
 /// looked into: where one is among the inputs, everything stays as it was named.
@@ -19,17 +16,14 @@ pub(super) fn by_time(waiting: &mut VecDeque<Waiting>, now: EventTime) {
     if waiting.len() < 2 || waiting.iter().any(|one| one.bytes.is_none()) {
         return;
     }
-    let normalizer = Normalizer::new();
-    waiting.make_contiguous().sort_by_cached_key(|one| begins(one.path.clone(), &normalizer, now));
+    let dater = Dater::as_of(now);
+    waiting.make_contiguous().sort_by_cached_key(|one| begins(one.path.clone(), &dater));
 }
 
 /// The time of the earliest of the first events of a file. One that cannot be read has none, and is told of
 /// when its turn comes.
-fn begins(path: PathBuf, normalizer: &Normalizer, now: EventTime) -> Option<EventTime> {
-    let batch = Reader::new(vec![path]).next_batch(LOOK.0, LOOK.1)?;
-    let events =
-        batch.records.iter().filter_map(|record| normalizer.normalize(batch.raw(record), now).ok()?);
-    events.filter(|event| event.time_raw.is_none()).map(|event| event.time).min()
+fn begins(path: PathBuf, dater: &Dater) -> Option<EventTime> {
+    dater.earliest(&Reader::new(vec![path]).next_batch(LOOK.0, LOOK.1)?)
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! From a reader into a batch: what one-shot reading and following have in common.
 
+use super::dating::Pace;
 use super::splitter::Splitter;
 use crate::Batch;
 use crate::carrier::Opener;
@@ -15,14 +16,25 @@ pub(crate) struct Fill {
     bytes_max: usize,
     rejects_seen: usize,
     reject_bytes: usize,
+    /// Says where to stop while old records are read in the order of time.
+    pub(super) pace: Option<Pace>,
 }
 
 impl Fill {
     pub(crate) fn new(records_max: usize, bytes_max: usize) -> Self {
-        Self { batch: Batch::default(), records_max, bytes_max, rejects_seen: 0, reject_bytes: 0 }
+        Self { batch: Batch::default(), records_max, bytes_max, rejects_seen: 0, reject_bytes: 0, pace: None }
     }
 
+    /// Whether nothing more is to be put into it, or nothing more of the file that is read.
     pub(super) fn is_full(&mut self) -> bool {
+        if let Some(pace) = &mut self.pace {
+            pace.look(&self.batch);
+        }
+        self.pace.as_ref().is_some_and(Pace::stops) || self.is_at_limit()
+    }
+
+    /// Whether it holds as much as it may.
+    pub(super) fn is_at_limit(&mut self) -> bool {
         let fresh = self.batch.rejects.get(self.rejects_seen..).unwrap_or_default();
         self.reject_bytes += fresh.iter().map(|reject| reject.bytes.len()).sum::<usize>();
         self.rejects_seen = self.batch.rejects.len();

@@ -8,7 +8,7 @@ use keywatch_event::EventTime;
 const IDLE_SECS: i64 = 60;
 /// Seconds an event may be old and still be news: providers deliver within 15 minutes, and some
 /// objects wait as long again.
-const RECENT_SECS: i64 = 1800;
+pub(super) const RECENT_SECS: i64 = 1800;
 
 /// What is known of a source from the batches it brought.
 #[derive(Clone, Copy, Debug, Default)]

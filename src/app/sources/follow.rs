@@ -3,6 +3,8 @@
 use super::{AHEAD, Fed};
 use keywatch_ingest::Advance;
 use keywatch_ingest::source::{Follower, Health};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -21,11 +23,16 @@ pub(super) struct Thread {
     pub(super) feed: mpsc::Sender<Fed>,
     pub(super) acknowledged: Receiver<Vec<Advance>>,
     pub(super) ahead: usize,
+    /// How many sources there are.
+    pub(super) sources: Arc<AtomicUsize>,
 }
 
 impl Thread {
     pub(super) fn run(mut self) {
+        let mut has_rested = false;
         loop {
+            // A lone source has nobody to leave room for.
+            self.follower.keep_apart(self.sources.load(Ordering::Relaxed) > 1);
             let batch = self.follower.poll(BATCH_RECORDS, BATCH_BYTES);
             let mut notices = self.follower.notices();
             for gap in self.follower.gaps() {
@@ -34,11 +41,18 @@ impl Thread {
             }
             let idle = batch.is_empty() && notices.is_empty();
             if !idle {
-                if self.feed.blocking_send(Fed { source: self.number, batch, notices }).is_err() {
+                if self
+                    .feed
+                    .blocking_send(Fed { source: self.number, batch, notices, is_rest: false })
+                    .is_err()
+                {
                     return;
                 }
                 self.ahead += 1;
+            } else if !has_rested && self.feed.blocking_send(Fed::rest(self.number)).is_err() {
+                return;
             }
+            has_rested = idle;
             if !self.listen(idle) {
                 return;
             }

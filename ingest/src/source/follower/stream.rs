@@ -2,12 +2,14 @@
 //!
 //! Reads on from its mark; gives out a line when it is complete, or when it never will be.
 
+use super::super::dating::{Dater, LOOK, Track};
 use super::super::inflate::{damage_of, is_cut_short};
 use super::super::pump::{Fill, Pump, Pumped};
 use super::super::splitter::Splitter;
 use super::super::walk::FileId;
 use super::content::Content;
 use super::mark::{Mark, SAMPLE_BYTES};
+use crate::Batch;
 use keywatch_event::RejectReason;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -35,6 +37,12 @@ pub(super) struct Stream {
     pub(super) idle_polls: u32,
     /// Whether its file was overwritten, so that its rest is only to be found in a copy.
     pub(super) displaced: bool,
+    /// How its times go, while old records are read.
+    pub(super) track: Track,
+    /// Whether it filled a whole batch and came no further in time: others are read before it.
+    pub(super) is_tired: bool,
+    /// What of its mark was last looked at to be handed out.
+    pub(super) handed: Option<(FileId, u64, bool)>,
     /// Whether what is left is to be given out although it is incomplete.
     finishing: bool,
     content: Option<Content>,
@@ -76,6 +84,9 @@ impl Stream {
             seen,
             idle_polls: 0,
             displaced: false,
+            track: Track::default(),
+            is_tired: false,
+            handed: None,
             finishing: false,
             content: None,
             live: None,
@@ -107,6 +118,36 @@ impl Stream {
         self.mark.size == self.seen.0
     }
 
+    /// Whether there is something to read, or to give out.
+    pub(super) const fn is_unread(&self) -> bool {
+        !self.is_settled() || self.finishing
+    }
+
+    /// Finds out when what is read next happened, if nothing is known of that.
+    pub(super) fn date(&mut self, dater: &Dater) {
+        if self.track.at.is_none() {
+            self.track.at = self.next_records().ok().and_then(|batch| dater.earliest(&batch));
+        }
+    }
+
+    /// A few of the records behind the mark, which stays where it is. None of a packed file that was begun:
+    /// it would be unpacked up to there, only to look.
+    fn next_records(&self) -> io::Result<Batch> {
+        let content = match (&self.content, &self.path) {
+            (Some(content), _) => content.clone(),
+            (None, Some(path)) => Content::open(path)?,
+            (None, None) => return Ok(Batch::default()),
+        };
+        let mut fill = Fill::new(LOOK.0, LOOK.1);
+        if content.id == self.mark.id() && (self.mark.offset == 0 || !content.is_gzip) {
+            let splitter = Splitter::following(self.mark.offset, self.mark.line.max(1));
+            // What cannot be read is told when it is read.
+            Pump::new(splitter, Arc::clone(&self.name))
+                .run(&mut *content.reader(self.mark.offset)?, &mut fill);
+        }
+        Ok(fill.batch)
+    }
+
     fn is_kept(&self) -> bool {
         self.kept.as_ref().is_some_and(|kept| kept.same_progress(&self.mark))
     }
@@ -116,7 +157,7 @@ impl Stream {
     /// # Errors
     /// When the file cannot be opened or read; it is tried again at the next call.
     pub(super) fn read(&mut self, fill: &mut Fill) -> io::Result<()> {
-        if (self.is_settled() && !self.finishing) || !self.open()? {
+        if !self.is_unread() || !self.open()? {
             return Ok(());
         }
         let Some(live) = &mut self.live else { return Ok(()) };
@@ -248,6 +289,7 @@ impl Stream {
         self.mark = Mark { dev, inode, ..kept };
         self.finishing = false;
         self.live = None;
+        self.track = Track::default();
     }
 
     /// Looks at the open file itself, when it has no name any more.

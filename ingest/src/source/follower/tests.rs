@@ -9,6 +9,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::time::{Duration, SystemTime};
 use tempfile::TempDir;
 
+mod order;
 mod rotation;
 mod simulation;
 
