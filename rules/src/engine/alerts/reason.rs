@@ -20,7 +20,8 @@ pub(super) fn of(count: &Count, incident: &Incident, (things, notes): (&Things, 
     let text = match measured(count, incident.observed, *bound) {
         Some(measured) if are_counted => format!("{measured}{naming}{}{places}", notes.in_reasons()),
         Some(measured) => format!("{measured}; {whole} in all{}{places}", notes.in_reasons()),
-        None => format!("{}: {whole}{}{places}", rule.title, notes.in_reasons()),
+        // What one event is enough for stands in the title.
+        None => format!("{whole}{}{places}", notes.in_reasons()),
     };
     Why { text, observed: incident.observed, threshold: *bound, baseline: learned.clone() }
 }
