@@ -108,12 +108,12 @@ impl<'s> Scope<'s> {
         }
         if self.complete {
             let mut notices = self.notices.borrow_mut();
-            let named = format!("`{name}`");
+            let quoted = format!("`{name}`");
             let place = Place { file: document.file.to_owned(), line: at.line, column: at.column };
             let same = |known: &Place| known.file == place.file && known.line == place.line;
             match notices.last_mut() {
-                Some((known, names)) if same(known) => names.push(named),
-                Some(_) | None => notices.push((place, vec![named])),
+                Some((known, names)) if same(known) => names.push(quoted),
+                Some(_) | None => notices.push((place, vec![quoted])),
             }
         }
         None
