@@ -134,7 +134,7 @@ mod tests {
     #[test]
     fn several_whom_a_title_names_are_told_by_id_too() {
         let (one, other) = (role("arn:a", Some("a")), role("arn:b", Some("b")));
-        check(&[one.clone()], "");
+        check(std::slice::from_ref(&one), "");
         check(&[one.clone(), other.clone()], "; by id: arn:a, arn:b");
         check(&[one, role("eve", None), other], "; by id: arn:a, arn:b");
         check(&[role("eve", None), role("ada", Some("ada"))], "");
