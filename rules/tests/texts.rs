@@ -153,7 +153,7 @@ fn an_alert_names_what_was_done_and_to_whom() {
     );
     says(
         "KW-112o",
-        "Machine credential used outside its cloud: projects/shop/secrets/db by app@shop.iam.gserviceaccount.com (203.0.113.9)",
+        "Machine credential used from a public address: projects/shop/secrets/db by app@shop.iam.gserviceaccount.com (203.0.113.9)",
         "1 event naming 1 secret; address: 203.0.113.9",
     );
 }
