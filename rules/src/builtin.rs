@@ -60,5 +60,6 @@ pub fn builtin() -> &'static [(&'static str, &'static str)] {
         "kw-139-quarantine.yml",
         "kw-140-risk.yml",
         "kw-142-parameters-left-out.yml",
+        "kw-143-endpoint.yml",
     ]
 }

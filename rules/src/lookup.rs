@@ -5,7 +5,8 @@
 //! database does not know, or an entry that cannot be read, answers nothing.
 
 use maxminddb::Reader;
-use serde::Deserialize;
+use serde::de::{Error, Visitor};
+use serde::{Deserialize, Deserializer};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::IpAddr;
@@ -30,7 +31,7 @@ pub struct AddressDataError(#[source] maxminddb::MaxMindDbError);
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct Entry<'d> {
-    autonomous_system_number: Option<u32>,
+    autonomous_system_number: Option<Number>,
     #[serde(borrow)]
     asn: Option<&'d str>,
     #[serde(borrow)]
@@ -48,6 +49,34 @@ enum Country<'d> {
         iso_code: Option<&'d str>,
     },
     Other(serde::de::IgnoredAny),
+}
+
+/// A number of any width. The format has a type for each (<https://maxmind.github.io/MaxMind-DB/>, "Output Data
+/// Section"), and some writers take the narrowest that fits; the reader by itself takes none but the type asked for.
+struct Number(u32);
+
+impl<'de> Deserialize<'de> for Number {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        from.deserialize_any(AnyWidth)
+    }
+}
+
+struct AnyWidth;
+
+impl Visitor<'_> for AnyWidth {
+    type Value = Number;
+
+    fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("a number of 32 bits")
+    }
+
+    fn visit_u64<E: Error>(self, number: u64) -> Result<Number, E> {
+        u32::try_from(number).map(Number).map_err(E::custom)
+    }
+
+    fn visit_i64<E: Error>(self, number: i64) -> Result<Number, E> {
+        u32::try_from(number).map(Number).map_err(E::custom)
+    }
 }
 
 impl AddressData {
@@ -81,7 +110,7 @@ impl AddressData {
         }
         let entry = self.entry(ip)?;
         let named = || entry.asn?.strip_prefix("AS").map(str::to_owned);
-        entry.autonomous_system_number.map(|number| number.to_string()).or_else(named)
+        entry.autonomous_system_number.map(|Number(number)| number.to_string()).or_else(named)
     }
 
     /// The country, as two letters (ISO 3166-1).
@@ -126,6 +155,15 @@ mod tests {
         let country = AddressData::from_bytes(mmdb::country([192, 0, 2], "NL")).unwrap();
         assert_eq!(country.country("192.0.2.9".parse().unwrap()).as_deref(), Some("NL"));
         assert_eq!(country.asn("192.0.2.9".parse().unwrap()), None);
+    }
+
+    #[test]
+    fn a_number_may_be_written_in_any_width() {
+        let ip = "192.0.2.9".parse().unwrap();
+        for control in [&[0xa2][..], &[0xc4], &[0x04, 0x01], &[0x08, 0x02]] {
+            let asn = AddressData::from_bytes(mmdb::asn_as([192, 0, 2], 16_509, control)).unwrap();
+            assert_eq!(asn.asn(ip).as_deref(), Some("16509"), "{control:02x?}");
+        }
     }
 
     #[test]

@@ -163,7 +163,8 @@ fn bucket(entry: &str) -> Option<Misfit> {
     let start = ["arn:aws:s3:::", "arn:aws-cn:s3:::", "arn:aws-us-gov:s3:::", "s3://"];
     let rest = start.iter().find_map(|start| entry.strip_prefix(start));
     let name = rest.unwrap_or(entry).split('/').next().unwrap_or_default();
-    let wrong = || Misfit::new(format!("`{entry}` is more than the name of a bucket"), format!("write {name}"));
+    let wrong =
+        || Misfit::new(format!("`{entry}` is more than the name of a bucket"), format!("write {name}"));
     (name != entry).then(wrong)
 }
 

@@ -327,6 +327,8 @@ pub struct Baseline {
     pub learn_secs: i64,
     /// What a `per` must show before it is judged.
     pub mature: Mature,
+    /// What is enough as well, of who is seen seldom.
+    pub seldom: Option<Mature>,
     /// Seconds after its last sight when a value is forgotten.
     pub decay_secs: i64,
     /// Most values kept per `per`; the longest unseen goes first.
@@ -344,14 +346,32 @@ pub enum Novel {
     /// The combined values of fields.
     Values(Vec<Field>),
     /// The source address, generalised: exact networks of /24 and /48, then /16 and /32, then
-    /// the autonomous system when a database is supplied, then not judged at all. A `per` that
-    /// shows `mobile_networks` within `mobile_within_secs` climbs one rung.
+    /// the autonomous system when a database is supplied and /8 and /24 when none is, then not judged at all.
+    /// A `per` that shows `mobile_networks` within `mobile_within_secs` climbs one rung, and so does one that
+    /// moves on `mobile_days` of `mobile_of_days`.
     Network {
         /// Distinct networks that make a `per` climb.
         mobile_networks: usize,
         /// The time for them, in seconds.
         mobile_within_secs: i64,
+        /// Distinct UTC days with something new that make a `per` climb where they are half of those it was
+        /// seen on; 0: none do.
+        mobile_days: usize,
+        /// The last days among which they are, at most 16.
+        mobile_of_days: usize,
     },
+}
+
+impl Baseline {
+    /// How many events of a `per` count towards its being judged; one at least.
+    pub(crate) fn events_counted(&self) -> u32 {
+        self.seldom.map_or(0, |seldom| seldom.events).max(self.mature.events).max(1)
+    }
+
+    /// How many of its days do.
+    pub(crate) fn days_counted(&self) -> usize {
+        self.seldom.map_or(0, |seldom| seldom.days).max(self.mature.days)
+    }
 }
 
 /// What somebody must show before being judged.

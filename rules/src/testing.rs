@@ -51,10 +51,16 @@ pub(crate) fn event() -> AuditEvent<'static> {
 /// (<https://maxmind.github.io/MaxMind-DB/>): one IPv4 network of 24 bits, one entry.
 pub(crate) mod mmdb {
     pub(crate) fn asn(net: [u8; 3], number: u32) -> Vec<u8> {
+        asn_as(net, number, &[0xc4])
+    }
+
+    /// With the control bytes of its type: the size is the low five bits of the first.
+    pub(crate) fn asn_as(net: [u8; 3], number: u32, control: &[u8]) -> Vec<u8> {
         let mut entry = vec![0xe1];
         entry.extend(text("autonomous_system_number"));
-        entry.push(0xc4);
-        entry.extend(number.to_be_bytes());
+        entry.extend(control);
+        let bytes = u64::from(number).to_be_bytes();
+        entry.extend(&bytes[8 - usize::from(control[0] & 0x1f)..]);
         file(net, &entry, "Test-ASN")
     }
 

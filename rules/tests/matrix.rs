@@ -40,6 +40,8 @@ const ABOUT: &[(&str, &str)] = &[
     ("KW-104", "aws"),
     ("KW-104w", "aws"),
     ("KW-104v", "aws"),
+    ("KW-104p", "aws"),
+    ("KW-104f", "aws"),
     // Tokens, seal and configuration of Vault.
     ("KW-105", "vault"),
     ("KW-105p", "vault"),
@@ -95,6 +97,9 @@ const ABOUT: &[(&str, &str)] = &[
     ("KW-139d", "aws gcp"),
     // Only CloudTrail leaves parameters out.
     ("KW-142", "aws"),
+    // Only CloudTrail names the endpoint a call came through.
+    ("KW-143", "aws"),
+    ("KW-143n", "aws"),
 ];
 
 fn about(rule: &str) -> Vec<Provider> {

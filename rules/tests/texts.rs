@@ -49,11 +49,7 @@ fn every_rule_that_raises_says_what_to_do() {
 #[test]
 fn who_was_tried_is_not_told_of_as_if_they_had_acted() {
     says("KW-111", "Many failed logins as user/ada", "10 events within 10 min (from 10 on this is an alert)");
-    says(
-        "KW-003",
-        "Failed authentication as user/ada (ConsoleLogin)",
-        "Failed authentication: 1 event; operation: ConsoleLogin",
-    );
+    says("KW-003", "Failed authentication as user/ada (ConsoleLogin)", "1 event; operation: ConsoleLogin");
 }
 
 #[test]
@@ -61,7 +57,7 @@ fn a_tampered_trail_is_named() {
     says(
         "KW-101",
         "Audit trail tampered with by role/payments (StopLogging, org-trail)",
-        "Audit trail tampered with: 1 event; operation and object: StopLogging, org-trail",
+        "1 event; operation and object: StopLogging, org-trail",
     );
 }
 
@@ -70,7 +66,7 @@ fn a_trail_somebody_tried_to_stop_is_named_by_the_end_of_its_arn() {
     says(
         "KW-101d",
         "Attempt on the audit trail that failed by role/payments (StopLogging, org-trail)",
-        "Attempt on the audit trail that failed: 1 event; operation and object: StopLogging, org-trail",
+        "1 event; operation and object: StopLogging, org-trail",
     );
 }
 
@@ -131,7 +127,7 @@ fn of_several_secrets_the_canary_is_named() {
     says(
         "KW-117",
         "Canary touched: aws:111122223333:eu-west-1:secret:prod/admin-root by role/payments",
-        "Canary touched: 1 event naming 1 secret; on the list `canaries`: aws:111122223333:eu-west-1:secret:prod/admin-root",
+        "1 event naming 1 secret; on the list `canaries`: aws:111122223333:eu-west-1:secret:prod/admin-root",
     );
 }
 
@@ -148,17 +144,17 @@ fn an_alert_names_what_was_done_and_to_whom() {
     says(
         "KW-106",
         "Secret, key or vault opened to outsiders: prod/db by role/payments (PutResourcePolicy, 999988887777)",
-        "Secret, key or vault opened to outsiders: 1 event naming 1 secret; operation and grantee: PutResourcePolicy, 999988887777",
+        "1 event naming 1 secret; operation and grantee: PutResourcePolicy, 999988887777",
     );
     says(
         "KW-138",
         "Secret value in an audit log by role/payments and e-2 (vault-token and vault-value)",
-        "Secret value in an audit log: 2 events; kind of value: vault-token, vault-value",
+        "2 events; kind of value: vault-token, vault-value",
     );
     says(
         "KW-112o",
-        "Machine credential used outside its cloud: projects/shop/secrets/db by app@shop.iam.gserviceaccount.com (203.0.113.9)",
-        "Machine credential used outside its cloud: 1 event naming 1 secret; address: 203.0.113.9",
+        "Machine credential used from a public address: projects/shop/secrets/db by app@shop.iam.gserviceaccount.com (203.0.113.9)",
+        "1 event naming 1 secret; address: 203.0.113.9",
     );
 }
 
@@ -176,7 +172,7 @@ fn an_alert_says_what_was_new_and_what_came_after_what() {
     says(
         "KW-002",
         "Read from unusual IP: prod/db by role/payments (new network 203.0.113.0/24)",
-        "Read from unusual IP: 1 event naming 1 secret; never seen before (network): 203.0.113.0/24",
+        "1 event naming 1 secret; never seen before (network): 203.0.113.0/24",
     );
     says(
         "KW-110",
@@ -186,7 +182,7 @@ fn an_alert_says_what_was_new_and_what_came_after_what() {
     says(
         "KW-112w",
         "Instance credential used outside AWS by role/web, session i-0123456789abcdef0 (203.0.113.9)",
-        "Instance credential used outside AWS: 2 events; address: 203.0.113.9",
+        "2 events; address: 203.0.113.9",
     );
 }
 
@@ -297,7 +293,7 @@ keywatch:
 ";
     let (_, alert) = alerts_of(rule).pop().expect("an alert");
     assert_eq!((&*alert.title, alert.secrets.len()), ("Many: 120 secrets by role/payments", 100));
-    assert_eq!(alert.why.text, "Many: 120 events naming 120 secrets");
+    assert_eq!(alert.why.text, "120 events naming 120 secrets");
 }
 
 #[test]

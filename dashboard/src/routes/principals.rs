@@ -29,6 +29,8 @@ struct PrincipalLine {
 struct PrincipalsPage {
     chrome: Chrome,
     search: String,
+    /// Over all pages.
+    total: String,
     rows: Vec<PrincipalLine>,
     next: Option<String>,
     first: Option<String>,
@@ -42,6 +44,7 @@ pub(crate) async fn list(
 ) -> Result<Response, Failure> {
     let params = Params::read(&uri, &["search", "after"])?;
     let listed = app.store.principals(params.text("search"), params.page()?).await?;
+    let total = app.store.principals_count(params.text("search")).await?;
     let now = app.now();
     let rows = listed.rows.into_iter().map(|row| {
         let name = row.name.filter(|name| !name.is_empty() && *name != row.id);
@@ -59,6 +62,7 @@ pub(crate) async fn list(
     page::html(&PrincipalsPage {
         chrome: Chrome::new(&app, who, "/principals", "Principals"),
         search: params.owned("search").unwrap_or_default(),
+        total: grouped(total),
         rows: rows.collect(),
         next: params.next(listed.next),
         first: params.first(),
@@ -68,6 +72,17 @@ pub(crate) async fn list(
 #[cfg(test)]
 mod tests {
     use crate::testing::Bench;
+
+    #[tokio::test]
+    async fn the_list_says_how_many_there_are() {
+        let bench = Bench::seeded().await;
+        let total = bench.store.principals_count(None).await.unwrap();
+        assert!(total > 1);
+        let body = bench.get("/principals").await.body;
+        assert!(body.contains(&format!("{total} in all, the latest first")), "{body}");
+        let body = bench.get("/principals?search=nobody").await.body;
+        assert!(!body.contains(" in all"), "{body}");
+    }
 
     #[tokio::test]
     async fn the_search_narrows_the_list() {

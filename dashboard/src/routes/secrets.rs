@@ -28,6 +28,8 @@ struct SecretLine {
 struct SecretsPage {
     chrome: Chrome,
     search: String,
+    /// Over all pages.
+    total: String,
     rows: Vec<SecretLine>,
     next: Option<String>,
     first: Option<String>,
@@ -41,6 +43,7 @@ pub(crate) async fn list(
 ) -> Result<Response, Failure> {
     let params = Params::read(&uri, &["search", "after"])?;
     let listed = app.store.secrets(params.text("search"), params.page()?).await?;
+    let total = app.store.secrets_count(params.text("search")).await?;
     let now = app.now();
     let rows = listed.rows.into_iter().map(|row| SecretLine {
         url: secret_url(&row.id),
@@ -54,6 +57,7 @@ pub(crate) async fn list(
     page::html(&SecretsPage {
         chrome: Chrome::new(&app, who, "/secrets", "Secrets"),
         search: params.owned("search").unwrap_or_default(),
+        total: grouped(total),
         rows: rows.collect(),
         next: params.next(listed.next),
         first: params.first(),
@@ -63,6 +67,17 @@ pub(crate) async fn list(
 #[cfg(test)]
 mod tests {
     use crate::testing::Bench;
+
+    #[tokio::test]
+    async fn the_list_says_how_many_there_are() {
+        let bench = Bench::seeded().await;
+        let total = bench.store.secrets_count(None).await.unwrap();
+        assert!(total > 1);
+        let body = bench.get("/secrets").await.body;
+        assert!(body.contains(&format!("{total} in all, the latest first")), "{body}");
+        let body = bench.get("/secrets?search=nobody").await.body;
+        assert!(!body.contains(" in all"), "{body}");
+    }
 
     #[tokio::test]
     async fn the_search_narrows_the_list() {

@@ -16,6 +16,7 @@ const KEYS: &[&str] = &[
     "unless",
     "learn",
     "mature",
+    "seldom",
     "decay",
     "values_max",
     "accept_days",
@@ -52,6 +53,7 @@ impl Reader<'_, '_, '_> {
         let matcher = |key| self.table.get(key).map(|node| self.library.matcher(node));
         let (taints, unless) = (matcher("taints"), matcher("unless"));
         let mature = self.mature(network);
+        let seldom = self.table.get("seldom").and_then(|node| self.mature_of(node, Mature::default()));
         let returns_after_secs = self.table.secs("returns_after");
         Some(Baseline {
             rule: Arc::clone(&document.id),
@@ -62,6 +64,7 @@ impl Reader<'_, '_, '_> {
             unless: unless.flatten(),
             learn_secs: self.table.secs("learn").unwrap_or(7 * DAY),
             mature,
+            seldom,
             decay_secs: self.decay(network, returns_after_secs),
             values_max: self.size("values_max", 1..=100_000).unwrap_or(256),
             accept_days: self.size("accept_days", 0..=8).unwrap_or(if network { 3 } else { 0 }),
@@ -97,11 +100,17 @@ impl Reader<'_, '_, '_> {
     }
 
     fn network(&self, mobile: Option<&Node>) -> Novel {
-        let table = mobile.and_then(|node| Table::open(node, &["networks", "within"], self.library.problems));
-        let networks = table.as_ref().and_then(|table| table.int("networks", 2..=1000)).unwrap_or(12);
+        let keys = &["networks", "within", "days", "of_days"];
+        let table = mobile.and_then(|node| Table::open(node, keys, self.library.problems));
+        let number = |key, range, usual| {
+            let number = table.as_ref().and_then(|table| table.int(key, range));
+            number.and_then(|number| usize::try_from(number).ok()).unwrap_or(usual)
+        };
         Novel::Network {
-            mobile_networks: usize::try_from(networks).unwrap_or(12),
-            mobile_within_secs: table.and_then(|table| table.secs("within")).unwrap_or(7 * DAY),
+            mobile_networks: number("networks", 2..=1000, 12),
+            mobile_within_secs: table.as_ref().and_then(|table| table.secs("within")).unwrap_or(7 * DAY),
+            mobile_days: number("days", 0..=16, 4),
+            mobile_of_days: number("of_days", 1..=16, 14),
         }
     }
 
@@ -125,17 +134,18 @@ impl Reader<'_, '_, '_> {
     fn mature(&self, network: bool) -> Mature {
         let usual =
             if network { Mature { age_secs: 7 * DAY, events: 10, days: 3 } } else { Mature::default() };
-        let node = self.table.get("mature");
-        let table =
-            node.and_then(|node| Table::open(node, &["age", "events", "days"], self.library.problems));
-        let Some(table) = table else { return usual };
+        self.table.get("mature").and_then(|node| self.mature_of(node, usual)).unwrap_or(usual)
+    }
+
+    fn mature_of(&self, node: &Node, usual: Mature) -> Option<Mature> {
+        let table = Table::open(node, &["age", "events", "days"], self.library.problems)?;
         let events = table.int("events", 0..=1_000_000).and_then(|number| u32::try_from(number).ok());
         let days = table.int("days", 0..=8).and_then(|number| usize::try_from(number).ok());
-        Mature {
+        Some(Mature {
             age_secs: table.secs("age").unwrap_or(usual.age_secs),
             events: events.unwrap_or(usual.events),
             days: days.unwrap_or(usual.days),
-        }
+        })
     }
 
     /// A value must be remembered for longer than the absence that makes its return worth a word.

@@ -6,6 +6,7 @@ use crate::field::Field;
 use crate::matcher::Matcher;
 use crate::problem::{Problem, nearest};
 use crate::rule::{Baseline, BaselineId, MatcherId};
+use crate::wording::listed;
 use crate::yaml::{Node, Table};
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -54,7 +55,15 @@ pub(super) struct Scope<'s> {
     complete: bool,
     names: HashMap<String, usize>,
     /// Shipped rules that are named and not loaded.
-    notices: RefCell<Vec<Problem>>,
+    notices: RefCell<Vec<(Place, Vec<String>)>>,
+}
+
+/// A place in a file.
+#[derive(Clone, Debug, PartialEq)]
+struct Place {
+    file: String,
+    line: usize,
+    column: usize,
 }
 
 impl<'s> Scope<'s> {
@@ -98,20 +107,31 @@ impl<'s> Scope<'s> {
             return found.or_else(|| self.find(name, at, document));
         }
         if self.complete {
-            self.notices.borrow_mut().push(Problem {
-                file: document.file.to_owned(),
-                line: at.line,
-                column: at.column,
-                message: format!("the shipped rule `{name}` is not loaded"),
-                remedy: "what is said about it here has no effect".to_owned(),
-            });
+            let mut notices = self.notices.borrow_mut();
+            let quoted = format!("`{name}`");
+            let place = Place { file: document.file.to_owned(), line: at.line, column: at.column };
+            let same = |known: &Place| known.file == place.file && known.line == place.line;
+            match notices.last_mut() {
+                Some((known, names)) if same(known) => names.push(quoted),
+                Some(_) | None => notices.push((place, vec![quoted])),
+            }
         }
         None
     }
 
-    /// What was noticed.
+    /// What was noticed: for each place in a file one sentence.
     pub(super) fn into_notices(self) -> Vec<Problem> {
-        self.notices.into_inner()
+        let told = |(place, names): (Place, Vec<String>)| {
+            let (verb, effect) = if names.len() > 1 { ("rules", "are") } else { ("rule", "is") };
+            Problem {
+                file: place.file,
+                line: place.line,
+                column: place.column,
+                message: format!("the shipped {verb} {} {effect} not loaded", listed(&names)),
+                remedy: "what is said of that here has no effect".to_owned(),
+            }
+        };
+        self.notices.into_inner().into_iter().map(told).collect()
     }
 
     /// The place of the document with this name; reported when there is none.

@@ -4,7 +4,7 @@
 //! can never come true is refused, because nobody would hear of it later.
 
 use super::document::Document;
-use crate::rule::{Baseline, Condition, Count, Counted, Escalate, Novel, Op, Rule, Silence};
+use crate::rule::{Baseline, Condition, Count, Counted, Escalate, Mature, Novel, Op, Rule, Silence};
 use crate::yaml::{Data, Node};
 use keywatch_event::Level;
 
@@ -18,7 +18,8 @@ pub(super) fn refuse_empty(document: &Document<'_>) {
     let mut sections: Vec<(&str, &Node)> =
         SPEAKING.iter().filter_map(|key| Some((*key, extension.get(key)?))).collect();
     if let Some(baseline) = extension.get("first_seen") {
-        sections.extend(["mature", "mobile"].iter().filter_map(|key| Some((*key, baseline.get(key)?))));
+        sections
+            .extend(["mature", "seldom", "mobile"].iter().filter_map(|key| Some((*key, baseline.get(key)?))));
     }
     for (key, node) in sections {
         if matches!(&node.data, Data::Map(entries) if entries.is_empty()) {
@@ -192,6 +193,21 @@ pub(super) fn check_baseline(document: &Document<'_>, baseline: &Baseline, node:
     {
         let message = "fewer networks are kept than make a principal climb";
         tell("values_max", message, "write `values_max` no smaller than `mobile.networks`");
+    }
+    if let Novel::Network { mobile_days, mobile_of_days, .. } = baseline.of
+        && mobile_days > mobile_of_days
+    {
+        let message = "nobody moves on more days than there are";
+        tell("mobile", message, "write `days` no larger than `of_days`");
+    }
+    if let Some(Mature { age_secs, events, days }) = baseline.seldom
+        && let Mature { age_secs: age, events: most, days: often } = baseline.mature
+        && age_secs >= age
+        && events >= most
+        && days >= often
+    {
+        let message = "`seldom` asks for no less than `mature` does";
+        tell("seldom", message, "write fewer `events`, or leave it out");
     }
 }
 

@@ -32,7 +32,7 @@ pub(crate) fn counted(rule: &Rule, count: &Count, incident: &Incident) -> Alert 
     let who = Acted::of(members);
     let notes = Notes::of(count.mention.as_ref(), members);
     let things = Things::of(members);
-    let mut why = reason::of(rule, count, incident, (&things, &notes));
+    let mut why = reason::of(count, incident, (&things, &notes));
     why.text.push_str(&who.in_reasons());
     Alert {
         id: incident.id.clone(),

@@ -283,10 +283,7 @@ impl RiskState {
             opened_at: completed.opened_at,
             first_event_at: joined.iter().map(|alert| alert.first_event_at).min()?,
             last_event_at: joined.iter().map(|alert| alert.last_event_at).max()?,
-            principal: first
-                .principal
-                .clone()
-                .filter(|p| joined.iter().all(|a| a.principal.as_ref() == Some(p))),
+            principal: principal(&joined),
             sessions: sessions(&joined),
             source: first.source.clone().filter(|s| joined.iter().all(|a| a.source.as_ref() == Some(s))),
             secrets: secrets(&joined),
@@ -295,7 +292,7 @@ impl RiskState {
             store: same(|alert| alert.store.clone()),
             events,
             evidence,
-            why: why(incident, &joined),
+            why: why(incident, (entity, &joined)),
             tags: rule.tags.clone(),
             late_secs: None,
         };
@@ -418,9 +415,39 @@ fn secrets(joined: &[&Alert]) -> Vec<SecretRef<'static>> {
     secrets
 }
 
+/// The one principal of all of them, by its id: a record that leaves the name out is about nobody else.
+fn principal(joined: &[&Alert]) -> Option<AlertPrincipal> {
+    let all = || joined.iter().map(|alert| alert.principal.as_ref());
+    let first = all().next()??;
+    if !all().all(|one| one.is_some_and(|one| one.id == first.id)) {
+        return None;
+    }
+    let named = all().flatten().find(|one| one.name.is_some());
+    Some(named.unwrap_or(first).clone())
+}
+
+/// A title without who it was, which all of them say.
+fn without_who(title: &str, who: &str, session: Option<&str>) -> String {
+    let acted = format!(" by {who}");
+    let Some((before, rest)) = title.split_once(&acted) else { return title.to_owned() };
+    let session = session.map(|session| format!(", session {session}"));
+    let rest = session.and_then(|session| rest.strip_prefix(&session)).unwrap_or(rest);
+    // Of a longer name this is but the beginning.
+    let is_whole = rest.is_empty() || rest.starts_with([',', ' ']);
+    if is_whole { format!("{before}{rest}") } else { title.to_owned() }
+}
+
 #[expect(clippy::cast_precision_loss, reason = "a handful of rules")]
-fn why(incident: &RiskIncident, joined: &[&Alert]) -> Why {
-    let titles: Vec<&str> = joined.iter().take(10).map(|alert| &*alert.title).collect();
+fn why(incident: &RiskIncident, (entity, joined): (&Entity, &[&Alert])) -> Why {
+    let all = sessions(joined);
+    let session = all.first.first().filter(|_| all.count == 1).and_then(|one| one.name.as_deref());
+    let who = spoken(entity, joined);
+    let titles: Vec<String> = match entity {
+        Entity::Principal(_) => {
+            joined.iter().take(10).map(|alert| without_who(&alert.title, &who, session)).collect()
+        }
+        Entity::Source(_) => joined.iter().take(10).map(|alert| alert.title.clone()).collect(),
+    };
     Why {
         text: format!("{} rules spoke: {}", incident.rules.len(), titles.join("; ")),
         observed: incident.rules.len() as f64,
@@ -527,6 +554,22 @@ mod tests {
         assert!(joined(&mut engine, 43, (Class::SecretMeta, "d")).is_empty(), "a day after the first");
         for hour in [50, 52] {
             assert!(joined(&mut engine, hour, (Class::SecretMeta, "e")).is_empty(), "hour {hour}");
+        }
+    }
+
+    #[test]
+    fn who_it_was_is_said_once_and_not_in_every_title() {
+        let brief = |title: &str| without_who(title, "app", Some("i-1"));
+        assert_eq!(
+            brief("Tool of intruders: 2 secrets by app, session i-1 (x)"),
+            "Tool of intruders: 2 secrets (x)"
+        );
+        assert_eq!(brief("Secrets listed by app"), "Secrets listed");
+        assert_eq!(brief("Secrets listed by app, session i-2"), "Secrets listed, session i-2");
+        for whole in
+            ["Secrets listed by app2", "Failed authentication as app", "Secrets listed by ops, then app"]
+        {
+            assert_eq!(brief(whole), whole);
         }
     }
 

@@ -36,6 +36,15 @@ impl Store {
         Ok(page.cut(rows.iter().map(paged).collect::<Result<_, _>>().map_err(failed)?))
     }
 
+    /// How many secrets [`Self::secrets`] lists over all its pages.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database cannot be read.
+    pub async fn secrets_count(&self, search: Option<&str>) -> Result<u64, StoreError> {
+        let counted = count(SECRETS, search).build_query_scalar().fetch_one(self.readers()).await;
+        counted.map(unsigned).map_err(|source| self.failed("count secrets", source))
+    }
+
     /// One secret by its id.
     ///
     /// # Errors
@@ -62,6 +71,15 @@ impl Store {
         let rows = query.build().fetch_all(self.readers()).await.map_err(failed)?;
         let paged = |row: &SqliteRow| Ok((cursor(row)?, principal_from(row)?));
         Ok(page.cut(rows.iter().map(paged).collect::<Result<_, _>>().map_err(failed)?))
+    }
+
+    /// How many principals [`Self::principals`] lists over all its pages.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database cannot be read.
+    pub async fn principals_count(&self, search: Option<&str>) -> Result<u64, StoreError> {
+        let counted = count(PRINCIPALS, search).build_query_scalar().fetch_one(self.readers()).await;
+        counted.map(unsigned).map_err(|source| self.failed("count principals", source))
     }
 
     /// One principal by its id.
@@ -147,11 +165,7 @@ fn push_span(query: &mut QueryBuilder<Sqlite>, rows: &str, span: Span) {
 
 fn listing(select: &str, search: Option<&str>, page: Page) -> QueryBuilder<Sqlite> {
     let mut query = QueryBuilder::new(select);
-    if let Some(search) = search.filter(|search| !search.is_empty()) {
-        query.push(" AND (instr(lower(n.text), lower(").push_bind(search.to_owned());
-        query.push(")) > 0 OR instr(lower(r.text), lower(").push_bind(search.to_owned());
-        query.push(")) > 0)");
-    }
+    push_search(&mut query, search);
     if let Some(after) = page.after {
         query.push(" AND (s.last_at < ").push_bind(after.at);
         query.push(" OR (s.last_at = ").push_bind(after.at);
@@ -159,6 +173,21 @@ fn listing(select: &str, search: Option<&str>, page: Page) -> QueryBuilder<Sqlit
     }
     query.push(" ORDER BY s.last_at DESC, s.id DESC LIMIT ").push_bind(page.read_max());
     query
+}
+
+fn count(select: &str, search: Option<&str>) -> QueryBuilder<Sqlite> {
+    let mut query = QueryBuilder::new(format!("SELECT count(*) FROM ({select}"));
+    push_search(&mut query, search);
+    query.push(")");
+    query
+}
+
+fn push_search(query: &mut QueryBuilder<Sqlite>, search: Option<&str>) {
+    if let Some(search) = search.filter(|search| !search.is_empty()) {
+        query.push(" AND (instr(lower(n.text), lower(").push_bind(search.to_owned());
+        query.push(")) > 0 OR instr(lower(r.text), lower(").push_bind(search.to_owned());
+        query.push(")) > 0)");
+    }
 }
 
 fn by_id(select: &str, id: &str) -> QueryBuilder<Sqlite> {

@@ -1,7 +1,7 @@
 //! Making one read look like many, or many like one or none.
 
 use super::{LATER, replay, victim};
-use crate::scenario::{ACCOUNT, Failure, Log, MINUTE, Provider, Who, secret_arn, set};
+use crate::scenario::{ACCOUNT, DAY, Failure, Log, MINUTE, Provider, Who, secret_arn, set};
 use serde_json::json;
 
 #[test]
@@ -52,6 +52,32 @@ fn all_parameters_below_the_root_are_taken_for_a_catch_all() {
         log.aws_with(&who, LATER, "ssm GetParametersByPath", asked);
     });
     replay(log).found(&["KW-104"], "high");
+}
+
+#[test]
+fn parameters_below_another_path_than_every_day_are_told_of() {
+    let mut log = Log::new();
+    let who = victim(&mut log, Provider::Aws, "reports");
+    let below = |path: &str| json!({"path": path, "recursive": true, "withDecryption": true});
+    for day in 0..18 {
+        log.aws_with(&who, day * DAY, "ssm GetParametersByPath", below("/app/"));
+    }
+    log.attack("path", |log| log.aws_with(&who, LATER, "ssm GetParametersByPath", below("/prod/")));
+    replay(log).found(&["KW-104p"], "warning");
+}
+
+#[test]
+fn a_batch_by_another_filter_than_every_day_is_told_of() {
+    let mut log = Log::new();
+    let who = victim(&mut log, Provider::Aws, "reports");
+    let named = |prefix: &str| json!({"filters": [{"key": "name", "values": [prefix]}]});
+    for day in 0..18 {
+        log.aws_with(&who, day * DAY, "secretsmanager BatchGetSecretValue", named("app/"));
+    }
+    log.attack("filter", |log| {
+        log.aws_with(&who, LATER, "secretsmanager BatchGetSecretValue", named("prod/"));
+    });
+    replay(log).found(&["KW-104f"], "warning");
 }
 
 #[test]

@@ -51,6 +51,16 @@ fn the_usual_secrets_from_the_right_network_are_not_seen() {
 }
 
 #[test]
+fn a_private_address_of_somebody_else_without_an_endpoint_in_the_record_is_not_seen() {
+    for provider in PROVIDERS {
+        let mut log = Log::new();
+        let who = victim(&mut log, provider, "reports");
+        log.attack("inside", |log| log.read(provider, &who.at("172.31.66.6"), LATER, "own-a"));
+        replay(log).unseen("Private addresses");
+    }
+}
+
+#[test]
 fn an_unusual_address_in_the_first_week_is_not_seen() {
     let mut log = Log::new();
     let who = Who::workload("reports");

@@ -15,7 +15,7 @@ pub use pace::Pace;
 pub use position::position_name;
 
 use crate::access::{Access, Role};
-use crate::feed::{self, Piece};
+use crate::feed::Feed;
 use chrono::{DateTime, TimeDelta, Utc};
 use keywatch_ingest::Batch;
 use keywatch_ingest::source::{Clock, Health, Live};
@@ -81,7 +81,7 @@ impl Settings {
 
 /// Accounts and regions, as a source.
 pub struct Lookup {
-    pieces: mpsc::Receiver<Piece>,
+    pieces: Feed,
     lanes: JoinSet<()>,
     health: Health,
     clock: Clock,
@@ -112,7 +112,7 @@ impl Lookup {
             let committed = positions.get(&position).cloned();
             lanes.spawn(Lane::new(Arc::clone(&shared), way, (account, region), (position, committed)).run());
         }
-        Self { pieces: taken, lanes, health, clock }
+        Self { pieces: Feed::new(taken), lanes, health, clock }
     }
 
     /// Asks every account and region for its last minute; what was found, in words.
@@ -161,7 +161,7 @@ impl Live for Lookup {
     async fn next(&mut self) -> (Batch, ()) {
         loop {
             tokio::select! {
-                Some(piece) = self.pieces.recv() => return (feed::gather(piece, &mut self.pieces).0, ()),
+                Some(piece) = self.pieces.first() => return (self.pieces.gather(piece).0, ()),
                 Some(ended) = self.lanes.join_next() => {
                     let why = ended.err().map_or_else(|| "it ended".to_owned(), |error| error.to_string());
                     let text = format!("an account and region is no longer asked: {why}; restart Keywatch, and report this");

@@ -1,16 +1,14 @@
 //! Old objects of a trail, listed from its bucket day by day, with progress and from where it ended.
 //!
 //! A trail lies as `…/CloudTrail/REGION/YYYY/MM/DD/…`. The walk finds every folder that has years in
-//! it, then reads each of them day by day in the order of keys. Invariant: the position moves past a
-//! key only in the batch that follows everything read up to it.
+//! it, then reads day by day what all of them hold of it, in the order of time. Invariant: the position
+//! moves past a key only in the batch that follows everything read up to it.
+
+mod day;
 
 use super::desk::Desk;
-use super::notice::ObjectName;
-use super::work;
 use crate::failure::{Failure, Trouble};
 use chrono::NaiveDate;
-use futures_util::TryStreamExt;
-use futures_util::future::join_all;
 use keywatch_ingest::source::Reached;
 use keywatch_ingest::{Advance, Batch};
 use object_store::ObjectStore;
@@ -53,10 +51,17 @@ impl Backfill {
 }
 
 /// How far a backfill has come.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
 struct Position {
     range: String,
-    /// Everything up to this key is read.
+    /// The day that is being read. Without it folder was read after folder once, and what is not done is
+    /// read again: the store knows it by its ids.
+    day: Option<NaiveDate>,
+    /// The first and last folder of those that are being read.
+    first: String,
+    last: String,
+    /// Everything of them up to this key, in the order of time, is read.
     after: String,
     /// The last day that was asked for, once everything is read.
     done: Option<NaiveDate>,
@@ -68,7 +73,8 @@ struct Walk {
     backfill: Backfill,
     to: NaiveDate,
     committed: Option<String>,
-    after: String,
+    /// Where it ended.
+    begun: Option<Position>,
 }
 
 /// Reads everything there is, and ends.
@@ -79,9 +85,8 @@ pub(super) async fn read(desk: Arc<Desk>, name: String, backfill: Backfill, posi
     if known.as_ref().and_then(|known| known.done).is_some_and(|done| done >= backfill.to.unwrap_or(done)) {
         return;
     }
-    let after = known.map(|known| known.after).unwrap_or_default();
     let source = Backfill::position_name(&name);
-    let mut walk = Walk { desk, source, backfill, to, committed: position, after };
+    let mut walk = Walk { desk, source, backfill, to, committed: position, begun: known };
     walk.tell(0, "looking for folders with years".to_owned());
     let folders = walk.folders().await;
     walk.days(&folders).await;
@@ -151,65 +156,19 @@ impl Walk {
     }
 
     async fn days(&mut self, folders: &[String]) {
-        let days: Vec<NaiveDate> = self.backfill.from.iter_days().take_while(|day| *day <= self.to).collect();
-        let total = (folders.len() * days.len()).max(1);
-        let mut done = 0;
-        for folder in folders {
-            for day in &days {
-                self.tell(
-                    done * 1000 / total,
-                    format!("{day} of {} to {} in {folder}", self.backfill.from, self.to),
-                );
-                self.day(&format!("{folder}/{}", day.format("%Y/%m/%d"))).await;
-                done += 1;
-            }
+        let days = || self.backfill.from.iter_days().take_while(|day| *day <= self.to);
+        let total = days().count().max(1);
+        let begun = self.begun.as_ref().and_then(|begun| begun.day.or(begun.done));
+        let left: Vec<(usize, NaiveDate)> =
+            days().enumerate().filter(|(_, day)| begun.is_none_or(|begun| *day >= begun)).collect();
+        for (done, day) in left {
+            let text =
+                format!("{day} of {} to {} in {} folder(s)", self.backfill.from, self.to, folders.len());
+            self.tell(done * 1000 / total, text);
+            self.day(folders, day).await;
         }
-        self.advance(self.after.clone(), Some(self.to)).await;
-    }
-
-    /// Reads a day's objects that are not yet read.
-    async fn day(&mut self, folder: &str) {
-        // Keys of a day that lies wholly before `after` are smaller than it.
-        if format!("{folder}/\u{10ffff}") <= self.after {
-            return;
-        }
-        let keys = self.keys(folder).await;
-        let bucket = self.backfill.bucket.clone();
-        let some = self.desk.settings.fetches.max(1) * 4;
-        for keys in keys.chunks(some) {
-            let objects: Vec<ObjectName> =
-                keys.iter().map(|key| ObjectName { bucket: bucket.clone(), key: key.clone() }).collect();
-            let reading = objects.iter().map(|object| work::read_object(&self.desk, None, object));
-            for failed in join_all(reading).await.into_iter().filter_map(Result::err) {
-                self.desk.health.misses(format!("the backfill passed over an object: {failed}"));
-            }
-            if let Some(last) = keys.last() {
-                self.advance(last.clone(), None).await;
-            }
-        }
-    }
-
-    /// Keys of a folder that are not yet read, in order.
-    async fn keys(&self, folder: &str) -> Vec<String> {
-        let mut backoff = self.desk.backoff();
-        loop {
-            match self.try_keys(folder).await {
-                Ok(mut keys) => {
-                    self.desk.health.works(PART);
-                    keys.sort();
-                    return keys;
-                }
-                Err(failure) => self.failed(&failure).await,
-            }
-            sleep(backoff.wait()).await;
-        }
-    }
-
-    async fn try_keys(&self, folder: &str) -> Result<Vec<String>, Failure> {
-        let store = self.desk.buckets.store(&self.backfill.bucket)?;
-        let all = store.list(Some(&path(folder)?)).map_ok(|meta| meta.location.to_string());
-        let keys: Vec<String> = all.try_collect().await.map_err(|error| Failure::of_object(&error))?;
-        Ok(keys.into_iter().filter(|key| *key > self.after).collect())
+        let position = Position { range: self.backfill.range(), done: Some(self.to), ..Position::default() };
+        self.advance(position).await;
     }
 
     async fn failed(&self, failure: &Failure) {
@@ -226,11 +185,9 @@ impl Walk {
     }
 
     /// Hands over how far everything before is read.
-    async fn advance(&mut self, after: String, done: Option<NaiveDate>) {
-        let position = Position { range: self.backfill.range(), after: after.clone(), done };
+    async fn advance(&mut self, position: Position) {
         let Ok(to) = serde_json::to_string(&position) else { return };
         let from = self.committed.replace(to.clone());
-        self.after = after;
         let advances = vec![Advance { source: self.source.clone(), from, to }];
         self.desk.hand_over(Batch { advances, ..Batch::default() }, None).await;
     }

@@ -17,7 +17,7 @@ mod work;
 pub use backfill::Backfill;
 
 use crate::access::Access;
-use crate::feed::{self, Piece};
+use crate::feed::Feed;
 use bucket::{Buckets, Place};
 use desk::{Desk, Fittings};
 use digest::Digests;
@@ -111,7 +111,7 @@ impl Settings {
 /// A queue and the buckets it speaks of, as a source.
 pub struct TrailQueue {
     desk: Arc<Desk>,
-    pieces: mpsc::Receiver<Piece>,
+    pieces: Feed,
     tasks: JoinSet<()>,
 }
 
@@ -147,7 +147,7 @@ impl TrailQueue {
             let position = positions.get(&Backfill::position_name(name)).cloned();
             tasks.spawn(backfill::read(Arc::clone(&desk), name.to_owned(), backfill, position));
         }
-        Self { desk, pieces: taken, tasks }
+        Self { desk, pieces: Feed::new(taken), tasks }
     }
 
     /// Asks how a queue is set up, and changes nothing; what was found, in words.
@@ -176,14 +176,14 @@ impl Live for TrailQueue {
     async fn next(&mut self) -> (Batch, Vec<u64>) {
         let first = loop {
             tokio::select! {
-                Some(piece) = self.pieces.recv() => break piece,
+                Some(piece) = self.pieces.first() => break piece,
                 Some(Err(error)) = self.tasks.join_next() => {
                     let text = format!("a part of the source broke: {error}; restart Keywatch, and report this");
                     self.desk.health.fails("source", text, (self.desk.clock)());
                 }
             }
         };
-        feed::gather(first, &mut self.pieces)
+        self.pieces.gather(first)
     }
 
     async fn acknowledge(&mut self, receipt: Vec<u64>) {

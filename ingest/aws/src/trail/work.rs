@@ -19,6 +19,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 use tokio::runtime::Handle;
+use tokio::sync::SemaphorePermit;
 
 /// Records and bytes of one piece: no larger than a batch of the pipeline.
 pub(super) const PIECE: (usize, usize) = (4096, 8 << 20);
@@ -68,25 +69,35 @@ pub(super) async fn read_object(
     message: Option<u64>,
     object: &ObjectName,
 ) -> Result<(), String> {
+    let fetched = fetch(desk, object).await?;
+    read_fetched(desk, message, object, fetched).await
+}
+
+/// An object in memory, with its place among those that may be.
+pub(super) struct Fetched<'d> {
+    bytes: Vec<u8>,
+    _place: SemaphorePermit<'d>,
+}
+
+/// Fetches one object, `None` of a digest, which is fetched when it is verified. Waits as long as its bucket
+/// answers nobody.
+pub(super) async fn fetch<'d>(desk: &'d Desk, object: &ObjectName) -> Result<Option<Fetched<'d>>, String> {
     if digest::is_digest(&object.key) {
-        return match &desk.digests {
-            Some(digests) => digest::verify(desk, digests, message, object).await,
-            None => Ok(()),
-        };
+        return Ok(None);
     }
     let (began, part) = (Instant::now(), format!("bucket {}", object.bucket));
     let mut backoff = desk.backoff();
     loop {
-        let permit = desk.fetches.acquire().await.map_err(|_closed| "the source has ended".to_owned())?;
+        let place = desk.fetches.acquire().await.map_err(|_closed| "the source has ended".to_owned())?;
         let failure = match desk.buckets.fetch(object).await {
             Ok(fetched) => {
                 desk.health.works(&part);
-                return read_bytes(desk, message, object, fetched.bytes).await;
+                return Ok(Some(Fetched { bytes: fetched.bytes, _place: place }));
             }
             Err(Unfetched::Lost(why)) => return Err(format!("{object}: {why}")),
             Err(Unfetched::Failed(failure)) => failure,
         };
-        drop(permit);
+        drop(place);
         let text = bucket::explain(&object.to_string(), &failure);
         if failure.trouble == Trouble::Missing {
             return Err(text);
@@ -99,6 +110,21 @@ pub(super) async fn read_object(
         }
         desk.health.fails(&part, text, (desk.clock)());
         tokio::time::sleep(backoff.wait()).await;
+    }
+}
+
+/// Reads what was fetched; a digest is verified, or passed over.
+pub(super) async fn read_fetched(
+    desk: &Arc<Desk>,
+    message: Option<u64>,
+    object: &ObjectName,
+    fetched: Option<Fetched<'_>>,
+) -> Result<(), String> {
+    match (fetched, &desk.digests) {
+        // Its place is given back when it is read.
+        (Some(Fetched { bytes, _place }), _) => read_bytes(desk, message, object, bytes).await,
+        (None, Some(digests)) => digest::verify(desk, digests, message, object).await,
+        (None, None) => Ok(()),
     }
 }
 

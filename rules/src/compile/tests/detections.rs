@@ -187,7 +187,15 @@ fn a_baseline_of_values_has_its_usual_numbers() {
 fn a_baseline_of_networks_has_its_ladder_and_its_own_usual_numbers() {
     let set = compiled(&detection("first_seen: {of: source.network, taints: _other, mature: {events: 20}}"));
     let baseline = &set.baselines[0];
-    assert!(matches!(baseline.of, Novel::Network { mobile_networks: 12, mobile_within_secs: 604_800 }));
+    assert!(matches!(
+        baseline.of,
+        Novel::Network {
+            mobile_networks: 12,
+            mobile_within_secs: 604_800,
+            mobile_days: 4,
+            mobile_of_days: 14
+        }
+    ));
     assert_eq!(baseline.mature, Mature { age_secs: 604_800, events: 20, days: 3 });
     assert_eq!((baseline.per.len(), baseline.decay_secs, baseline.accept_days), (1, 30 * 86_400, 3));
     assert!(baseline.taints.is_some() && baseline.unless.is_none());

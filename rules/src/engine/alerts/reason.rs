@@ -4,16 +4,11 @@ use super::notes::Notes;
 use super::things::Things;
 use crate::engine::incident::Incident;
 use crate::field::joint;
-use crate::rule::{Count, Counted, Op, Rule, Step};
+use crate::rule::{Count, Counted, Op, Step};
 use crate::wording::{counted, listed, spoken};
 use keywatch_event::Why;
 
-pub(super) fn of(
-    rule: &Rule,
-    count: &Count,
-    incident: &Incident,
-    (things, notes): (&Things, &Notes<'_>),
-) -> Why {
+pub(super) fn of(count: &Count, incident: &Incident, (things, notes): (&Things, &Notes<'_>)) -> Why {
     let events = incident.events + incident.behind.len() as u64;
     let (bound, learned) = &incident.bound;
     let named = things.words();
@@ -25,7 +20,8 @@ pub(super) fn of(
     let text = match measured(count, incident.observed, *bound) {
         Some(measured) if are_counted => format!("{measured}{naming}{}{places}", notes.in_reasons()),
         Some(measured) => format!("{measured}; {whole} in all{}{places}", notes.in_reasons()),
-        None => format!("{}: {whole}{}{places}", rule.title, notes.in_reasons()),
+        // What one event is enough for stands in the title.
+        None => format!("{whole}{}{places}", notes.in_reasons()),
     };
     Why { text, observed: incident.observed, threshold: *bound, baseline: learned.clone() }
 }

@@ -115,3 +115,30 @@ pub(in crate::engine) fn named(principal: &AlertPrincipal) -> String {
         (None, None) => name.to_owned(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use keywatch_event::PrincipalKind;
+
+    fn role(id: &str, name: Option<&str>) -> AlertPrincipal {
+        AlertPrincipal { id: id.to_owned(), kind: PrincipalKind::Role, name: name.map(str::to_owned) }
+    }
+
+    #[track_caller]
+    fn check(principals: &[AlertPrincipal], want: &str) {
+        let acted = Acted { principals: principals.iter().collect(), sessions: Vec::new(), provider: None };
+        assert_eq!(acted.in_reasons(), want);
+    }
+
+    #[test]
+    fn several_whom_a_title_names_are_told_by_id_too() {
+        let (one, other) = (role("arn:a", Some("a")), role("arn:b", Some("b")));
+        check(std::slice::from_ref(&one), "");
+        check(&[one.clone(), other.clone()], "; by id: arn:a, arn:b");
+        check(&[one, role("eve", None), other], "; by id: arn:a, arn:b");
+        check(&[role("eve", None), role("ada", Some("ada"))], "");
+        let many: Vec<AlertPrincipal> = (0..7).map(|n| role(&format!("arn:{n}"), Some("x"))).collect();
+        check(&many, "; by id: arn:0, arn:1, arn:2, arn:3, arn:4, and 2 more");
+    }
+}

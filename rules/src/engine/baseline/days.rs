@@ -42,6 +42,12 @@ impl Days {
         usize::from(self.len).min(Self::MAX)
     }
 
+    /// First second of the latest of them; 0 when there is none.
+    pub(crate) fn latest(&self) -> u32 {
+        let latest = self.days.iter().take(self.len()).max().copied().unwrap_or(0);
+        u32::from(latest).saturating_mul(DAY_SECS)
+    }
+
     /// Seconds from the end of the latest of them to `at`; 0 when it is not over.
     pub(crate) fn idle_secs(&self, at: u32) -> u32 {
         let latest = self.days.iter().take(self.len()).max().copied().unwrap_or(0);

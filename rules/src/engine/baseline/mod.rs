@@ -10,8 +10,10 @@
 //! part for each baseline, and one limit (`room.rs`).
 
 mod days;
+mod earlier;
 mod judgement;
 mod ledger;
+mod moves;
 mod packed;
 mod peer;
 mod record;
@@ -233,7 +235,7 @@ impl Baselines {
                     None => self.unreadable += 1,
                 }
             } else if let Some(per) = rest.strip_prefix(' ') {
-                let Some(peer) = decode::<Peer>(&learned.state) else {
+                let Some(peer) = earlier::read(&learned.state) else {
                     self.unreadable += 1;
                     continue;
                 };

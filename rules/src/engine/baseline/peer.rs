@@ -5,12 +5,16 @@
 //! only now and then (a last sight) is refreshed so in memory too. A restart therefore changes
 //! no judgement. Never looks at more than one `per`.
 
+mod ladder;
+
 use super::days::{DAY_SECS, Days, stamp};
+use super::earlier::Unmoved;
+use super::moves::Moves;
 use super::packed;
 use super::value::{Print, Rung, Value};
 use super::values::{Sighted, Values};
 use super::{Judgement, Noted, Raised, Sight};
-use crate::rule::{Baseline, Novel};
+use crate::rule::{Baseline, Mature, Novel};
 use serde::{Deserialize, Serialize};
 
 /// Tainted values kept per `per`. When there are more, every value is as long as the longest ago would have
@@ -44,11 +48,29 @@ pub(crate) struct Peer {
     /// Whether something that was known is known no more, until that is asked.
     #[serde(skip)]
     loses: bool,
+    /// The days on which it came from somewhere new, since it climbed last.
+    moves: Moves,
+}
+
+impl From<Unmoved> for Peer {
+    fn from(stored: Unmoved) -> Self {
+        let Unmoved { values, doubts, first, last, events, days, rung, again, settled } = stored;
+        let (loses, moves) = (false, Moves::default());
+        Self { values, doubts, first, last, events, days, rung, again, settled, loses, moves }
+    }
+}
+
+#[cfg(test)]
+impl From<Peer> for Unmoved {
+    fn from(peer: Peer) -> Self {
+        let Peer { values, doubts, first, last, events, days, rung, again, settled, .. } = peer;
+        Self { values, doubts, first, last, events, days, rung, again, settled }
+    }
 }
 
 /// What only few have: values in doubt, and an open incident.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-struct Doubts {
+pub(super) struct Doubts {
     /// Values that raised, with the days they were seen on since, in order of first sight.
     pending: Vec<(Print, Days)>,
     /// Values not to be learned for a day, with the second of the taint.
@@ -56,6 +78,9 @@ struct Doubts {
     /// Second until which it must not be forgotten.
     held_until: u32,
 }
+
+/// Days on which a network that raised must be seen to be accepted where its principal climbed.
+const CLIMBED_ACCEPT_DAYS: usize = 2;
 
 /// Up to how many values each is looked at when one is new.
 const FEW: usize = 512;
@@ -79,6 +104,16 @@ fn refresh_secs(spec: &Baseline) -> u32 {
     };
     let life = spec.returns_after_secs.unwrap_or(spec.decay_secs).min(spec.decay_secs);
     stamp(life / 24).clamp(1, most)
+}
+
+/// Until which second a sight of a value that was seen then is nothing to note. Of networks a new day is: who
+/// is at home is told from who moves by the day.
+fn fresh_until(spec: &Baseline, last: u32) -> u32 {
+    let until = last.saturating_add(refresh_secs(spec));
+    match spec.of {
+        Novel::Network { .. } => until.min((last / DAY_SECS + 1).saturating_mul(DAY_SECS)),
+        Novel::Values(_) => until,
+    }
 }
 
 impl Peer {
@@ -126,12 +161,12 @@ impl Peer {
     /// When a sight like this one is judged as known, exempt or mobile and learning from it changes
     /// nothing, as things stand. What comes to be known besides changes none of that; what is lost may.
     pub(crate) fn noted(&self, spec: &Baseline, sight: &Sight<'_>) -> Option<Noted> {
-        if self.events < spec.mature.events.max(1) || !self.again {
+        if self.events < spec.events_counted() || !self.again {
             return None;
         }
         let refresh = refresh_secs(spec);
         let mut noted = Noted { from: self.first, until: self.last.saturating_add(refresh) };
-        if self.days.len() < spec.mature.days.min(Days::MAX) {
+        if self.days.len() < spec.days_counted().min(Days::MAX) {
             let now = stamp(sight.now_secs);
             let day = now - now % DAY_SECS;
             let today = Noted { from: day, until: day.saturating_add(DAY_SECS) };
@@ -141,7 +176,7 @@ impl Peer {
         let Some(print) = Print::of(sight.value, self.rung) else { return Some(noted) };
         let last = self.last_sight(print)?;
         let old = spec.returns_after_secs.unwrap_or(spec.decay_secs).min(spec.decay_secs);
-        let fresh = last.saturating_add(refresh.min(stamp(old)));
+        let fresh = fresh_until(spec, last).min(last.saturating_add(stamp(old)));
         Some(noted.and(Noted { from: 0, until: fresh }))
     }
 
@@ -161,7 +196,7 @@ impl Peer {
             (None, Some(idle)) => i64::from(idle) > spec.decay_secs,
         };
         if !is_new {
-            let is_fresh = |last: u32| now < last.saturating_add(refresh_secs(spec));
+            let is_fresh = |last: u32| now < fresh_until(spec, last);
             return Judgement::Known { noted: last.is_some_and(is_fresh) && self.has_counted(spec, now) };
         }
         if learning {
@@ -198,6 +233,7 @@ impl Peer {
         }
         let Some(print) = Print::of(sight.value, self.rung) else { return changed };
         let clean = !self.is_tainted(print, now);
+        changed |= self.note_day(spec, judgement, (print, now), clean && raised < Raised::High);
         let learned = match judgement {
             Judgement::Mobile => false,
             Judgement::Exempt => true,
@@ -219,7 +255,9 @@ impl Peer {
                 false
             }
         };
-        changed | (learned && self.keep(spec, sight.value, print, now))
+        changed |= learned && self.keep(spec, sight.value, print, now);
+        self.climb_if_moving(spec);
+        changed
     }
 
     /// A value that is not learned for a day; whether the state changed.
@@ -279,18 +317,23 @@ impl Peer {
     }
 
     fn is_mature(&self, spec: &Baseline, now: u32) -> bool {
-        let mature = &spec.mature;
         let age = if self.events == 0 { 0 } else { now.saturating_sub(self.first) };
-        i64::from(age) >= mature.age_secs
-            && self.events >= mature.events
-            && self.days.len() >= mature.days.min(Days::MAX)
+        let shows = |mature: &Mature| {
+            i64::from(age) >= mature.age_secs
+                && self.events >= mature.events
+                && self.days.len() >= mature.days.min(Days::MAX)
+        };
+        // Few events tell what is usual only of somebody who came back to something, and does not move.
+        let comes_back = || self.values.tiers().0.iter().any(|known| !self.is_aside(spec, known.print));
+        let is_settled = || self.rung == Rung::Narrow && comes_back();
+        shows(&spec.mature) || spec.seldom.as_ref().is_some_and(shows) && is_settled()
     }
 
     /// Whether counting an event of that second would change nothing.
     fn has_counted(&self, spec: &Baseline, now: u32) -> bool {
-        self.events >= spec.mature.events.max(1)
+        self.events >= spec.events_counted()
             && (self.again || now == self.first)
-            && (self.days.len() >= spec.mature.days.min(Days::MAX) || self.days.contains(now))
+            && (self.days.len() >= spec.days_counted().min(Days::MAX) || self.days.contains(now))
             && (self.first..self.last.saturating_add(refresh_secs(spec))).contains(&now)
     }
 
@@ -301,10 +344,10 @@ impl Peer {
         }
         self.again |= self.events > 0 && now != self.first;
         self.first = if self.events == 0 { now } else { self.first.min(now) };
-        if self.events < spec.mature.events.max(1) {
+        if self.events < spec.events_counted() {
             self.events += 1;
         }
-        if self.days.len() < spec.mature.days.min(Days::MAX) {
+        if self.days.len() < spec.days_counted().min(Days::MAX) {
             self.days.add(now);
         }
         self.last = self.last.max(now);
@@ -327,7 +370,10 @@ impl Peer {
         let Some(doubts) = self.doubts.as_ref().filter(|_| spec.accept_days > 0) else { return false };
         let days = doubts.pending.iter().find(|(other, _)| *other == print).map(|(_, days)| days);
         let seen = days.map_or(0, |days| days.len() + usize::from(!days.contains(now)));
-        seen >= spec.accept_days.min(Days::MAX) && !self.is_tainted(print, now)
+        let enough = spec.accept_days.min(Days::MAX);
+        // Who climbed comes back to a wide network later, if at all: telling of it twice tells no more.
+        let enough = if self.rung == Rung::Narrow { enough } else { enough.min(CLIMBED_ACCEPT_DAYS) };
+        seen >= enough && !self.is_tainted(print, now)
     }
 
     /// Notes a day on which a value that raised was seen; whether the state changed.
@@ -350,9 +396,8 @@ impl Peer {
 
     /// Makes a value known or refreshes it; whether the state changed.
     fn keep(&mut self, spec: &Baseline, value: Value<'_>, print: Print, now: u32) -> bool {
-        let refresh = refresh_secs(spec);
         match self.values.find(print) {
-            Some(known) if now < known.last.saturating_add(refresh) => return false,
+            Some(known) if now < fresh_until(spec, known.last) => return false,
             Some(_) => {}
             None => self.forget_old(spec, now),
         }
@@ -423,45 +468,5 @@ impl Peer {
             spec.returns_after_secs.is_some() || i64::from(now.saturating_sub(known.last)) <= spec.decay_secs
         };
         self.values.iter().filter(living).filter(|known| !self.is_aside(spec, known.print)).count()
-    }
-
-    fn climb_if_mobile(&mut self, spec: &Baseline, now: u32) {
-        let Novel::Network { mobile_networks, mobile_within_secs } = spec.of else { return };
-        let recent = |known: &&Sighted| i64::from(now.saturating_sub(known.last)) <= mobile_within_secs;
-        let networks = self.values.iter().filter(|known| !self.is_aside(spec, known.print));
-        if mobile_networks > 0 && networks.filter(recent).count() >= mobile_networks {
-            self.climb();
-        }
-    }
-
-    /// One rung up: wider networks, then autonomous systems if any is known, then none at all.
-    fn climb(&mut self) {
-        let knows_systems = self.values.iter().any(|known| known.print.is_system());
-        let values = std::mem::take(&mut self.values);
-        let (settled, newcomers) = values.tiers();
-        let tiers = settled.iter().map(|known| (known, true));
-        let tiers = tiers.chain(newcomers.iter().map(|known| (known, false)));
-        self.loses = true;
-        self.rung = match self.rung {
-            Rung::Narrow => Rung::Wide,
-            Rung::Wide if knows_systems => Rung::System,
-            Rung::Wide | Rung::System | Rung::Mobile => Rung::Mobile,
-        };
-        for (known, is_settled) in tiers {
-            match self.rung {
-                Rung::Wide => {
-                    let wider = Sighted { print: known.print.widened(), ..*known };
-                    self.values.put(wider, is_settled);
-                }
-                Rung::System if known.print.is_system() => self.values.put(*known, is_settled),
-                Rung::Narrow | Rung::System | Rung::Mobile => {}
-            }
-        }
-        if let Some(doubts) = &mut self.doubts {
-            doubts.pending.clear();
-            for (print, _) in &mut doubts.tainted {
-                *print = print.widened();
-            }
-        }
     }
 }

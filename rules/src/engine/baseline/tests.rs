@@ -2,6 +2,7 @@
 
 mod bounds;
 mod exactness;
+mod ladder;
 
 use super::ledger::Looked;
 use super::*;
@@ -68,11 +69,17 @@ fn networks() -> Baseline {
         rule: "KW-002".into(),
         events: MatcherId(0),
         per: Vec::new(),
-        of: Novel::Network { mobile_networks: 12, mobile_within_secs: 7 * DAY },
+        of: Novel::Network {
+            mobile_networks: 12,
+            mobile_within_secs: 7 * DAY,
+            mobile_days: 4,
+            mobile_of_days: 14,
+        },
         taints: None,
         unless: None,
         learn_secs: 7 * DAY,
         mature: Mature { age_secs: 7 * DAY, events: 10, days: 3 },
+        seldom: None,
         decay_secs: 30 * DAY,
         values_max: 256,
         accept_days: 3,
@@ -315,50 +322,6 @@ fn a_value_that_returns_after_long_is_told_and_a_new_one_is_not() {
     let returned = Judgement::Returned { value: "secret".to_owned(), since_secs: 400 * DAY };
     assert_eq!(see(&mut known, &spec, &text("", "secret", 489 * DAY)), returned);
     assert_eq!(see(&mut known, &spec, &text("", "secret", 490 * DAY)), KNOWN);
-}
-
-/// Reads from `count` networks an hour apart while history is short.
-fn roam(known: &mut Known, count: u8, hours: i64, sight: impl Fn(u8, i64) -> Sight<'static>) {
-    for n in 0..count {
-        see(known, &networks(), &sight(n, i64::from(n) * hours * HOUR));
-    }
-}
-
-#[test]
-fn twelve_networks_within_a_week_climb_to_wider_ones() {
-    let mut known = Known::new(MUCH);
-    roam(&mut known, 12, 10, |n, at| from("p", &format!("198.51.{n}.1"), at));
-    assert_eq!(judged(&known, &networks(), &from("p", "198.51.200.1", 8 * DAY)), KNOWN);
-    assert_eq!(judged(&known, &networks(), &from("p", "203.0.113.1", 8 * DAY)), new("203.0.0.0/16", 1));
-}
-
-#[test]
-fn twelve_networks_in_more_than_a_week_do_not_climb() {
-    let mut known = Known::new(MUCH);
-    let spec = Baseline { learn_secs: 30 * DAY, ..networks() };
-    for n in 0..12 {
-        see(&mut known, &spec, &from("p", &format!("198.51.{n}.1"), n * 16 * HOUR));
-    }
-    assert_eq!(judged(&known, &networks(), &from("p", "198.51.200.1", 8 * DAY)), new("198.51.200.0/24", 12));
-}
-
-#[test]
-fn without_a_database_whoever_outgrows_wide_networks_is_not_judged() {
-    let mut known = Known::new(MUCH);
-    roam(&mut known, 24, 1, |n, at| from("p", &format!("10.{n}.0.1"), at));
-    assert_eq!(judged(&known, &networks(), &from("p", "203.0.113.1", 8 * DAY)), Judgement::Mobile);
-}
-
-#[test]
-fn with_a_database_the_autonomous_systems_are_judged_before_nothing_is() {
-    let mut known = Known::new(MUCH);
-    roam(&mut known, 40, 2, |n, at| with_asn("p", &format!("10.{n}.0.1"), 64_496 + u32::from(n % 2), at));
-    let spec = networks();
-    assert_eq!(judged(&known, &spec, &with_asn("p", "203.0.113.1", 64_497, 8 * DAY)), KNOWN);
-    assert_eq!(judged(&known, &spec, &with_asn("p", "203.0.113.1", 64_500, 8 * DAY)), new("AS64500", 2));
-    assert_eq!(judged(&known, &spec, &from("p", "203.0.113.1", 8 * DAY)), Judgement::Mobile);
-    roam(&mut known, 12, 1, |n, at| with_asn("p", "10.0.0.1", 64_500 + u32::from(n), at));
-    assert_eq!(judged(&known, &spec, &with_asn("p", "203.0.113.1", 64_496, 8 * DAY)), Judgement::Mobile);
 }
 
 #[test]

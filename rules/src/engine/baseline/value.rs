@@ -35,6 +35,9 @@ pub(crate) enum Rung {
     System,
     /// Too mobile: not judged.
     Mobile,
+    /// /8 and /24, where no database tells autonomous systems. Stored by number: a rung that was added later
+    /// stands last.
+    Block,
 }
 
 /// A value in eight bytes, aligned to four so that a sight of it takes twelve.
@@ -50,6 +53,8 @@ const V4_16: u64 = 2;
 const V6_48: u64 = 3;
 const V6_32: u64 = 4;
 const SYSTEM: u64 = 5;
+const V4_8: u64 = 6;
+const V6_24: u64 = 7;
 const KIND_SHIFT: u32 = 56;
 const KIND_MASK: u64 = 0xff << KIND_SHIFT;
 
@@ -68,6 +73,7 @@ impl Print {
             (Value::Text(_, print), _) => Some(print),
             (Value::Address { ip, .. }, Rung::Narrow) => Some(Self::narrow(ip)),
             (Value::Address { ip, .. }, Rung::Wide) => Some(Self::narrow(ip).widened()),
+            (Value::Address { ip, .. }, Rung::Block) => Some(Self::narrow(ip).widened().widened()),
             (Value::Address { asn, .. }, Rung::System) => asn.map(Self::system),
             (Value::Address { .. }, Rung::Mobile) => None,
         }
@@ -88,12 +94,19 @@ impl Print {
         self.to_bits() >> KIND_SHIFT == SYSTEM
     }
 
+    /// Whether it stands for a network of IPv6 that is none of those a ladder ends with.
+    pub(super) fn is_v6(self) -> bool {
+        matches!(self.to_bits() >> KIND_SHIFT, V6_48 | V6_32)
+    }
+
     /// The network one rung up.
     pub(crate) fn widened(self) -> Self {
         let (kind, address) = (self.to_bits() >> KIND_SHIFT, self.to_bits() & !KIND_MASK);
         match kind {
             V4_24 => Self::from_bits(V4_16 << KIND_SHIFT | (address & 0xffff_0000)),
             V6_48 => Self::from_bits(V6_32 << KIND_SHIFT | (address & 0xffff_ffff_0000)),
+            V4_16 => Self::from_bits(V4_8 << KIND_SHIFT | (address & 0xff00_0000)),
+            V6_32 => Self::from_bits(V6_24 << KIND_SHIFT | (address & 0xffff_ff00_0000)),
             _ => self,
         }
     }
@@ -137,6 +150,8 @@ impl fmt::Display for Network {
             V4_16 => write!(out, "{v4}/16"),
             V6_48 => write!(out, "{v6}/48"),
             V6_32 => write!(out, "{v6}/32"),
+            V4_8 => write!(out, "{v4}/8"),
+            V6_24 => write!(out, "{v6}/24"),
             _ => write!(out, "AS{}", self.0.low),
         }
     }
@@ -197,6 +212,8 @@ mod tests {
     fn an_address_becomes_wider_networks_rung_by_rung() {
         assert_eq!(shown("198.51.100.7", Rung::Narrow), "198.51.100.0/24");
         assert_eq!(shown("198.51.100.7", Rung::Wide), "198.51.0.0/16");
+        assert_eq!(shown("198.51.100.7", Rung::Block), "198.0.0.0/8");
+        assert_eq!(shown("2001:db8:1:2::3", Rung::Block), "2001:d00::/24");
         assert_eq!(shown("2001:db8:1:2::3", Rung::Narrow), "2001:db8:1::/48");
         assert_eq!(shown("2001:db8:1:2::3", Rung::Wide), "2001:db8::/32");
         assert_eq!(shown("198.51.100.7", Rung::System), "AS64496");

@@ -153,7 +153,7 @@ fn what_is_from_a_known_place_and_what_comes_twice_is_no_news() {
     let mut watch = Watch::over(&plain("principal.id"));
     watch.take(&job());
     let told = watch.take(&theft());
-    let why = "updated: Read: 35 events naming 35 secrets; from 203.0.113.0/24 and 192.0.2.0/24";
+    let why = "updated: 35 events naming 35 secrets; from 203.0.113.0/24 and 192.0.2.0/24";
     assert_eq!(told, [why]);
     let nothing = Vec::<String>::new();
     assert_eq!(watch.take(&theft()), nothing);

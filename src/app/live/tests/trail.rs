@@ -264,6 +264,47 @@ async fn a_backfill_reads_the_days_asked_for_once_and_goes_on_where_it_ended() {
 }
 
 #[tokio::test]
+async fn a_backfill_reads_all_regions_side_by_side_and_goes_on_so() {
+    let store = Store::new(9);
+    let server = store.serve();
+    let times = [("01", "00"), ("01", "12"), ("02", "00"), ("02", "12")];
+    for (number, (day, hour)) in (0_u64..).zip(times) {
+        for (at, region) in (1_u64..).zip(["eu-central-1", "us-east-1", "us-west-2"]) {
+            let record = some(number * 3 + at, 1).remove(0);
+            let (before, rest) = record.split_once("\"eventTime\":\"").unwrap();
+            let (_, after) = rest.split_once('"').unwrap();
+            let record = format!("{before}\"eventTime\":\"2026-06-{day}T{hour}:01:00Z\"{after}");
+            let record = record.replace("-8000-", &format!("-8{number}0{at}-"));
+            let folder = format!("logs/AWSLogs/111122223333/CloudTrail/{region}/2026/06/{day}");
+            let name = format!("111122223333_CloudTrail_{region}_202606{day}T{hour}05Z_x.json.gz");
+            put(&store, &format!("{folder}/{name}"), &[record]);
+        }
+    }
+    let day = |text: &str| text.parse().unwrap();
+    let (from, to) = (day("2026-06-01"), Some(day("2026-06-02")));
+    let backfill = Backfill { bucket: BUCKET.to_owned(), prefix: "logs/AWSLogs/".to_owned(), from, to };
+    let settings = Settings { backfill: Some(backfill), ..settings(&server) };
+    let mut stage = Stage::new(NOW).await;
+    let mut read: Vec<String> = Vec::new();
+    while stage.count().await < 12 {
+        // Begun anew whenever something was stored.
+        let mut running = start(&stage, &server, settings.clone()).await;
+        let before = stage.count().await;
+        while stage.count().await == before {
+            // What is not yet known to be read comes again, and is known.
+            for place in stage.until_places(&mut running).await {
+                if !read.contains(&place) {
+                    read.push(place);
+                }
+            }
+        }
+    }
+    let read: Vec<&str> = read.iter().map(|place| place.rsplit('_').nth(1).unwrap()).collect();
+    let wanted = times.map(|(day, hour)| format!("202606{day}T{hour}05Z"));
+    assert_eq!(read, wanted.iter().flat_map(|time| [time.as_str(); 3]).collect::<Vec<_>>());
+}
+
+#[tokio::test]
 async fn clean_delivery_raises_alerts_at_all() {
     let outcome = clean(&some(1, 200), NOW).await;
     assert!(outcome.1.len() > 3, "{:?}", outcome.1);

@@ -62,7 +62,12 @@ fn any_spec() -> impl Strategy<Value = Baseline> {
     (kind, mature, 0..3_i64, 0..3_usize, 2..6_usize).prop_map(
         |(kind, mature, learn, accept_days, values_max)| Baseline {
             of: match kind {
-                0 => Novel::Network { mobile_networks: 4, mobile_within_secs: 2 * DAY },
+                0 => Novel::Network {
+                    mobile_networks: 4,
+                    mobile_within_secs: 2 * DAY,
+                    mobile_days: 2,
+                    mobile_of_days: 3,
+                },
                 _ => Novel::Values(Vec::new()),
             },
             returns_after_secs: (kind == 2).then_some(DAY),
