@@ -38,6 +38,9 @@ pub(super) struct Lines {
 #[derive(Debug, Default)]
 struct One {
     batches: VecDeque<Waiting>,
+    /// Whether it says when it has nothing more to read: one that does not, such as a queue, may bring
+    /// something old and nothing for hours.
+    says_rest: bool,
     /// Whether it is known to have old records to read.
     is_behind: bool,
     /// Whether it was waited for in vain.
@@ -53,9 +56,9 @@ struct Waiting {
 }
 
 impl Lines {
-    /// A source begins; whether it may have old records to read, which is then waited for.
-    pub(super) fn begin(&mut self, source: usize, is_behind: bool) {
-        self.sources.insert(source, One { is_behind, ..One::default() });
+    /// A source begins; whether it says when it has nothing more to read, and is waited for until it does.
+    pub(super) fn begin(&mut self, source: usize, says_rest: bool) {
+        self.sources.insert(source, One { says_rest, is_behind: says_rest, ..One::default() });
     }
 
     /// A source has ended: what it left behind is dropped.
@@ -76,7 +79,7 @@ impl Lines {
         let Some(line) = self.sources.get_mut(&fed.source) else { return };
         let begins = self.dater.earliest(&fed.batch);
         if let Some(begins) = begins {
-            (line.is_behind, line.is_given_up) = (is_old(begins, now), false);
+            (line.is_behind, line.is_given_up) = (line.says_rest && is_old(begins, now), false);
         }
         self.number += 1;
         line.batches.push_back(Waiting { fed, number: self.number, begins });
@@ -152,10 +155,10 @@ mod tests {
         Fed::live(source, batch)
     }
 
-    fn lines(behind: &[bool]) -> Lines {
+    fn lines(says_rest: &[bool]) -> Lines {
         let mut lines = Lines::default();
-        for (source, is_behind) in behind.iter().enumerate() {
-            lines.begin(source, *is_behind);
+        for (source, says_rest) in says_rest.iter().enumerate() {
+            lines.begin(source, *says_rest);
         }
         lines
     }
@@ -175,6 +178,16 @@ mod tests {
         assert_eq!([take(&mut lines), take(&mut lines)], [Some(0), None]);
         lines.rests(0);
         assert_eq!(take(&mut lines), Some(1), "nobody waits for who has nothing");
+    }
+
+    #[tokio::test]
+    async fn a_queue_that_brought_something_old_is_not_waited_for() {
+        let mut lines = lines(&[false, false]);
+        lines.put(fed(0, 40), now());
+        assert_eq!(take(&mut lines), Some(0));
+        lines.put(fed(1, 30), now());
+        lines.put(fed(1, 20), now());
+        assert_eq!([take(&mut lines), take(&mut lines)], [Some(1), Some(1)]);
     }
 
     #[tokio::test]
